@@ -1,0 +1,137 @@
+/**
+ * From a presented key to a `Principal`, without SQL when the key is known.
+ *
+ *   presented -- form, checksum ---------------------------------> refused (no hash was computed)
+ *       |
+ *       v  slot = xxHash64(seed, key)     digest = HMAC-SHA-256(pepper, key)
+ *   [known slot]  digest equal, epoch current, not expired ------> principal
+ *       | else
+ *   [unknown slot]  digest equal, noted within the last seconds -> refused
+ *       | else
+ *   one indexed read: keys with this prefix, not revoked --------> remembered as known or unknown
+ *
+ * The fast hash only picks the slot. Whether an entry is *this* key the digest decides, compared
+ * in constant time and computed for each request: two keys in one slot push each other out and
+ * are never taken for each other. Revocation needs no search of the cache: it raises the client's
+ * epoch, and an entry of another epoch is not used. An entry carries the epoch that was read in
+ * the same statement as its key.
+ *
+ * Unknown keys have a small cache of their own, so that a flood of them can neither push known
+ * keys out nor cost a read each. It is emptied whenever a key is created.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { ClientId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { KeyCredential } from '../store/api-keys.ts';
+import { isApiKey, prefixOf } from './api-key.ts';
+import type { Epochs } from './epochs.ts';
+import type { KeyDigester } from './key-digest.ts';
+import type { KeyHash } from './key-hash.ts';
+import type { Principal } from './principal.ts';
+
+const KNOWN_MAX = 10_000;
+const UNKNOWN_MAX = 1_000;
+const UNKNOWN_TTL_MS = 10_000;
+
+/** Where keys are looked up: `ControlStore.apiKeys`. */
+export interface KeyLookup {
+  /** The keys with this prefix that are not revoked, each with its client's epoch. */
+  byPrefix(prefix: string): KeyCredential[];
+}
+
+interface KnownKey {
+  digest: Buffer;
+  epoch: number;
+  /** Milliseconds since 1970, or Infinity. */
+  expiresAt: number;
+  principal: Principal;
+}
+
+interface UnknownKey {
+  digest: Buffer;
+  /** In monotonic milliseconds. */
+  untilMs: number;
+}
+
+export interface AuthenticatorDeps {
+  keys: KeyLookup;
+  epochs: Epochs;
+  digester: KeyDigester;
+  hash: KeyHash;
+  clock: Clock;
+}
+
+export class Authenticator {
+  readonly #deps: AuthenticatorDeps;
+  readonly #known: LRUCache<bigint, KnownKey>;
+  readonly #unknown: LRUCache<bigint, UnknownKey>;
+
+  constructor(deps: AuthenticatorDeps, options: { knownMax?: number; unknownMax?: number } = {}) {
+    this.#deps = deps;
+    this.#known = new LRUCache({ max: options.knownMax ?? KNOWN_MAX });
+    this.#unknown = new LRUCache({ max: options.unknownMax ?? UNKNOWN_MAX });
+  }
+
+  /** Throws `unauthenticated`, with one text whatever the reason. */
+  authenticate(presented: string): Principal {
+    if (!isApiKey(presented)) throw new AppError('unauthenticated');
+    const { hash, digester, epochs, clock } = this.#deps;
+    const slot = hash(presented);
+    const digest = digester.digest(presented);
+    const known = this.#known.get(slot);
+    if (
+      known !== undefined &&
+      timingSafeEqual(known.digest, digest) &&
+      known.epoch === epochs.current(known.principal.clientId) &&
+      clock.now() < known.expiresAt
+    ) {
+      return known.principal;
+    }
+    return this.#lookUp(presented, slot, digest);
+  }
+
+  /** To be called after a key was created: it may have been tried, and noted as unknown, before. */
+  keyCreated(): void {
+    this.#unknown.clear();
+  }
+
+  /** To be called after the transaction that raised a client's epoch has committed. */
+  epochRaised(clientId: ClientId, epoch: number): void {
+    this.#deps.epochs.raise(clientId, epoch);
+  }
+
+  #lookUp(presented: string, slot: bigint, digest: Buffer): Principal {
+    const { keys, epochs, clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const unknown = this.#unknown.get(slot);
+    if (
+      unknown !== undefined &&
+      nowMs < unknown.untilMs &&
+      timingSafeEqual(unknown.digest, digest)
+    ) {
+      throw new AppError('unauthenticated');
+    }
+    const found = matching(keys.byPrefix(prefixOf(presented)), digest);
+    const expiresAt = found?.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (found === undefined || clock.now() >= expiresAt) {
+      this.#unknown.set(slot, { digest, untilMs: nowMs + UNKNOWN_TTL_MS });
+      throw new AppError('unauthenticated');
+    }
+    const { clientId, mode, keyId, role, epoch } = found;
+    const principal = Object.freeze({ clientId, mode, keyId, role });
+    epochs.raise(clientId, epoch);
+    this.#known.set(slot, { digest, epoch, expiresAt, principal });
+    return principal;
+  }
+}
+
+/** Compares with every candidate, so that the time does not tell which one matched. */
+function matching(candidates: KeyCredential[], digest: Buffer): KeyCredential | undefined {
+  let found: KeyCredential | undefined;
+  for (const candidate of candidates) {
+    if (timingSafeEqual(candidate.digest, digest)) found = candidate;
+  }
+  return found;
+}

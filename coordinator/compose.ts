@@ -1,0 +1,112 @@
+/**
+ * Builds the coordinator's parts once and hands each what it needs. Listening comes last, so that
+ * nobody is answered by half a coordinator; closing goes the other way round, so that requests
+ * under way still find their workers and the store.
+ */
+import { mkdir } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import type { Clock } from '../shared/base/clock.ts';
+import type { SecureRandom } from '../shared/base/random.ts';
+import type { Shutdown } from '../shared/base/shutdown.ts';
+import { LIMITS } from '../shared/domain/limits.ts';
+import type { Log } from '../shared/log/log.ts';
+import { Authenticator } from './auth/authenticator.ts';
+import { Epochs } from './auth/epochs.ts';
+import { KeyDigester } from './auth/key-digest.ts';
+import { createKeyHash } from './auth/key-hash.ts';
+import type { CoordinatorConfig } from './config.ts';
+import { ClientAdmin } from './control-plane/clients.ts';
+import { KeyAdmin } from './control-plane/keys.ts';
+import { WorkerAdmin } from './control-plane/workers.ts';
+import { DataPlane } from './data-plane/data-plane.ts';
+import { createAdminServer } from './http/admin-server.ts';
+import { createDataServer } from './http/data-server.ts';
+import { GracefulClose } from './http/graceful-close.ts';
+import { InFlight } from './limits/in-flight.ts';
+import { Router } from './routing/router.ts';
+import { ControlStore } from './store/control-store.ts';
+import { WorkerLink } from './worker-link/worker-link.ts';
+
+export interface CoordinatorDeps {
+  clock: Clock;
+  random: SecureRandom;
+  log: Log;
+}
+
+/** Starts a coordinator; resolves to the ports it listens on. */
+export async function startCoordinator(
+  config: CoordinatorConfig,
+  deps: CoordinatorDeps,
+  shutdown: Shutdown,
+) {
+  const { clock, random, log } = deps;
+  const startMs = clock.monotonicMs();
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
+  shutdown.add('control store', store);
+
+  const link = new WorkerLink(deps, {
+    host: config.host,
+    port: config.linkPort,
+    secret: config.linkSecret,
+  });
+  shutdown.add('worker link', link);
+  const router = new Router({ link, shardCounts: () => store.shards.countByWorker() });
+  link.onConnect((workerId) => store.workers.seen(workerId));
+
+  const { authenticator, keys } = await composeKeys(config, deps, store);
+  const dataPlane = new DataPlane({ ...deps, store: store.collections, router });
+  const admin = createAdminServer(
+    {
+      clients: new ClientAdmin({ store, random, log }),
+      keys,
+      workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
+      log,
+    },
+    { token: config.adminToken },
+  );
+  const data = createDataServer(
+    {
+      authenticator,
+      dataPlane,
+      inFlight: new InFlight({ perClientMax: LIMITS.clientInFlightMax }),
+      notReady: () => (link.connected().length > 0 ? undefined : 'no worker is connected yet'),
+      log,
+      clock,
+    },
+    config,
+  );
+
+  dataPlane.start();
+  const { port: linkPort } = await link.start();
+  const { host } = config;
+  const ending = { clock, shutdown };
+  const adminPort = await listen(admin, 'admin API', { host, port: config.adminPort }, ending);
+  const port = await listen(data, 'data API', { host, port: config.port }, ending);
+  const ms = clock.monotonicMs() - startMs;
+  log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
+  return { host, port, adminPort, linkPort };
+}
+
+async function composeKeys(config: CoordinatorConfig, deps: CoordinatorDeps, store: ControlStore) {
+  const digester = new KeyDigester(config.keyPepper);
+  const hash = await createKeyHash(deps.random.bytes);
+  const epochs = new Epochs();
+  const { clock } = deps;
+  const authenticator = new Authenticator({ keys: store.apiKeys, epochs, digester, hash, clock });
+  const digest = (key: string) => digester.digest(key);
+  const keys = new KeyAdmin({ ...deps, store, caches: authenticator, digest });
+  return { authenticator, keys };
+}
+
+async function listen(
+  server: ReturnType<typeof createDataServer>,
+  name: string,
+  address: { host: string; port: number },
+  { clock, shutdown }: { clock: Clock; shutdown: Shutdown },
+): Promise<number> {
+  shutdown.add(name, new GracefulClose(server, clock));
+  await server.listen(address);
+  return (server.server.address() as AddressInfo).port;
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatHelp } from '../shared/config/format-help.ts';
+import { readConfig } from '../shared/config/read-config.ts';
+import { COORDINATOR_OPTIONS, coordinatorRelations } from './config.ts';
+
+const SECRET = 'x'.repeat(32);
+const FILE = `BULKHEAD_ADMIN_TOKEN=${SECRET}\nBULKHEAD_KEY_PEPPER=${SECRET}\nBULKHEAD_LINK_SECRET=${SECRET}\n`;
+
+test('the help of the coordinator is pinned', () => {
+  assert.equal(
+    formatHelp(COORDINATOR_OPTIONS),
+    `BULKHEAD_DATA_DIR
+    folder of control.db; made when it is absent
+    path; must be set
+
+BULKHEAD_HOST
+    address that the three ports listen on
+    text; default 127.0.0.1
+
+BULKHEAD_PORT
+    port of the data API; 0 takes a free one
+    integer, 0 to 65535; default 6333
+
+BULKHEAD_ADMIN_PORT
+    port of the admin API; 0 takes a free one
+    integer, 0 to 65535; default 6335
+
+BULKHEAD_LINK_PORT
+    port that workers dial; 0 takes a free one
+    integer, 0 to 65535; default 6336
+
+BULKHEAD_REQUEST_TIMEOUT_MS
+    longest time for one request that does not name a timeout itself
+    integer, 100 to 600000 ms; default 30000
+
+BULKHEAD_QUERY_TIMEOUT_MS
+    the same for queries; a query to a worker that is away waits this long, then 503
+    integer, 100 to 600000 ms; default 10000
+
+BULKHEAD_LOG_LEVEL
+    least level that is logged
+    one of debug, info, warn, error, silent; default info
+
+BULKHEAD_ADMIN_TOKEN
+    bearer token of the admin API
+    secret, at least 32 characters, in the env file only
+
+BULKHEAD_KEY_PEPPER
+    key of the digests of API keys
+    secret, at least 32 characters, in the env file only
+
+BULKHEAD_LINK_SECRET
+    shared with the workers; proves both ends
+    secret, at least 32 characters, in the env file only
+`,
+  );
+});
+
+test('the folder and the secrets are all that must be given', () => {
+  const env = { BULKHEAD_DATA_DIR: '/d' };
+  const config = readConfig(COORDINATOR_OPTIONS, { env, envFileText: FILE }, coordinatorRelations);
+  assert.equal(config.port, 6333);
+  assert.equal(config.host, '127.0.0.1');
+});
+
+test('relations between options are checked', () => {
+  const env = {
+    BULKHEAD_DATA_DIR: '/d',
+    BULKHEAD_PORT: '7000',
+    BULKHEAD_LINK_PORT: '7000',
+    BULKHEAD_QUERY_TIMEOUT_MS: '30001',
+  };
+  const sources = { env, envFileText: FILE };
+  assert.throws(() => readConfig(COORDINATOR_OPTIONS, sources, coordinatorRelations), {
+    problems: [
+      'BULKHEAD_QUERY_TIMEOUT_MS may not be above BULKHEAD_REQUEST_TIMEOUT_MS',
+      'BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ',
+    ],
+  });
+});
+
+test('several ports may be 0: each takes a free one', () => {
+  const env = {
+    BULKHEAD_DATA_DIR: '/d',
+    BULKHEAD_PORT: '0',
+    BULKHEAD_ADMIN_PORT: '0',
+    BULKHEAD_LINK_PORT: '0',
+  };
+  const sources = { env, envFileText: FILE };
+  assert.equal(readConfig(COORDINATOR_OPTIONS, sources, coordinatorRelations).linkPort, 0);
+});

@@ -1,0 +1,57 @@
+/** The coordinator's settings. */
+import type { Config, OptionTable } from '../shared/config/option-table.ts';
+import { LOG_LEVELS } from '../shared/log/events.ts';
+
+const PORT = { kind: 'integer', min: 0, max: 65_535 } as const;
+
+export const COORDINATOR_OPTIONS = {
+  dataDir: { kind: 'path', help: 'folder of control.db; made when it is absent' },
+  host: {
+    kind: 'text',
+    default: '127.0.0.1',
+    help: 'address that the three ports listen on',
+  },
+  port: { ...PORT, default: 6333, help: 'port of the data API; 0 takes a free one' },
+  adminPort: { ...PORT, default: 6335, help: 'port of the admin API; 0 takes a free one' },
+  linkPort: { ...PORT, default: 6336, help: 'port that workers dial; 0 takes a free one' },
+  requestTimeoutMs: {
+    kind: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    help: 'longest time for one request that does not name a timeout itself',
+  },
+  queryTimeoutMs: {
+    kind: 'integer',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    help: 'the same for queries; a query to a worker that is away waits this long, then 503',
+  },
+  logLevel: {
+    kind: 'choice',
+    default: 'info',
+    choices: LOG_LEVELS,
+    help: 'least level that is logged',
+  },
+  adminToken: { kind: 'secret', min: 32, help: 'bearer token of the admin API' },
+  keyPepper: { kind: 'secret', min: 32, help: 'key of the digests of API keys' },
+  linkSecret: { kind: 'secret', min: 32, help: 'shared with the workers; proves both ends' },
+} as const satisfies OptionTable;
+
+export type CoordinatorConfig = Config<typeof COORDINATOR_OPTIONS>;
+
+/** Relations between options; see `loadConfig`. */
+export function coordinatorRelations(config: CoordinatorConfig): string[] {
+  const problems: string[] = [];
+  if (config.queryTimeoutMs > config.requestTimeoutMs) {
+    problems.push('BULKHEAD_QUERY_TIMEOUT_MS may not be above BULKHEAD_REQUEST_TIMEOUT_MS');
+  }
+  const ports = [config.port, config.adminPort, config.linkPort].filter((port) => port !== 0);
+  if (new Set(ports).size < ports.length) {
+    problems.push('BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ');
+  }
+  return problems;
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, it } from 'node:test';
+import { ManualClock } from '../../shared/base/clock.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import { secureRandom } from '../../shared/base/random.ts';
+import { quietLog } from '../../shared/log/log.ts';
+import { isApiKey } from '../auth/api-key.ts';
+import { KeyDigester } from '../auth/key-digest.ts';
+import { ControlStore } from '../store/control-store.ts';
+import { ClientAdmin } from './clients.ts';
+import { KeyAdmin } from './keys.ts';
+
+const digester = new KeyDigester('pepper'.repeat(8));
+
+let folder: string;
+let store: ControlStore;
+let keys: KeyAdmin;
+let clientId: string;
+/** What the caches were told, in order. */
+let told: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bulkhead-keys-'));
+  const clock = new ManualClock();
+  store = ControlStore.open(join(folder, 'control.db'), { clock });
+  told = [];
+  const caches = {
+    keyCreated: () => told.push('created'),
+    epochRaised: (_client: string, epoch: number) => told.push(`epoch ${epoch}`),
+  };
+  const base = { store, random: secureRandom, log: quietLog, clock };
+  const digest = (key: string) => digester.digest(key);
+  keys = new KeyAdmin({ ...base, caches, digest }, { keysPerClientMax: 3 });
+  clientId = new ClientAdmin(base).create({ name: 'acme' }).clientId;
+});
+
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+it('tells the caches of each creation and of each raised epoch', () => {
+  const first = keys.create({ clientId, mode: 'live', name: 'a' });
+  const second = keys.create({ clientId, mode: 'live', name: 'b' });
+  keys.revoke({ clientId, keyId: first.record.keyId });
+  keys.revoke({ clientId, keyId: second.record.keyId });
+  assert.deepEqual(told, ['created', 'created', 'epoch 2', 'epoch 3']);
+});
+
+it('stores the digest of the secret it returns, and its prefix', () => {
+  const { record, secret } = keys.create({ clientId, mode: 'test', name: 'a' });
+  assert.ok(isApiKey(secret));
+  assert.ok(secret.startsWith(`bh_test_${record.prefix}`));
+  const [credential] = store.apiKeys.byPrefix(record.prefix);
+  assert.deepEqual(credential?.digest, digester.digest(secret));
+});
+
+it('bounds the keys of a client, and makes room by revoking', () => {
+  const { record } = keys.create({ clientId, mode: 'live', name: 'a' });
+  for (const name of ['b', 'c']) keys.create({ clientId, mode: 'live', name });
+  const oneMore = () => keys.create({ clientId, mode: 'live', name: 'd' });
+  assert.throws(oneMore, InvalidInput);
+  keys.revoke({ clientId, keyId: record.keyId });
+  oneMore();
+  assert.throws(oneMore, /has 3 keys: revoke one first/);
+});
+
+it('pages by id, with revoked keys', () => {
+  const ids = ['a', 'b', 'c'].map(
+    (name) => keys.create({ clientId, mode: 'live', name }).record.keyId,
+  );
+  keys.revoke({ clientId, keyId: ids[0] ?? '' });
+  const sorted = ids.toSorted();
+  const first = keys.list({ clientId, limit: 2 });
+  assert.deepEqual(
+    first.items.map((key) => key.keyId),
+    sorted.slice(0, 2),
+  );
+  assert.equal(first.next, sorted[1]);
+  const rest = keys.list({ clientId, limit: 2, after: first.next ?? '' });
+  assert.deepEqual(
+    rest.items.map((key) => key.keyId),
+    sorted.slice(2),
+  );
+  assert.equal(rest.next, null);
+});

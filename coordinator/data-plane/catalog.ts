@@ -1,0 +1,77 @@
+/**
+ * The collections that exist, in memory: the data path asks no database. It is filled from
+ * `control.db` at start and changed right after each commit, by the one coordinator there is.
+ *
+ * The key of a lookup begins with the client and the mode that the API key proved, so another
+ * client's collection is not forbidden, it is not there: the same 404, from the same code.
+ */
+import type { CollectionId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+import { collectionNameProblem } from './parse-collection.ts';
+
+export const NAMESPACE_DEFAULT = 'default';
+
+/** Whose collections; part of every lookup. */
+export type Owner = Pick<Principal, 'clientId' | 'mode'>;
+
+type Place = Pick<CollectionRecord, 'clientId' | 'mode' | 'namespace'>;
+
+export class Catalog {
+  readonly #byPlace = new Map<string, Map<string, CollectionRecord>>();
+
+  constructor(records: Iterable<CollectionRecord> = []) {
+    for (const record of records) if (record.state === 'active') this.put(record);
+  }
+
+  /** Throws `collection_not_found`; a name that no collection can have is an invalid argument. */
+  find(owner: Owner, name: string, namespace = NAMESPACE_DEFAULT): CollectionRecord {
+    const record = this.get(owner, name, namespace);
+    if (record !== undefined) return record;
+    const problem = collectionNameProblem(name);
+    if (problem !== undefined) throw new AppError('invalid_argument', problem);
+    throw new AppError('collection_not_found', `Not found: Collection \`${name}\` doesn't exist!`);
+  }
+
+  get(owner: Owner, name: string, namespace = NAMESPACE_DEFAULT): CollectionRecord | undefined {
+    return this.#byPlace.get(placeKey({ ...owner, namespace }))?.get(name);
+  }
+
+  /** By name. */
+  list(owner: Owner, namespace = NAMESPACE_DEFAULT): CollectionRecord[] {
+    const records = this.#byPlace.get(placeKey({ ...owner, namespace }))?.values() ?? [];
+    return [...records].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Collections of a client, both modes and all namespaces together. */
+  count(clientId: string): number {
+    let total = 0;
+    for (const [key, records] of this.#byPlace) {
+      if (key.startsWith(`${clientId}/`)) total += records.size;
+    }
+    return total;
+  }
+
+  /** Adds a collection or replaces its record. */
+  put(record: CollectionRecord): void {
+    const key = placeKey(record);
+    const records = this.#byPlace.get(key) ?? new Map<string, CollectionRecord>();
+    records.set(record.name, record);
+    this.#byPlace.set(key, records);
+  }
+
+  /** Removes a collection, not a newer one of the same name. */
+  remove(record: Place & { name: string; collectionId: CollectionId }): void {
+    const key = placeKey(record);
+    const records = this.#byPlace.get(key);
+    if (records?.get(record.name)?.collectionId !== record.collectionId) return;
+    records.delete(record.name);
+    if (records.size === 0) this.#byPlace.delete(key);
+  }
+}
+
+/** Client ids and modes have no slash, so no two places share a key. */
+function placeKey({ clientId, mode, namespace }: Place): string {
+  return `${clientId}/${mode}/${namespace}`;
+}

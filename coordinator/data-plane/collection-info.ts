@@ -1,0 +1,61 @@
+/**
+ * A collection as the dialect describes it. The contract wants settings of an optimizer and of a
+ * write-ahead log that this service does not have; they are given as what comes nearest.
+ */
+import type { JsonObject } from '../../shared/domain/point.ts';
+import type { Reply } from '../../shared/protocol/messages.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+
+type ShardStatus = Reply<'shard-status'>;
+
+export function describeCollection(record: CollectionRecord, status: ShardStatus): JsonObject {
+  return {
+    // Yellow: some points are still found by an exact scan, because the graph lacks them.
+    status: status.state === 'ready' ? 'green' : 'yellow',
+    optimizer_status: 'ok',
+    points_count: status.points,
+    indexed_vectors_count: status.indexed,
+    segments_count: record.shards.length,
+    config: describeConfig(record),
+    payload_schema: describeIndexes(record, status),
+  };
+}
+
+function describeConfig({ config, shards }: CollectionRecord): JsonObject {
+  return {
+    params: {
+      vectors: { size: config.vector.dimension, distance: config.vector.distance },
+      shard_number: shards.length,
+      replication_factor: 1,
+      write_consistency_factor: 1,
+      on_disk_payload: true,
+    },
+    hnsw_config: {
+      m: config.hnsw.m,
+      ef_construct: config.hnsw.efConstruct,
+      // In kilobytes of vectors in the dialect, where 0 says: by the service's own measure.
+      full_scan_threshold: 0,
+      max_indexing_threads: 0,
+      on_disk: false,
+    },
+    optimizer_config: {
+      deleted_threshold: 0.2,
+      vacuum_min_vector_number: 1_000,
+      default_segment_number: 1,
+      flush_interval_sec: 0,
+    },
+    // Every write is on disk when it is acknowledged.
+    wal_config: { wal_capacity_mb: 1, wal_segments_ahead: 0 },
+    quantization_config: null,
+  };
+}
+
+function describeIndexes(record: CollectionRecord, status: ShardStatus): JsonObject {
+  const schema: JsonObject = {};
+  for (const [field, type] of Object.entries(record.payloadIndexes)) {
+    const known = Object.hasOwn(status.payloadIndexPoints, field);
+    const points = known ? (status.payloadIndexPoints[field] ?? 0) : 0;
+    schema[field] = { data_type: type, points };
+  }
+  return schema;
+}

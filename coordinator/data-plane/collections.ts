@@ -1,0 +1,250 @@
+/**
+ * The life of collections. Creating one is a row before a worker hears of it and a change of that
+ * row's state after the worker has made it, so a crash anywhere leaves a row that says what to
+ * undo (`reconcile.ts`):
+ *
+ *   check -> place -> store: creating -> worker: shard-create -> store: active -> catalog
+ *                                            | fails
+ *                                            +--> store: deleting -> worker: shard-drop -> gone
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { CollectionId, ShardId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { SecureRandom } from '../../shared/base/random.ts';
+import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { formatPayloadPath, parsePayloadPath } from '../../shared/domain/payload-path.ts';
+import type { JsonObject } from '../../shared/domain/point.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Router } from '../routing/router.ts';
+import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
+import { type Catalog, NAMESPACE_DEFAULT, type Owner } from './catalog.ts';
+import { describeCollection } from './collection-info.ts';
+import { CollectionLocks } from './collection-locks.ts';
+import {
+  type CreateInput,
+  collectionNameProblem,
+  parseCollection,
+  parseIndexType,
+  parseUpdate,
+  type UpdateInput,
+} from './parse-collection.ts';
+import type { Reconciler } from './reconcile.ts';
+import { soleShard } from './sole-shard.ts';
+
+export interface CollectionsDeps {
+  catalog: Catalog;
+  store: Pick<
+    CollectionsTable,
+    'create' | 'activate' | 'updateConfig' | 'updatePayloadIndexes' | 'markDeleting'
+  >;
+  router: Pick<Router, 'request' | 'place'>;
+  reconciler: Pick<Reconciler, 'erase'>;
+  clock: Clock;
+  random: SecureRandom;
+  log: Log;
+}
+
+export class Collections {
+  readonly #deps: CollectionsDeps;
+  readonly #locks = new CollectionLocks();
+  /** Collections of each client that are being made; they count towards its bound. */
+  readonly #creating = new Map<string, number>();
+
+  constructor(deps: CollectionsDeps) {
+    this.#deps = deps;
+  }
+
+  list(owner: Owner): string[] {
+    return this.#deps.catalog.list(owner).map((record) => record.name);
+  }
+
+  exists(owner: Owner, name: string): boolean {
+    return this.#deps.catalog.get(owner, name) !== undefined;
+  }
+
+  /** Throws `collection_not_found`. */
+  mustExist(owner: Owner, name: string): void {
+    this.#deps.catalog.find(owner, name);
+  }
+
+  /** Throws `already_exists`, `unavailable`, `InvalidInput` and what a worker may answer. */
+  async create(owner: Owner, name: string, input: CreateInput, deadline: Deadline): Promise<void> {
+    const { clock, log } = this.#deps;
+    const startMs = clock.monotonicMs();
+    const problem = collectionNameProblem(name);
+    if (problem !== undefined) throw new AppError('invalid_argument', problem);
+    const config = parseCollection(input);
+    if (this.exists(owner, name)) throw alreadyExists(name);
+    const release = this.#reserve(owner.clientId);
+    try {
+      const record = this.#record(owner, name, config);
+      await this.#build(record, deadline);
+      const { collectionId, clientId, shards } = record;
+      const ms = Math.round(clock.monotonicMs() - startMs);
+      log.event('collection_created', { collectionId, clientId, shards: shards.length, ms });
+    } finally {
+      release();
+    }
+  }
+
+  async info(owner: Owner, name: string, deadline: Deadline): Promise<JsonObject> {
+    const record = this.#deps.catalog.find(owner, name);
+    const shard = soleShard(record);
+    const status = await this.#deps.router.request(shard, 'shard-status', {}, undefined, deadline);
+    return describeCollection(record, status.body);
+  }
+
+  async update(owner: Owner, name: string, input: UpdateInput, deadline: Deadline): Promise<void> {
+    await this.#change(owner, name, deadline, (record) => {
+      const config = parseUpdate(input, record.config);
+      return { ...record, config };
+    });
+  }
+
+  /** False when there is no such collection. Its shards go now or when their worker returns. */
+  async delete(owner: Owner, name: string, deadline: Deadline): Promise<boolean> {
+    const { catalog, store, reconciler, clock } = this.#deps;
+    const record = catalog.get(owner, name);
+    if (record === undefined) return false;
+    store.markDeleting(record.collectionId);
+    catalog.remove(record);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(deadline.remainingMs(), resolve);
+    await Promise.race([reconciler.erase(record), late]).finally(cancel);
+    return true;
+  }
+
+  /** Answers the version the shard gave when the index is filled. */
+  async createIndex(
+    owner: Owner,
+    name: string,
+    index: { field: unknown; schema: unknown },
+    deadline: Deadline,
+  ): Promise<number> {
+    const field = formatPayloadPath(parsePayloadPath(index.field, 'field_name'));
+    const type = parseIndexType(index.schema, 'field_schema');
+    return this.#change(owner, name, deadline, (record) => {
+      const payloadIndexes = { ...record.payloadIndexes, [field]: type };
+      if (Object.keys(payloadIndexes).length > LIMITS.payloadIndexesMax) {
+        const problem = `a collection has at most ${LIMITS.payloadIndexesMax} payload indexes`;
+        throw new InvalidInput('field_name', problem);
+      }
+      return { ...record, payloadIndexes };
+    });
+  }
+
+  /** Deleting an index that is not there succeeds. */
+  async deleteIndex(
+    owner: Owner,
+    name: string,
+    fieldName: string,
+    deadline: Deadline,
+  ): Promise<number> {
+    const field = formatPayloadPath(parsePayloadPath(fieldName, 'field_name'));
+    return this.#change(owner, name, deadline, (record) => {
+      const payloadIndexes = { ...record.payloadIndexes };
+      delete payloadIndexes[field];
+      return { ...record, payloadIndexes };
+    });
+  }
+
+  /** One more collection of this client; the returned function gives the place back. */
+  #reserve(clientId: string): () => void {
+    const creating = this.#creating.get(clientId) ?? 0;
+    if (this.#deps.catalog.count(clientId) + creating >= LIMITS.collectionsPerClientMax) {
+      throw new AppError(
+        'invalid_argument',
+        `there are at most ${LIMITS.collectionsPerClientMax} collections: delete one first`,
+      );
+    }
+    this.#creating.set(clientId, creating + 1);
+    return () => {
+      const left = (this.#creating.get(clientId) ?? 1) - 1;
+      if (left === 0) this.#creating.delete(clientId);
+      else this.#creating.set(clientId, left);
+    };
+  }
+
+  #record(owner: Owner, name: string, config: CollectionRecord['config']): CollectionRecord {
+    const { store, router, random } = this.#deps;
+    return store.create({
+      collectionId: random.uuid() as CollectionId,
+      clientId: owner.clientId,
+      mode: owner.mode,
+      namespace: NAMESPACE_DEFAULT,
+      name,
+      config,
+      payloadIndexes: {},
+      shards: [{ shardId: random.uuid() as ShardId, ordinal: 0, workerId: router.place() }],
+    });
+  }
+
+  async #build(record: CollectionRecord, deadline: Deadline): Promise<void> {
+    const { store, catalog, router } = this.#deps;
+    const shard = soleShard(record);
+    try {
+      const body = { descriptor: descriptorOf(record) };
+      await router.request(shard, 'shard-create', body, undefined, deadline);
+      store.activate(record.collectionId);
+    } catch (error) {
+      store.markDeleting(record.collectionId);
+      // The client gets its answer now; the shard goes when its worker answers.
+      void this.#deps.reconciler.erase(record);
+      // Undone, so this is no longer "may or may not have happened".
+      if (!(error instanceof AppError) || error.code !== 'write_outcome_unknown') throw error;
+      const text = 'the worker was lost and no collection was created; try again';
+      throw new AppError('unavailable', text, { cause: error });
+    }
+    catalog.put({ ...record, state: 'active' });
+  }
+
+  /** Worker first: what the record says, a worker has done. Repeating a change is harmless. */
+  async #change(
+    owner: Owner,
+    name: string,
+    deadline: Deadline,
+    change: (record: CollectionRecord) => CollectionRecord,
+  ): Promise<number> {
+    const { catalog, store, router } = this.#deps;
+    const { collectionId } = catalog.find(owner, name);
+    return this.#locks.run(collectionId, async () => {
+      const current = catalog.find(owner, name);
+      if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
+      const changed = change(current);
+      const body = { descriptor: descriptorOf(changed) };
+      const shard = soleShard(changed);
+      const reply = await router.request(shard, 'shard-configure', body, undefined, deadline);
+      if (changed.config !== current.config) store.updateConfig(collectionId, changed.config);
+      if (changed.payloadIndexes !== current.payloadIndexes) {
+        store.updatePayloadIndexes(collectionId, changed.payloadIndexes);
+      }
+      catalog.put(changed);
+      return reply.body.version;
+    });
+  }
+}
+
+function alreadyExists(name: string): AppError {
+  return new AppError('already_exists', `Collection \`${name}\` already exists!`);
+}
+
+function descriptorOf(record: CollectionRecord): ShardDescriptor {
+  const { shardId, ordinal } = soleShard(record);
+  return {
+    shardId,
+    collectionId: record.collectionId,
+    place: {
+      clientId: record.clientId,
+      mode: record.mode,
+      namespace: record.namespace,
+      collection: record.name,
+      generation: record.generation,
+      ordinal,
+    },
+    config: record.config,
+    payloadIndexes: record.payloadIndexes,
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * Points to store, in both forms of the dialect:
+ *
+ *   {"points": [{"id": 1, "vector": [...], "payload": {...}}, ...]}
+ *   {"batch": {"ids": [...], "vectors": [[...], ...], "payloads": [{...}, ...]}}
+ *
+ * All of a batch is checked before any of it is sent, so it is stored whole or not at all. An id
+ * that occurs twice keeps its last point, as if the points had been stored one after the other.
+ */
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { VectorConfig } from '../../shared/domain/collection.ts';
+import { isJsonObject, stringifyJson } from '../../shared/domain/json.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import {
+  type JsonObject,
+  type PayloadBytes,
+  type PointId,
+  parsePointId,
+} from '../../shared/domain/point.ts';
+import { refuseUnknown, within } from './field-path.ts';
+import { checkBatchSize } from './parse-selectors.ts';
+import { readVector, unnamedOf } from './parse-vector.ts';
+
+export interface ParsedPoints {
+  ids: PointId[];
+  /** One vector a point, in the order of `ids`, prepared. */
+  vectors: Float32Array;
+  payloads: (PayloadBytes | null)[];
+}
+
+export interface UpsertInput {
+  points?: unknown;
+  batch?: unknown;
+}
+
+/** Throws `InvalidInput`. `path` is the place of the object that holds `points` or `batch`. */
+export function parseUpsert(input: UpsertInput, config: VectorConfig, path = ''): ParsedPoints {
+  const listed = input.points !== undefined && input.points !== null;
+  const batched = input.batch !== undefined && input.batch !== null;
+  if (listed === batched) throw new InvalidInput(path, 'give either "points" or "batch"');
+  return listed
+    ? parseList(input.points, config, within(path, 'points'))
+    : parseBatch(input.batch, config, within(path, 'batch'));
+}
+
+/** Points with vectors only: `[{"id": 1, "vector": [...]}, ...]`. */
+export function parsePointVectors(
+  input: unknown,
+  config: VectorConfig,
+  path: string,
+): { ids: PointId[]; vectors: Float32Array } {
+  const { ids, vectors } = parseItems(input, config, path, ['id', 'vector']);
+  return { ids, vectors };
+}
+
+function parseList(input: unknown, config: VectorConfig, path: string): ParsedPoints {
+  return parseItems(input, config, path, ['id', 'vector', 'payload']);
+}
+
+function parseItems(
+  input: unknown,
+  config: VectorConfig,
+  path: string,
+  fields: readonly string[],
+): ParsedPoints {
+  if (!Array.isArray(input)) throw new InvalidInput(path, 'must be a list of points');
+  checkBatchSize(input.length, path);
+  const points = input.map((point, i) => checkedPoint(point, fields, `${path}[${i}]`));
+  const slots = new Slots(points.map((point, i) => parsePointId(point.id, `${path}[${i}].id`)));
+  const parsed = emptyPoints(slots.ids, config);
+  for (let i = 0; i < points.length; i += 1) {
+    const point = points[i] as JsonObject;
+    const place = placeOf(parsed.vectors, slots.of(i), config);
+    readVector(point.vector, config, place, `${path}[${i}].vector`);
+    parsed.payloads[slots.of(i)] = encodePayload(point.payload, `${path}[${i}].payload`);
+  }
+  return parsed;
+}
+
+function checkedPoint(point: unknown, fields: readonly string[], path: string): JsonObject {
+  if (!isJsonObject(point)) throw new InvalidInput(path, 'a point is a JSON object');
+  refuseUnknown(point, fields, path);
+  if (point.vector === undefined) throw new InvalidInput(path, 'the field "vector" is missing');
+  return point;
+}
+
+function parseBatch(input: unknown, config: VectorConfig, path: string): ParsedPoints {
+  if (!isJsonObject(input)) throw new InvalidInput(path, 'must be a JSON object');
+  refuseUnknown(input, ['ids', 'vectors', 'payloads'], path);
+  const ids = listOf(input.ids, `${path}.ids`);
+  checkBatchSize(ids.length, `${path}.ids`);
+  const vectors = listOf(
+    isJsonObject(input.vectors) ? unnamedOf(input.vectors, `${path}.vectors`) : input.vectors,
+    `${path}.vectors`,
+  );
+  const payloads =
+    (input.payloads ?? null) === null ? [] : listOf(input.payloads, `${path}.payloads`);
+  checkSameLength(ids.length, vectors.length, `${path}.vectors`);
+  if (payloads.length > 0) checkSameLength(ids.length, payloads.length, `${path}.payloads`);
+
+  const slots = new Slots(ids.map((id, i) => parsePointId(id, `${path}.ids[${i}]`)));
+  const parsed = emptyPoints(slots.ids, config);
+  for (let i = 0; i < ids.length; i += 1) {
+    const place = placeOf(parsed.vectors, slots.of(i), config);
+    readVector(vectors[i], config, place, `${path}.vectors[${i}]`);
+    parsed.payloads[slots.of(i)] = encodePayload(payloads[i], `${path}.payloads[${i}]`);
+  }
+  return parsed;
+}
+
+/** Which place of the result each point of the request takes; an id that returns keeps its own. */
+class Slots {
+  readonly ids: PointId[] = [];
+  readonly #slots: number[] = [];
+
+  constructor(ids: readonly PointId[]) {
+    const slotById = new Map<PointId, number>();
+    for (const id of ids) {
+      const slot = slotById.get(id) ?? this.ids.push(id) - 1;
+      slotById.set(id, slot);
+      this.#slots.push(slot);
+    }
+  }
+
+  of(index: number): number {
+    return this.#slots[index] as number;
+  }
+}
+
+function emptyPoints(ids: PointId[], config: VectorConfig): ParsedPoints {
+  return {
+    ids,
+    vectors: new Float32Array(ids.length * config.dimension),
+    payloads: new Array<PayloadBytes | null>(ids.length).fill(null),
+  };
+}
+
+function placeOf(vectors: Float32Array, slot: number, config: VectorConfig): Float32Array {
+  return vectors.subarray(slot * config.dimension, (slot + 1) * config.dimension);
+}
+
+/** A payload's bytes as they are stored; null for none. Throws `InvalidInput`. */
+export function encodePayload(payload: unknown, path: string): PayloadBytes | null {
+  if (payload === undefined || payload === null) return null;
+  if (!isJsonObject(payload)) throw new InvalidInput(path, 'a payload is a JSON object');
+  const bytes = Buffer.from(stringifyJson(payload));
+  if (bytes.length > LIMITS.payloadBytesMax) {
+    throw new InvalidInput(path, `a payload has at most ${LIMITS.payloadBytesMax} bytes of JSON`);
+  }
+  return bytes;
+}
+
+function listOf(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) throw new InvalidInput(path, 'must be a list');
+  return value;
+}
+
+function checkSameLength(ids: number, others: number, path: string): void {
+  if (ids === others) return;
+  throw new InvalidInput(path, `there are ${ids} ids but ${others} entries here`);
+}

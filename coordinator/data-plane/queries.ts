@@ -1,0 +1,282 @@
+/**
+ * Reads. Each is one frame to the shard's worker and one back; the reply is written as JSON
+ * straight from it, payload bytes as they are.
+ */
+import type { Deadline } from '../../shared/base/deadline.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { VectorConfig } from '../../shared/domain/collection.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Search } from '../../shared/protocol/messages/points-query.ts';
+import type { Reply, Request } from '../../shared/protocol/messages.ts';
+import type { Router } from '../routing/router.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+import type { Catalog, Owner } from './catalog.ts';
+import { type RecordList, writeRecord, writeRecords, writeScoredPoints } from './encode-records.ts';
+import type { JsonWriter } from './json-writer.ts';
+import { pickDiverse } from './mmr.ts';
+import {
+  type OldSearchInput,
+  type ParsedSearch,
+  parseOldSearch,
+  parseQuery,
+  type QueryInput,
+} from './parse-query.ts';
+import {
+  parseIds,
+  parseOptionalFilter,
+  parsePayloadSelector,
+  parseWithVector,
+} from './parse-selectors.ts';
+import { soleShard } from './sole-shard.ts';
+
+export interface QueriesDeps {
+  catalog: Catalog;
+  router: Pick<Router, 'request'>;
+}
+
+/** Which collection, until when, and where the result is written. */
+export interface ReadCall {
+  owner: Owner;
+  collection: string;
+  deadline: Deadline;
+  out: JsonWriter;
+}
+
+interface ViewInput {
+  with_payload?: unknown;
+  with_vector?: unknown;
+}
+
+export interface ScrollInput extends ViewInput {
+  filter?: unknown;
+  offset?: unknown;
+  limit?: number | null;
+  order_by?: unknown;
+}
+
+const SCROLL_LIMIT_DEFAULT = 10;
+
+interface Found {
+  list: RecordList;
+  scores: number[];
+}
+
+export class Queries {
+  readonly #deps: QueriesDeps;
+
+  constructor(deps: QueriesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Writes `{"points": [...]}`. */
+  async query(call: ReadCall, input: QueryInput): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const parsed = parseQuery(input, record.config.vector);
+    const [found] = await this.#search(record, [parsed], call.deadline);
+    if (found !== undefined) writePoints(call.out, found);
+  }
+
+  /** Writes `[{"points": [...]}, ...]`. */
+  async queryBatch(call: ReadCall, inputs: QueryInput[]): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const parsed = parseEach(inputs, record.config.vector, parseQuery);
+    const results = await this.#search(record, parsed, call.deadline);
+    writeEach(call.out, results, (found) => writePoints(call.out, found));
+  }
+
+  /** Writes `[point, ...]`, as the older search does. */
+  async oldSearch(call: ReadCall, input: OldSearchInput): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const parsed = parseOldSearch(input, record.config.vector);
+    const [found] = await this.#search(record, [parsed], call.deadline);
+    if (found !== undefined) writeScoredPoints(call.out, found.list, found.scores);
+  }
+
+  /** Writes `[[point, ...], ...]`. */
+  async oldSearchBatch(call: ReadCall, inputs: OldSearchInput[]): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const parsed = parseEach(inputs, record.config.vector, parseOldSearch);
+    const results = await this.#search(record, parsed, call.deadline);
+    writeEach(call.out, results, ({ list, scores }) => writeScoredPoints(call.out, list, scores));
+  }
+
+  /** Writes `[point, ...]`; points that are not there are left out. */
+  async retrieve(call: ReadCall, input: ViewInput & { ids: unknown }): Promise<void> {
+    const list = await this.#retrieve(call, {
+      ids: parseIds(input.ids, 'ids'),
+      payload: parsePayloadSelector(input.with_payload, true),
+      withVector: parseWithVector(input.with_vector),
+    });
+    writeRecords(call.out, list);
+  }
+
+  /** Writes the point with payload and vector. Throws `point_not_found`. */
+  async point(call: ReadCall, idText: string): Promise<void> {
+    const id = parsePointIdText(idText, 'id');
+    const payload = { kind: 'all' } as const;
+    const list = await this.#retrieve(call, { ids: [id], payload, withVector: true });
+    if (list.records.ids.length === 0) {
+      throw new AppError('point_not_found', `Not found: Point with id ${id} does not exists!`);
+    }
+    writeRecord(call.out, list, 0);
+  }
+
+  /** Writes `{"points": [...], "next_page_offset": id | null}`. */
+  async scroll(call: ReadCall, input: ScrollInput): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const body = parseScroll(input);
+    const shard = soleShard(record);
+    const { router } = this.#deps;
+    const reply = await router.request(shard, 'points-scroll', body, undefined, call.deadline);
+    const { records, next } = reply.body;
+    call.out.ascii('{"points":');
+    writeRecords(call.out, { records, vectors: reply.vectors });
+    call.out.ascii(',"next_page_offset":');
+    if (next === null) call.out.ascii('null');
+    else call.out.pointId(next);
+    call.out.ascii('}');
+  }
+
+  /** Writes `{"count": n}`. */
+  async count(call: ReadCall, input: { filter?: unknown; exact?: boolean | null }): Promise<void> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const filter = parseOptionalFilter(input.filter);
+    const exact = input.exact ?? true;
+    const body = filter === undefined ? { exact } : { exact, filter };
+    const shard = soleShard(record);
+    const { router } = this.#deps;
+    const reply = await router.request(shard, 'points-count', body, undefined, call.deadline);
+    call.out.ascii(`{"count":${reply.body.count}}`);
+  }
+
+  async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const shard = soleShard(record);
+    const { router } = this.#deps;
+    const reply = await router.request(shard, 'points-retrieve', body, undefined, call.deadline);
+    return { records: reply.body, vectors: reply.vectors };
+  }
+
+  async #search(
+    record: CollectionRecord,
+    parsed: ParsedSearch[],
+    deadline: Deadline,
+  ): Promise<Found[]> {
+    if (parsed.length === 0) return [];
+    const { dimension, distance } = record.config.vector;
+    const body = { searches: parsed.map(searchOf) };
+    const vectors = joinVectors(parsed, dimension);
+    const { router } = this.#deps;
+    const reply = await router.request(soleShard(record), 'points-query', body, vectors, deadline);
+    const found = splitResults(reply.body, reply.vectors, dimension);
+    return found.map((hits, i) => {
+      const search = parsed[i];
+      if (search?.mmr === undefined) return hits;
+      return diversify(hits, search, { dimension, distance });
+    });
+  }
+}
+
+function parseEach<T>(
+  inputs: T[],
+  config: VectorConfig,
+  parse: (input: T, config: VectorConfig, path: string) => ParsedSearch,
+): ParsedSearch[] {
+  return inputs.map((input, i) => parse(input, config, `searches[${i}]`));
+}
+
+function writeEach(out: JsonWriter, results: Found[], write: (found: Found) => void): void {
+  out.ascii('[');
+  results.forEach((found, i) => {
+    if (i > 0) out.ascii(',');
+    write(found);
+  });
+  out.ascii(']');
+}
+
+function writePoints(out: JsonWriter, found: Found): void {
+  out.ascii('{"points":');
+  writeScoredPoints(out, found.list, found.scores);
+  out.ascii('}');
+}
+
+function parseScroll(input: ScrollInput): Request<'points-scroll'> {
+  const limit = input.limit ?? SCROLL_LIMIT_DEFAULT;
+  if (limit > LIMITS.scrollLimitMax) {
+    throw new InvalidInput('limit', `must be at most ${LIMITS.scrollLimitMax}`);
+  }
+  if ((input.order_by ?? null) !== null) {
+    throw new InvalidInput('order_by', 'points are in the order of their ids: leave it out');
+  }
+  const body: Request<'points-scroll'> = {
+    limit,
+    payload: parsePayloadSelector(input.with_payload, true),
+    withVector: parseWithVector(input.with_vector),
+  };
+  const filter = parseOptionalFilter(input.filter);
+  if (filter !== undefined) body.filter = filter;
+  if ((input.offset ?? null) !== null) body.offset = parsePointId(input.offset, 'offset');
+  return body;
+}
+
+/** What the worker is asked: with diversity, all candidates with their vectors. */
+function searchOf({ search, mmr }: ParsedSearch): Search {
+  if (mmr === undefined) return search;
+  const limit = Math.max(mmr.candidates, search.limit + search.offset);
+  return { ...search, limit, offset: 0, withVector: true };
+}
+
+function joinVectors(parsed: ParsedSearch[], dimension: number): Float32Array | undefined {
+  const vectors = parsed.flatMap(({ vector }) => (vector === undefined ? [] : [vector]));
+  if (vectors.length <= 1) return vectors[0];
+  const joined = new Float32Array(vectors.length * dimension);
+  vectors.forEach((vector, i) => {
+    joined.set(vector, i * dimension);
+  });
+  return joined;
+}
+
+/** Gives each search its part of the reply's float section. */
+function splitResults(
+  reply: Reply<'points-query'>,
+  vectors: Float32Array,
+  dimension: number,
+): Found[] {
+  let at = 0;
+  return reply.results.map(({ records, scores }) => {
+    const floats = records.vectors ? records.ids.length * dimension : 0;
+    const list = { records, vectors: vectors.subarray(at, at + floats) };
+    at += floats;
+    return { list, scores };
+  });
+}
+
+function diversify(
+  { list, scores }: Found,
+  { search, mmr }: ParsedSearch,
+  of: VectorConfig,
+): Found {
+  const candidates = { scores, vectors: list.vectors, ...of };
+  const wanted = search.limit + search.offset;
+  const order = pickDiverse(candidates, wanted, mmr?.diversity ?? 0).slice(search.offset);
+  const { ids, versions, payloads } = list.records;
+  const pick = <T>(items: readonly T[]): T[] => order.map((index) => items[index] as T);
+  const records = { ids: pick(ids), versions: pick(versions), vectors: search.withVector };
+  const { dimension } = of;
+  const vectors = new Float32Array(search.withVector ? order.length * dimension : 0);
+  if (search.withVector) {
+    order.forEach((index, i) => {
+      const vector = list.vectors.subarray(index * dimension, (index + 1) * dimension);
+      vectors.set(vector, i * dimension);
+    });
+  }
+  return {
+    list: {
+      records: payloads === undefined ? records : { ...records, payloads: pick(payloads) },
+      vectors,
+    },
+    scores: pick(scores),
+  };
+}

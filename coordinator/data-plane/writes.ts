@@ -1,0 +1,170 @@
+/**
+ * Changes of points. Each is checked whole, becomes one message, and is answered after the worker
+ * has it on disk: `wait: false` is accepted and waits too, because an acknowledgement that may be
+ * lost is not one.
+ */
+import type { Deadline } from '../../shared/base/deadline.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { VectorConfig } from '../../shared/domain/collection.ts';
+import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
+import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
+import type { PointsSelector } from '../../shared/protocol/schema.ts';
+import type { Router } from '../routing/router.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+import type { Catalog, Owner } from './catalog.ts';
+import { within } from './field-path.ts';
+import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
+import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
+import { soleShard } from './sole-shard.ts';
+
+export interface WritesDeps {
+  catalog: Catalog;
+  router: Pick<Router, 'request'>;
+}
+
+export interface WriteCall {
+  owner: Owner;
+  collection: string;
+  deadline: Deadline;
+}
+
+export interface SelectorInput {
+  points?: unknown;
+  filter?: unknown;
+}
+
+export interface SetPayloadInput extends SelectorInput {
+  payload?: unknown;
+  key?: string | null;
+}
+
+export interface DeletePayloadInput extends SelectorInput {
+  keys?: unknown;
+}
+
+export interface UpdateVectorsInput {
+  points?: unknown;
+}
+
+/** One checked change, ready to be sent. */
+export type Write = WriteOf<
+  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
+>;
+
+type WriteOf<N extends MessageName> = N extends MessageName
+  ? { name: N; body: Request<N>; vectors?: Float32Array; empty?: boolean }
+  : never;
+
+/** The version that the shard gave; null when there was nothing to do. */
+export type WriteVersion = number | null;
+
+/** Checks a change against the collection it is for. Throws `InvalidInput`. */
+export type ParseWrite = (config: VectorConfig) => Write;
+
+export class Writes {
+  readonly #deps: WritesDeps;
+
+  constructor(deps: WritesDeps) {
+    this.#deps = deps;
+  }
+
+  async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    return this.#send(record, parse(record.config.vector), call.deadline);
+  }
+
+  /** All are checked before the first is sent; each is then stored whole, in order. */
+  async runAll(call: WriteCall, parses: ParseWrite[]): Promise<WriteVersion[]> {
+    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const writes = parses.map((parse) => parse(record.config.vector));
+    const versions: WriteVersion[] = [];
+    for (const write of writes) versions.push(await this.#send(record, write, call.deadline));
+    return versions;
+  }
+
+  async #send(record: CollectionRecord, write: Write, deadline: Deadline): Promise<WriteVersion> {
+    if (write.empty === true) return null;
+    const { router } = this.#deps;
+    const { name, body, vectors } = write;
+    const reply = await router.request(soleShard(record), name, body, vectors, deadline);
+    return (reply.body as Reply<'points-upsert'>).version;
+  }
+}
+
+export function upsertWrite(input: UpsertInput, path = ''): ParseWrite {
+  return (config) => {
+    const { ids, vectors, payloads } = parseUpsert(input, config, path);
+    return { name: 'points-upsert', body: { ids, payloads }, vectors, empty: ids.length === 0 };
+  };
+}
+
+export function deleteWrite(input: SelectorInput, path = ''): ParseWrite {
+  return () => {
+    const points = parsePointsSelector(input, path);
+    return { name: 'points-delete', body: { points }, empty: namesNone(points) };
+  };
+}
+
+export function updateVectorsWrite(input: UpdateVectorsInput, path = ''): ParseWrite {
+  return (config) => {
+    const at = within(path, 'points');
+    const { ids, vectors } = parsePointVectors(input.points, config, at);
+    return { name: 'vectors-update', body: { ids }, vectors, empty: ids.length === 0 };
+  };
+}
+
+export function setPayloadWrite(input: SetPayloadInput, path = ''): ParseWrite {
+  return () => {
+    const payload = requiredPayload(input.payload, path);
+    const key = input.key ?? undefined;
+    if (key === undefined) return payloadWrite(input, path, { kind: 'set', payload });
+    const at = parsePayloadPath(key, within(path, 'key'));
+    return payloadWrite(input, path, { kind: 'set', payload, at });
+  };
+}
+
+export function overwritePayloadWrite(input: SetPayloadInput, path = ''): ParseWrite {
+  return () => {
+    if ((input.key ?? null) !== null) {
+      throw new InvalidInput(within(path, 'key'), 'only setting a payload takes a key');
+    }
+    const payload = requiredPayload(input.payload, path);
+    return payloadWrite(input, path, { kind: 'overwrite', payload });
+  };
+}
+
+export function deletePayloadWrite(input: DeletePayloadInput, path = ''): ParseWrite {
+  return () => {
+    const paths = parsePaths(input.keys, within(path, 'keys'));
+    return payloadWrite(input, path, { kind: 'delete-keys', paths });
+  };
+}
+
+export function clearPayloadWrite(input: SelectorInput, path = ''): ParseWrite {
+  return () => payloadWrite(input, path, { kind: 'clear' });
+}
+
+/** There is one vector a point and no point without one. */
+export function refuseDeleteVectors(path = ''): never {
+  const problem = 'a point has exactly one vector, which can not be deleted; delete the point';
+  throw new InvalidInput(within(path, 'vector'), problem);
+}
+
+function payloadWrite(
+  input: SelectorInput,
+  path: string,
+  change: Request<'payload-update'>['change'],
+): Write {
+  const points = parsePointsSelector(input, path);
+  return { name: 'payload-update', body: { points, change }, empty: namesNone(points) };
+}
+
+function namesNone(points: PointsSelector): boolean {
+  return points.kind === 'ids' && points.ids.length === 0;
+}
+
+function requiredPayload(payload: unknown, path: string): Uint8Array {
+  const bytes = encodePayload(payload, within(path, 'payload'));
+  if (bytes === null) throw new InvalidInput(within(path, 'payload'), 'must be a JSON object');
+  return bytes;
+}

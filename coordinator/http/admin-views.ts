@@ -1,0 +1,57 @@
+/**
+ * What the admin API shows, field by field: snake_case, times in RFC 3339 (UTC). Nothing is ever
+ * spread into a reply, so a column that is added to a table does not appear here by itself.
+ */
+import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
+import type { ApiKeyRecord } from '../store/api-keys.ts';
+import type { ClientRecord } from '../store/clients.ts';
+
+export function viewClient(client: ClientRecord) {
+  return {
+    client_id: client.clientId,
+    name: client.name,
+    state: client.state,
+    created_at: formatTime(client.createdAt),
+  };
+}
+
+export function viewKey(key: ApiKeyRecord) {
+  return {
+    key_id: key.keyId,
+    client_id: key.clientId,
+    mode: key.mode,
+    name: key.name,
+    role: key.role,
+    prefix: `bh_${key.mode}_${key.prefix}`,
+    created_at: formatTime(key.createdAt),
+    expires_at: key.expiresAt === null ? null : formatTime(key.expiresAt),
+    revoked_at: key.revokedAt === null ? null : formatTime(key.revokedAt),
+  };
+}
+
+export function viewWorker(worker: WorkerView) {
+  return {
+    worker_id: worker.workerId,
+    connected: worker.connected,
+    shards: worker.shards,
+    in_flight: worker.inFlight,
+    first_seen_at: worker.firstSeenAt === null ? null : formatTime(worker.firstSeenAt),
+    last_seen_at: worker.lastSeenAt === null ? null : formatTime(worker.lastSeenAt),
+  };
+}
+
+export function viewStatus(status: SystemStatus) {
+  return {
+    status: status.workers.connected > 0 ? 'ok' : 'no_worker',
+    uptime_ms: status.uptimeMs,
+    clients: status.clients,
+    collections: status.collections,
+    shards: status.shards,
+    workers: { known: status.workers.known, connected: status.workers.connected },
+    in_flight: status.inFlight,
+  };
+}
+
+function formatTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

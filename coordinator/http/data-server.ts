@@ -1,0 +1,235 @@
+/**
+ * The data API: every endpoint of `routes/data/` behind the same steps.
+ *
+ *   header -> key -> place among the client's requests -> body (bounded, scanned, parsed)
+ *          -> schema -> endpoint -> result spliced into the envelope
+ */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { InFlight } from '../limits/in-flight.ts';
+import { AllowedMethods } from './allowed-methods.ts';
+import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
+import { closeResult, errorText, openResult } from './envelope.ts';
+import { toAppError } from './errors.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { addJsonBodyParser } from './json-body.ts';
+import { type RequestPlace, RequestPlaces } from './request-places.ts';
+import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
+import { createValidatorCompiler } from './validation.ts';
+
+export interface DataServerDeps {
+  authenticator: Pick<Authenticator, 'authenticate'>;
+  dataPlane: Plane;
+  inFlight: InFlight;
+  /** Why requests can not be served yet; undefined when they can. */
+  notReady: () => string | undefined;
+  log: Log;
+  clock: Clock;
+}
+
+export interface DataServerOptions {
+  /** For a write that does not name a timeout; no request may name a longer one. */
+  requestTimeoutMs: number;
+  /** For a read that does not name a timeout. */
+  queryTimeoutMs: number;
+  bodyBytesMax?: number;
+}
+
+/** Time to receive one whole request: a body of 32 MiB over a line of 1 Mbit/s. */
+const RECEIVE_TIMEOUT_MS = 300_000;
+/** The longest part of a path is a payload key with each of its bytes escaped as %XX. */
+const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
+const RETRY_AFTER_SECONDS = '1';
+
+interface RequestState {
+  startMs: number;
+  principal: Principal | undefined;
+  place: RequestPlace | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    dataState: RequestState;
+  }
+  interface FastifyContextConfig {
+    /** Answered without a key. */
+    public?: boolean;
+  }
+}
+
+/** A server that does not listen yet. `close()` lets requests under way finish. */
+export function createDataServer(
+  deps: DataServerDeps,
+  options: DataServerOptions,
+): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
+    requestTimeout: RECEIVE_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
+    frameworkErrors: (error, _request, reply) => sendError(reply, toAppError(error), 0),
+    clientErrorHandler: answerBrokenRequest,
+  });
+  const allowed = new AllowedMethods();
+  server.addHook('onRoute', ({ method, url }) => {
+    for (const name of [method].flat()) allowed.add(name, url);
+  });
+  server.setValidatorCompiler(createValidatorCompiler());
+  addJsonBodyParser(server);
+  admitRequests(server, deps);
+  answerErrors(server, deps, allowed);
+  addHealthRoutes(server, deps.notReady);
+  for (const endpoint of DATA_ENDPOINTS) addEndpoint(server, endpoint, deps, options);
+  return server;
+}
+
+/** Before the body is read: key, and a place among the client's requests. */
+function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
+  const { clock, authenticator, log } = deps;
+  const places = new RequestPlaces(deps.inFlight);
+  server.addHook('preClose', (done) => {
+    // A connection that never sent a request counts as busy to Node and would hold up the close.
+    places.close(() => server.server.closeAllConnections());
+    done();
+  });
+  // Set for each request below; the declaration gives all requests one shape.
+  server.decorateRequest('dataState');
+  server.addHook('onRequest', (request, reply, done) => {
+    const state: RequestState = {
+      startMs: clock.monotonicMs(),
+      principal: undefined,
+      place: undefined,
+    };
+    request.dataState = state;
+    if (request.routeOptions.config.public === true) return done();
+    try {
+      if (places.closing) throw new AppError('shutting_down');
+      state.principal = authenticator.authenticate(presentedKey(request));
+      state.place = places.enter(state.principal.clientId);
+    } catch (error) {
+      return done(error as Error);
+    }
+    reply.raw.once('close', () => {
+      state.place?.closed();
+      log.event('request_done', {
+        route: request.routeOptions.url,
+        clientId: state.principal?.clientId,
+        keyId: state.principal?.keyId,
+        status: reply.statusCode,
+        ms: clock.monotonicMs() - state.startMs,
+      });
+    });
+    done();
+  });
+}
+
+const BEARER = /^bearer +(\S+)$/i;
+
+function presentedKey(request: FastifyRequest): string {
+  const { 'api-key': key, authorization } = request.headers;
+  if (typeof key === 'string') return key;
+  const bearer = BEARER.exec(authorization ?? '')?.[1];
+  if (bearer !== undefined) return bearer;
+  throw new AppError(
+    'unauthenticated',
+    'an API key is needed: send the header "api-key: KEY" or "Authorization: Bearer KEY"',
+  );
+}
+
+function addEndpoint(
+  server: FastifyInstance,
+  endpoint: Endpoint,
+  deps: DataServerDeps,
+  options: DataServerOptions,
+): void {
+  const { clock, dataPlane } = deps;
+  const timeoutMs = endpoint.kind === 'read' ? options.queryTimeoutMs : options.requestTimeoutMs;
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const state = request.dataState;
+    const { principal } = state;
+    if (principal === undefined) throw new AppError('unauthenticated');
+    const { collection = '', id = '', field_name = '' } = request.params as Record<string, string>;
+    const wantedMs = requestedTimeoutMs(request.query) ?? timeoutMs;
+    const deadline = Deadline.after(clock, Math.min(wantedMs, options.requestTimeoutMs));
+    const out = openResult();
+    const { body } = request;
+    state.place?.startWork();
+    try {
+      const call = { owner: principal, collection, id, fieldName: field_name, body, deadline, out };
+      await endpoint.run(dataPlane, call);
+    } finally {
+      state.place?.endWork();
+    }
+    reply.header('content-type', 'application/json');
+    return reply.send(closeResult(out, clock.monotonicMs() - state.startMs));
+  };
+  const { method, url, schema } = endpoint;
+  server.route({ method, url, schema, handler });
+}
+
+function answerErrors(
+  server: FastifyInstance,
+  deps: DataServerDeps,
+  allowed: AllowedMethods,
+): void {
+  const { clock, log } = deps;
+  server.setNotFoundHandler((request, reply) => {
+    const [path = ''] = request.url.split('?', 1);
+    const methods = allowed.of(path);
+    if (methods.length === 0) throw new AppError('not_found', 'there is nothing at this path');
+    reply.header('allow', methods.join(', '));
+    const text = `this path does not take ${request.method}, only ${methods.join(', ')}`;
+    throw new AppError('method_not_allowed', text);
+  });
+  server.setErrorHandler((error, request, reply) => {
+    const known = toAppError(error);
+    const state = request.dataState;
+    if (known.code === 'internal') {
+      log.event('request_failed', {
+        route: request.routeOptions.url,
+        clientId: state.principal?.clientId,
+        status: known.status,
+        code: known.code,
+        error,
+      });
+    }
+    sendError(reply, known, clock.monotonicMs() - state.startMs);
+  });
+}
+
+function sendError(reply: FastifyReply, error: AppError, ms: number): void {
+  const { status } = error;
+  if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (error.code === 'shutting_down') reply.header('connection', 'close');
+  reply.code(status).header('content-type', 'application/json').send(errorText(error, ms));
+}
+
+interface BrokenSocket {
+  writable: boolean;
+  end(text: string): unknown;
+  destroy(): unknown;
+}
+
+/** What is not HTTP, or was too slow or too large in its header, has no request to answer to. */
+function answerBrokenRequest(_error: unknown, socket: BrokenSocket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const error = new AppError('invalid_argument', 'the request is not valid HTTP, or was too slow');
+  const body = errorText(error, 0);
+  const length = Buffer.byteLength(body);
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,80 @@
+/**
+ * What one endpoint of the data API is. Each stands in its own file under `routes/data/`; the
+ * server gives it a checked body, a deadline and a writer for its result.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { DataPlane } from '../data-plane/data-plane.ts';
+import type { JsonWriter } from '../data-plane/json-writer.ts';
+import { closedObject } from './validation.ts';
+
+export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes'>;
+
+export interface Call<Body = unknown> {
+  owner: Principal;
+  /** The parts of the path, decoded; a part that the path does not have is ''. */
+  collection: string;
+  id: string;
+  fieldName: string;
+  body: Body;
+  deadline: Deadline;
+  /** Gets the JSON text of `result`. */
+  out: JsonWriter;
+}
+
+/** Reads end after the shorter query timeout when the request does not say otherwise. */
+export type EndpointKind = 'read' | 'write';
+
+export interface Endpoint {
+  method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  url: string;
+  kind: EndpointKind;
+  schema: { body?: TSchema; querystring: TSchema };
+  run(plane: Plane, call: Call): Promise<void> | void;
+}
+
+/** `run` sees the body as the schema says it is. */
+export function endpoint<Body extends TSchema>(
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind'> & {
+    body: Body;
+    run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
+  },
+): Endpoint {
+  const { body, run, ...rest } = spec;
+  const schema = { body, querystring: QUERY_STRINGS[spec.kind] };
+  return { ...rest, schema, run: (plane, call) => run(plane, call as Call<Static<Body>>) };
+}
+
+export function bodylessEndpoint(
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'run'>,
+): Endpoint {
+  return { ...spec, schema: { querystring: QUERY_STRINGS[spec.kind] } };
+}
+
+/** Seconds; `readTimeoutMs` checks the range. */
+const Timeout = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' }));
+
+/**
+ * There is one copy of each shard and it has one writer, so every ordering and consistency that
+ * a client can ask for is given.
+ */
+const QUERY_STRINGS = {
+  read: closedObject({
+    timeout: Timeout,
+    consistency: Type.Optional(
+      Type.String({ pattern: '^(?:majority|quorum|all|[1-9][0-9]{0,8})$' }),
+    ),
+  }),
+  write: closedObject({
+    timeout: Timeout,
+    wait: Type.Optional(Type.Enum(['true', 'false'])),
+    ordering: Type.Optional(Type.Enum(['weak', 'medium', 'strong'])),
+  }),
+} as const;
+
+/** The timeout that the query string names, in milliseconds. */
+export function requestedTimeoutMs(query: unknown): number | undefined {
+  const { timeout } = query as { timeout?: string };
+  return timeout === undefined ? undefined : Number(timeout) * 1_000;
+}

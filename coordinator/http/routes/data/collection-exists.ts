@@ -1,0 +1,11 @@
+/** `GET /collections/{collection}/exists` */
+import { bodylessEndpoint } from '../../endpoint.ts';
+
+export const collectionExists = bodylessEndpoint({
+  method: 'GET',
+  url: '/collections/:collection/exists',
+  kind: 'read',
+  run({ collections }, { owner, collection, out }) {
+    out.value({ exists: collections.exists(owner, collection) });
+  },
+});

@@ -1,0 +1,15 @@
+/** `POST /collections/{collection}/points/count`: how many match. */
+import Type from 'typebox';
+import { endpoint } from '../../endpoint.ts';
+import { ShardKey } from '../../request-schemas.ts';
+import { closedObject, nullable, Unchecked } from '../../validation.ts';
+
+export const countPoints = endpoint({
+  method: 'POST',
+  url: '/collections/:collection/points/count',
+  kind: 'read',
+  body: closedObject({ filter: Unchecked, exact: nullable(Type.Boolean()), ...ShardKey }),
+  async run({ queries }, call) {
+    await queries.count(call, call.body);
+  },
+});

@@ -1,0 +1,59 @@
+/** The whole data API: one line an endpoint. */
+import type { Endpoint } from '../../endpoint.ts';
+import { batchUpdate } from './batch-update.ts';
+import { clearPayload } from './clear-payload.ts';
+import { collectionExists } from './collection-exists.ts';
+import { countPoints } from './count-points.ts';
+import { createCollection } from './create-collection.ts';
+import { createIndex } from './create-index.ts';
+import { deleteCollection } from './delete-collection.ts';
+import { deleteIndex } from './delete-index.ts';
+import { deletePayload } from './delete-payload.ts';
+import { deletePoints } from './delete-points.ts';
+import { deleteVectors } from './delete-vectors.ts';
+import { getCollection } from './get-collection.ts';
+import { getPoint } from './get-point.ts';
+import { listAliases } from './list-aliases.ts';
+import { listCollectionAliases } from './list-collection-aliases.ts';
+import { listCollections } from './list-collections.ts';
+import { overwritePayload } from './overwrite-payload.ts';
+import { queryBatch } from './query-batch.ts';
+import { queryPoints } from './query-points.ts';
+import { retrievePoints } from './retrieve-points.ts';
+import { scrollPoints } from './scroll-points.ts';
+import { searchBatch } from './search-batch.ts';
+import { searchPoints } from './search-points.ts';
+import { setPayload } from './set-payload.ts';
+import { updateCollection } from './update-collection.ts';
+import { updateVectors } from './update-vectors.ts';
+import { upsertPoints } from './upsert-points.ts';
+
+export const DATA_ENDPOINTS: readonly Endpoint[] = [
+  listCollections,
+  createCollection,
+  getCollection,
+  updateCollection,
+  deleteCollection,
+  collectionExists,
+  listAliases,
+  listCollectionAliases,
+  createIndex,
+  deleteIndex,
+  upsertPoints,
+  retrievePoints,
+  getPoint,
+  queryPoints,
+  queryBatch,
+  searchPoints,
+  searchBatch,
+  scrollPoints,
+  countPoints,
+  deletePoints,
+  setPayload,
+  overwritePayload,
+  deletePayload,
+  clearPayload,
+  updateVectors,
+  deleteVectors,
+  batchUpdate,
+];

@@ -1,0 +1,11 @@
+/** `GET /collections/{collection}/points/{id}` */
+import { bodylessEndpoint } from '../../endpoint.ts';
+
+export const getPoint = bodylessEndpoint({
+  method: 'GET',
+  url: '/collections/:collection/points/:id',
+  kind: 'read',
+  async run({ queries }, call) {
+    await queries.point(call, call.id);
+  },
+});

@@ -1,0 +1,11 @@
+/** `GET /aliases`: there are none; clients look before they create a collection. */
+import { bodylessEndpoint } from '../../endpoint.ts';
+
+export const listAliases = bodylessEndpoint({
+  method: 'GET',
+  url: '/aliases',
+  kind: 'read',
+  run(_plane, { out }) {
+    out.value({ aliases: [] });
+  },
+});

@@ -1,0 +1,12 @@
+/** `GET /collections/{collection}/aliases`: there are none. */
+import { bodylessEndpoint } from '../../endpoint.ts';
+
+export const listCollectionAliases = bodylessEndpoint({
+  method: 'GET',
+  url: '/collections/:collection/aliases',
+  kind: 'read',
+  run({ collections }, { owner, collection, out }) {
+    collections.mustExist(owner, collection);
+    out.value({ aliases: [] });
+  },
+});

@@ -1,0 +1,13 @@
+/** `POST /collections/{collection}/points/query`: nearest to a vector or to a point. */
+import { endpoint } from '../../endpoint.ts';
+import { Query } from '../../request-schemas.ts';
+
+export const queryPoints = endpoint({
+  method: 'POST',
+  url: '/collections/:collection/points/query',
+  kind: 'read',
+  body: Query,
+  async run({ queries }, call) {
+    await queries.query(call, call.body);
+  },
+});

@@ -1,0 +1,15 @@
+/** `POST /collections/{collection}/points`: points by id. */
+import Type from 'typebox';
+import { endpoint } from '../../endpoint.ts';
+import { ShardKey, View } from '../../request-schemas.ts';
+import { closedObject } from '../../validation.ts';
+
+export const retrievePoints = endpoint({
+  method: 'POST',
+  url: '/collections/:collection/points',
+  kind: 'read',
+  body: closedObject({ ids: Type.Unknown(), ...View, ...ShardKey }),
+  async run({ queries }, call) {
+    await queries.retrieve(call, call.body);
+  },
+});

@@ -1,0 +1,20 @@
+/** `POST /collections/{collection}/points/search/batch`: the older form of a batch. */
+import Type from 'typebox';
+import { LIMITS } from '../../../../shared/domain/limits.ts';
+import { endpoint } from '../../endpoint.ts';
+import { OldSearch } from '../../request-schemas.ts';
+import { closedObject } from '../../validation.ts';
+
+const Body = closedObject({
+  searches: Type.Array(OldSearch, { maxItems: LIMITS.batchQueriesMax }),
+});
+
+export const searchBatch = endpoint({
+  method: 'POST',
+  url: '/collections/:collection/points/search/batch',
+  kind: 'read',
+  body: Body,
+  async run({ queries }, call) {
+    await queries.oldSearchBatch(call, call.body.searches);
+  },
+});

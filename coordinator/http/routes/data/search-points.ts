@@ -1,0 +1,13 @@
+/** `POST /collections/{collection}/points/search`: the older form of a query. */
+import { endpoint } from '../../endpoint.ts';
+import { OldSearch } from '../../request-schemas.ts';
+
+export const searchPoints = endpoint({
+  method: 'POST',
+  url: '/collections/:collection/points/search',
+  kind: 'read',
+  body: OldSearch,
+  async run({ queries }, call) {
+    await queries.oldSearch(call, call.body);
+  },
+});

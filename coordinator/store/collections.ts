@@ -1,0 +1,212 @@
+/**
+ * Collections and their life:
+ *
+ *   create() -> creating -- activate() --> active -- markDeleting() --> deleting -- remove() --> gone
+ *                  |                                                       ^
+ *                  +------------------ markDeleting() ---------------------+
+ *
+ * A row is written before any worker hears of its shards and removed after the last worker has
+ * dropped them, so that a crash at any point leaves a row that says what must be finished. A name
+ * is free again as soon as its collection is `deleting`; the next one of that name gets the next
+ * generation, and with it another folder.
+ */
+import type Database from 'better-sqlite3';
+import { must } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { CollectionConfig, Mode, PayloadIndexType } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import { guarded } from './sql-errors.ts';
+
+export type CollectionState = 'creating' | 'active' | 'deleting';
+
+/** Where one shard of a collection lives. */
+export interface ShardPlacement {
+  shardId: ShardId;
+  ordinal: number;
+  workerId: WorkerId;
+}
+
+export interface NewCollection {
+  collectionId: CollectionId;
+  clientId: ClientId;
+  mode: Mode;
+  namespace: string;
+  name: string;
+  config: CollectionConfig;
+  /** Field path (as text) to index type. */
+  payloadIndexes: Record<string, PayloadIndexType>;
+  shards: ShardPlacement[];
+}
+
+export interface CollectionRecord extends NewCollection {
+  /** Counts the collections of this client, mode and namespace that had this name, from 1. */
+  generation: number;
+  state: CollectionState;
+  createdAt: number;
+}
+
+interface CollectionRow {
+  collectionId: CollectionId;
+  clientId: ClientId;
+  mode: Mode;
+  namespace: string;
+  name: string;
+  generation: number;
+  state: CollectionState;
+  config: string;
+  payloadIndexes: string;
+  createdAt: number;
+}
+
+const COLUMNS = `collection_id AS collectionId, client_id AS clientId, mode, namespace, name,
+  generation, state, config, payload_indexes AS payloadIndexes, created_at AS createdAt`;
+
+export class CollectionsTable {
+  readonly #clock: Clock;
+  readonly #create: Database.Transaction<(collection: NewCollection) => CollectionRecord>;
+  readonly #all: Database.Statement<[], CollectionRow>;
+  readonly #allShards: Database.Statement<[], ShardPlacement & { collectionId: CollectionId }>;
+  readonly #activate: Database.Statement<[CollectionId]>;
+  readonly #updateConfig: Database.Statement<[string, CollectionId]>;
+  readonly #updateIndexes: Database.Statement<[string, CollectionId]>;
+  readonly #markDeleting: Database.Statement<[CollectionId]>;
+  readonly #remove: Database.Statement<[CollectionId]>;
+  readonly #count: Database.Statement<[], number>;
+
+  constructor(database: Database.Database, clock: Clock) {
+    this.#clock = clock;
+    this.#all = database.prepare(`SELECT ${COLUMNS} FROM collections ORDER BY collection_id`);
+    this.#allShards = database.prepare(
+      `SELECT collection_id AS collectionId, shard_id AS shardId, ordinal, worker_id AS workerId
+        FROM shards ORDER BY collection_id, ordinal`,
+    );
+    this.#activate = database.prepare(
+      `UPDATE collections SET state = 'active' WHERE collection_id = ? AND state = 'creating'`,
+    );
+    this.#updateConfig = database.prepare(
+      `UPDATE collections SET config = ? WHERE collection_id = ? AND state <> 'deleting'`,
+    );
+    this.#updateIndexes = database.prepare(
+      `UPDATE collections SET payload_indexes = ?
+        WHERE collection_id = ? AND state <> 'deleting'`,
+    );
+    this.#markDeleting = database.prepare(
+      `UPDATE collections SET state = 'deleting' WHERE collection_id = ?`,
+    );
+    this.#remove = database.prepare('DELETE FROM collections WHERE collection_id = ?');
+    this.#count = database
+      .prepare<[], number>(`SELECT count(*) FROM collections WHERE state = 'active'`)
+      .pluck();
+    this.#create = this.#prepareCreate(database);
+  }
+
+  /**
+   * Records a collection in state `creating` with its shards and the next generation of its name.
+   * Throws `already_exists` while another one of that name is not `deleting`.
+   */
+  create(collection: NewCollection): CollectionRecord {
+    return guarded(() => this.#create.immediate(collection));
+  }
+
+  /** Throws `collection_not_found` unless the collection is `creating`. */
+  activate(collectionId: CollectionId): void {
+    mustChange(() => this.#activate.run(collectionId));
+  }
+
+  /** Throws `collection_not_found` when the collection is gone or `deleting`. */
+  updateConfig(collectionId: CollectionId, config: CollectionConfig): void {
+    mustChange(() => this.#updateConfig.run(JSON.stringify(config), collectionId));
+  }
+
+  /** Throws `collection_not_found` when the collection is gone or `deleting`. */
+  updatePayloadIndexes(
+    collectionId: CollectionId,
+    payloadIndexes: Record<string, PayloadIndexType>,
+  ): void {
+    mustChange(() => this.#updateIndexes.run(JSON.stringify(payloadIndexes), collectionId));
+  }
+
+  /** Throws `collection_not_found` when there is no such collection; repeating it is harmless. */
+  markDeleting(collectionId: CollectionId): void {
+    mustChange(() => this.#markDeleting.run(collectionId));
+  }
+
+  /** Forgets the collection and its shards, not its generation; repeating it is harmless. */
+  remove(collectionId: CollectionId): void {
+    guarded(() => this.#remove.run(collectionId));
+  }
+
+  /** Every collection in every state, with its shards by ordinal. */
+  all(): CollectionRecord[] {
+    const records = new Map<CollectionId, CollectionRecord>();
+    for (const row of this.#all.all()) records.set(row.collectionId, fromRow(row));
+    for (const { collectionId, ...placement } of this.#allShards.all()) {
+      must(records.get(collectionId), 'a shard has a collection').shards.push(placement);
+    }
+    return [...records.values()];
+  }
+
+  /** How many collections are `active`. */
+  count(): number {
+    return this.#count.get() ?? 0;
+  }
+
+  #prepareCreate(
+    database: Database.Database,
+  ): Database.Transaction<(collection: NewCollection) => CollectionRecord> {
+    const nextGeneration = database
+      .prepare<[Omit<NewCollection, 'shards' | 'config' | 'payloadIndexes'>], number>(
+        `INSERT INTO collection_generations (client_id, mode, namespace, name, generation)
+          VALUES (@clientId, @mode, @namespace, @name, 1)
+          ON CONFLICT DO UPDATE SET generation = generation + 1 RETURNING generation`,
+      )
+      .pluck();
+    const taken = database
+      .prepare<[ClientId, Mode, string, string], number>(
+        `SELECT 1 FROM collections
+          WHERE client_id = ? AND mode = ? AND namespace = ? AND name = ?
+            AND state <> 'deleting'`,
+      )
+      .pluck();
+    const insert = database.prepare<[CollectionRow]>(
+      `INSERT INTO collections VALUES (@collectionId, @clientId, @mode, @namespace, @name,
+        @generation, @state, @config, @payloadIndexes, @createdAt)`,
+    );
+    const insertShard = database.prepare<[ShardId, CollectionId, number, WorkerId]>(
+      'INSERT INTO shards VALUES (?, ?, ?, ?)',
+    );
+    return database.transaction((collection) => {
+      const { config, payloadIndexes, shards, ...identity } = collection;
+      const { clientId, mode, namespace, name, collectionId } = identity;
+      if (taken.get(clientId, mode, namespace, name) !== undefined) {
+        throw new AppError('already_exists', `Collection \`${name}\` already exists!`);
+      }
+      const generation = must(nextGeneration.get(identity), 'a generation is given');
+      const given = { generation, state: 'creating', createdAt: this.#clock.now() } as const;
+      insert.run({
+        ...identity,
+        ...given,
+        config: JSON.stringify(config),
+        payloadIndexes: JSON.stringify(payloadIndexes),
+      });
+      for (const { shardId, ordinal, workerId } of shards) {
+        insertShard.run(shardId, collectionId, ordinal, workerId);
+      }
+      return { ...collection, ...given };
+    });
+  }
+}
+
+function fromRow(row: CollectionRow): CollectionRecord {
+  return {
+    ...row,
+    config: JSON.parse(row.config) as CollectionConfig,
+    payloadIndexes: JSON.parse(row.payloadIndexes) as Record<string, PayloadIndexType>,
+    shards: [],
+  };
+}
+
+function mustChange(update: () => Database.RunResult): void {
+  if (guarded(update).changes === 0) throw new AppError('collection_not_found');
+}

@@ -1,0 +1,87 @@
+/**
+ * `control.db`: clients, keys, collections and where their shards are. The coordinator's only
+ * SQL. One process at a time: the connection takes an exclusive lock and keeps it, so a second
+ * coordinator on the same folder is refused at once instead of serving from stale memory, and the
+ * kernel frees the lock when the holder dies, however it dies.
+ *
+ * Every commit is on disk when the call returns (WAL with `synchronous=FULL`; better-sqlite3's
+ * own default under WAL is NORMAL, which loses acknowledged commits in a power cut).
+ *
+ * Calls block the event loop for the time of the statement and, when they write, of one fsync.
+ * That is meant for administration; the data path makes at most one indexed read per unknown key.
+ */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Clock } from '../../shared/base/clock.ts';
+import { ApiKeysTable } from './api-keys.ts';
+import { ClientsTable } from './clients.ts';
+import { CollectionsTable } from './collections.ts';
+import { migrate } from './migrations.ts';
+import { ShardsTable } from './shards.ts';
+import { guarded, isLocked } from './sql-errors.ts';
+import { WorkersTable } from './workers.ts';
+
+/** How long a start waits for the lock of a coordinator that is just going down. */
+const LOCK_WAIT_MS = 500;
+
+export class ControlStore {
+  readonly clients: ClientsTable;
+  readonly apiKeys: ApiKeysTable;
+  readonly collections: CollectionsTable;
+  readonly shards: ShardsTable;
+  readonly workers: WorkersTable;
+  readonly #database: Database.Database;
+
+  private constructor(database: Database.Database, clock: Clock) {
+    this.#database = database;
+    this.clients = new ClientsTable(database, clock);
+    this.apiKeys = new ApiKeysTable(database, clock);
+    this.collections = new CollectionsTable(database, clock);
+    this.shards = new ShardsTable(database);
+    this.workers = new WorkersTable(database, clock);
+  }
+
+  /**
+   * Opens or makes the database file; its folder must exist. Throws an `Error` with a sentence for
+   * the operator when another process has it open or when it is of a newer release.
+   */
+  static open(path: string, deps: { clock: Clock }): ControlStore {
+    const database = new Database(path, { timeout: LOCK_WAIT_MS });
+    try {
+      guarded(() => prepare(database));
+      syncFolder(dirname(path));
+      return new ControlStore(database, deps.clock);
+    } catch (error) {
+      database.close();
+      if (!isLocked(error)) throw error;
+      throw new Error(`${path} is in use by another coordinator`, { cause: error });
+    }
+  }
+
+  /** Gives the lock back. No call is allowed afterwards; closing twice is. */
+  close(): void {
+    this.#database.close();
+  }
+}
+
+function prepare(database: Database.Database): void {
+  // Before the first access: in this mode WAL needs no shared memory file, and the lock that the
+  // first transaction takes stays with the connection.
+  database.pragma('locking_mode = EXCLUSIVE');
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  database.pragma('foreign_keys = ON');
+  database.pragma('secure_delete = ON');
+  migrate(database);
+}
+
+/** SQLite syncs its files; the folder's entry for a new one is ours to sync. */
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * The requests of one worker, whether it is connected or not.
+ *
+ *                request()
+ *                    |
+ *        no line     v      line                 reply or error
+ *      +---------- (new) ----------> sent ---------------------------> settled
+ *      v                             |  ^                                 ^
+ *   waiting --- worker connects -----|--+                                 |
+ *      |  ^                          |                                    |
+ *      |  +--- read and line lost, or refused by a worker that stops -----+
+ *      |                             |                                    |
+ *      |                             +--- write and line lost: ---------->|
+ *      |                             |    write_outcome_unknown           |
+ *      +-- deadline: unavailable     +--- deadline: deadline_exceeded --->|
+ *
+ * A read that lost its line is sent again on the next one, because asking twice is harmless. A
+ * write is never sent twice. It may have been committed before the line broke, and by the time it
+ * were sent again its caller, or another, may have written something newer that was acknowledged:
+ * the old write would undo it. So its caller is told that the outcome is unknown and decides. A
+ * worker that is stopping says `shutting_down` before it touches anything, so after that answer
+ * even a write may be sent again, and the restart of a worker costs its callers only time.
+ *
+ * Deadlines: one sweep over the calls every `SWEEP_MS` while there are any, instead of a timer for
+ * each call. A call costs no timer, an idle worker none at all, and being up to `SWEEP_MS` late
+ * does not matter to a caller who has waited for seconds.
+ */
+import { assert } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import { decodeFailure } from '../../shared/protocol/failure.ts';
+import { type Frame, NO_REQUEST, stampFrame } from '../../shared/protocol/frame.ts';
+import { CLOSE_CODES } from '../../shared/protocol/hello.ts';
+import type { Connection } from './connection.ts';
+
+const SWEEP_MS = 20;
+/** Connections that one read may lose: if it is the read that kills the worker, it ends here. */
+const SENDS_MAX = 3;
+const REQUEST_ID_MAX = 2 ** 32;
+
+export interface Call {
+  readonly message: number;
+  readonly writes: boolean;
+  readonly frame: Buffer;
+  readonly deadline: Deadline;
+  /** Given the reply's frame. */
+  resolve(frame: Frame): void;
+  reject(error: unknown): void;
+}
+
+interface Entry {
+  call: Call;
+  sends: number;
+}
+
+export class Lane {
+  readonly #clock: Clock;
+  readonly #onIdle: () => void;
+  #line: Connection | undefined;
+  /** The worker on `#line` has said that it is stopping. */
+  #draining = false;
+  readonly #waiting = new Set<Entry>();
+  readonly #sent = new Map<number, Entry>();
+  #bytes = 0;
+  #nextRequestId = 0;
+  #cancelSweep: (() => void) | undefined;
+
+  /** `onIdle` is called whenever the last call is settled. */
+  constructor(clock: Clock, onIdle: () => void) {
+    this.#clock = clock;
+    this.#onIdle = onIdle;
+  }
+
+  get line(): Connection | undefined {
+    return this.#line;
+  }
+
+  /** Whether requests can be sent at this moment. */
+  get ready(): boolean {
+    return this.#line !== undefined && !this.#draining;
+  }
+
+  /** Calls that wait or are sent. */
+  get inFlight(): number {
+    return this.#waiting.size + this.#sent.size;
+  }
+
+  /** Takes a call; it is settled later, exactly once. Throws `overloaded` when it is not taken. */
+  submit(call: Call): void {
+    const bytes = call.frame.byteLength;
+    const held = Math.max(this.#bytes, this.#line?.bufferedBytes ?? 0);
+    if (this.inFlight >= LIMITS.workerInFlightMax || held + bytes > LIMITS.linkBufferedBytesMax) {
+      throw new AppError('overloaded');
+    }
+    this.#bytes += bytes;
+    const entry = { call, sends: 0 };
+    if (this.ready) this.#send(entry);
+    else this.#waiting.add(entry);
+    this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  /** Gives the lane its line and sends what has waited for it. */
+  connect(line: Connection): void {
+    assert(this.#line === undefined, 'the old line was taken away first');
+    this.#line = line;
+    this.#draining = false;
+    for (const entry of this.#waiting) {
+      this.#waiting.delete(entry);
+      this.#send(entry);
+    }
+  }
+
+  /** Takes the line away. Returns how many calls had been sent on it. */
+  disconnect(): number {
+    this.#line = undefined;
+    this.#draining = false;
+    const lost = [...this.#sent.values()];
+    this.#sent.clear();
+    const again = lost.filter(({ call, sends }) => !call.writes && sends < SENDS_MAX);
+    // First all that go on, so that the lane is not idle while it still has calls.
+    for (const entry of again) this.#waiting.add(entry);
+    for (const entry of lost) {
+      if (entry.call.writes) this.#reject(entry, new AppError('write_outcome_unknown'));
+      else if (entry.sends >= SENDS_MAX) this.#reject(entry, new AppError('unavailable'));
+    }
+    return lost.length;
+  }
+
+  /** Settles the call that the frame answers; a late answer meets no call and is dropped. */
+  answer(frame: Frame): void {
+    if (frame.epoch !== this.#line?.epoch) return;
+    const entry = this.#sent.get(frame.requestId);
+    if (entry !== undefined) {
+      this.#sent.delete(frame.requestId);
+      if (frame.kind === 'error') this.#answerError(entry, frame);
+      else this.#settle(entry, () => entry.call.resolve(frame));
+    } else if (frame.requestId === NO_REQUEST && frame.kind === 'error') {
+      this.#draining = readFailure(frame).code === 'shutting_down';
+    }
+    if (this.#draining && this.#sent.size === 0) {
+      this.#line.close(CLOSE_CODES.goingAway, 'the worker stops');
+    }
+  }
+
+  /** Settles what waits for a worker that is away. */
+  rejectWaiting(error: AppError): void {
+    for (const entry of this.#waiting) this.#reject(entry, error);
+  }
+
+  #send(entry: Entry): void {
+    assert(this.#line !== undefined, 'there is a line to send on');
+    const requestId = this.#takeRequestId();
+    const { epoch } = this.#line;
+    entry.sends += 1;
+    this.#sent.set(requestId, entry);
+    const deadlineMs = entry.call.deadline.remainingMs();
+    stampFrame(entry.call.frame, { epoch, requestId, deadlineMs });
+    this.#line.send(entry.call.frame);
+  }
+
+  #takeRequestId(): number {
+    do this.#nextRequestId = (this.#nextRequestId + 1) % REQUEST_ID_MAX;
+    while (this.#nextRequestId === NO_REQUEST || this.#sent.has(this.#nextRequestId));
+    return this.#nextRequestId;
+  }
+
+  #answerError(entry: Entry, frame: Frame): void {
+    const error = readFailure(frame);
+    if (error.code !== 'shutting_down') {
+      this.#reject(entry, error);
+      return;
+    }
+    this.#draining = true;
+    if (entry.sends >= SENDS_MAX) this.#reject(entry, new AppError('unavailable'));
+    else this.#waiting.add(entry);
+  }
+
+  #sweep(): void {
+    this.#cancelSweep = undefined;
+    for (const entry of this.#waiting) {
+      if (entry.call.deadline.expired) this.#reject(entry, awayError());
+    }
+    for (const [requestId, entry] of this.#sent) {
+      if (!entry.call.deadline.expired) continue;
+      this.#sent.delete(requestId);
+      this.#reject(entry, lateError(entry.call));
+    }
+    if (this.inFlight > 0) this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  #reject(entry: Entry, error: unknown): void {
+    this.#settle(entry, () => entry.call.reject(error));
+  }
+
+  #settle(entry: Entry, how: () => void): void {
+    this.#waiting.delete(entry);
+    this.#bytes -= entry.call.frame.byteLength;
+    how();
+    if (this.inFlight === 0) this.#onIdle();
+  }
+}
+
+/** What the worker said, or `internal` when that can not be read. */
+function readFailure(frame: Frame): AppError {
+  try {
+    return decodeFailure(frame.structure);
+  } catch (cause) {
+    return new AppError('internal', undefined, { detail: 'unreadable error frame', cause });
+  }
+}
+
+function awayError(): AppError {
+  return new AppError('unavailable', 'the worker that holds this data is away; try again soon');
+}
+
+function lateError(call: Call): AppError {
+  if (!call.writes) return new AppError('deadline_exceeded');
+  const text = 'the deadline passed; the write may or may not have happened: repeat it';
+  return new AppError('deadline_exceeded', text);
+}

@@ -1,0 +1,274 @@
+/**
+ * The coordinator's end of the links. It listens on a port of its own; workers dial in, prove
+ * that they hold the link secret (`hello.ts`), and are then asked. The newest connection of a
+ * worker id takes over from the one before: a worker dials again only when it has lost its line,
+ * and the coordinator may not have noticed yet.
+ */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { SecureRandom } from '../../shared/base/random.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { decodeReply, encodeBody } from '../../shared/protocol/body.ts';
+import { encodeFrame, type Frame, frameBytes } from '../../shared/protocol/frame.ts';
+import { CLOSE_CODES } from '../../shared/protocol/hello.ts';
+import {
+  MESSAGES,
+  type MessageName,
+  type Reply,
+  type Request,
+  type WithVectors,
+} from '../../shared/protocol/messages.ts';
+import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
+import { Connection, type ConnectionEvents } from './connection.ts';
+import { Lane } from './lane.ts';
+
+/** Where a request goes: a shard, and the worker that holds it. */
+export interface Route {
+  shardId: ShardId;
+  workerId: WorkerId;
+}
+
+export interface WorkerLinkDeps {
+  clock: Clock;
+  random: SecureRandom;
+  log: Log;
+}
+
+export interface WorkerLinkOptions {
+  host: string;
+  /** 0 takes any free port. */
+  port: number;
+  /** The secret that both sides prove to hold. */
+  secret: string;
+}
+
+/** Open sockets, strangers included; far above any number of workers. */
+const SOCKETS_MAX = 1_024;
+const EPOCH_MAX = 2 ** 32;
+const EMPTY = new Float32Array(0);
+
+export class WorkerLink {
+  readonly #deps: WorkerLinkDeps;
+  readonly #options: WorkerLinkOptions;
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #lanes = new Map<WorkerId, Lane>();
+  readonly #connections = new Set<Connection>();
+  readonly #connectListeners: ((workerId: WorkerId) => void)[] = [];
+  readonly #disconnectListeners: ((workerId: WorkerId) => void)[] = [];
+  #epoch: number;
+  #state: 'new' | 'open' | 'closing' = 'new';
+  #onIdle: (() => void) | undefined;
+
+  constructor(deps: WorkerLinkDeps, options: WorkerLinkOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    // A coordinator that starts again does not start with the epochs of its former life.
+    this.#epoch = deps.random.below(EPOCH_MAX);
+    this.#http = createServer((_request, response) => response.writeHead(426).end());
+    this.#http.maxConnections = SOCKETS_MAX;
+    this.#sockets = new WebSocketServer({
+      server: this.#http,
+      perMessageDeflate: false,
+      maxPayload: LIMITS.frameBytesMax,
+      clientTracking: true,
+    });
+    this.#sockets.on('connection', (socket, request) => this.#accept(socket, request));
+  }
+
+  /** Listens; rejects with the system's error when the address is taken. */
+  start(): Promise<{ port: number }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ port: number }>();
+    // The WebSocket server passes the errors of its HTTP server on.
+    this.#sockets.once('error', reject);
+    this.#http.listen(this.#options.port, this.#options.host, () => {
+      this.#sockets.off('error', reject);
+      this.#sockets.on('error', (error) => {
+        this.#deps.log.event('unexpected_error', { place: 'worker-link', error });
+      });
+      this.#state = 'open';
+      resolve({ port: (this.#http.address() as AddressInfo).port });
+    });
+    return promise;
+  }
+
+  /**
+   * Sends one request and waits for its answer. Throws `AppError`: what the worker answered,
+   * `unavailable` (no connection until the deadline), `deadline_exceeded`, `overloaded`,
+   * `write_outcome_unknown`, `body_too_large`, `shutting_down`; `InvalidInput` for an integer
+   * that does not fit into 64 bits.
+   */
+  async request<N extends MessageName>(
+    route: Route,
+    name: N,
+    body: Request<N>,
+    vectors: Float32Array | undefined,
+    deadline: Deadline,
+  ): Promise<WithVectors<Reply<N>>> {
+    if (this.#state !== 'open') throw new AppError('shutting_down');
+    if (deadline.expired) throw new AppError('deadline_exceeded');
+    const { number: message, writes } = MESSAGES[name];
+    const frame = encodeRequest(route.shardId, message, encodeBody(body), vectors ?? EMPTY);
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
+    const lane = this.#lane(route.workerId);
+    lane.submit({ message, writes, frame, deadline, resolve, reject });
+    const reply = await promise;
+    return { body: this.#readReply(route, name, reply), vectors: reply.vectors };
+  }
+
+  /** Workers that can be asked at this moment. */
+  connected(): WorkerId[] {
+    return [...this.#lanes].filter(([, lane]) => lane.ready).map(([workerId]) => workerId);
+  }
+
+  /** Requests of this worker that wait or are sent. */
+  inFlight(workerId: WorkerId): number {
+    return this.#lanes.get(workerId)?.inFlight ?? 0;
+  }
+
+  /** Calls `listener` after each completed handshake. */
+  onConnect(listener: (workerId: WorkerId) => void): void {
+    this.#connectListeners.push(listener);
+  }
+
+  /** Calls `listener` when a worker has lost its connection, unless a newer one took over. */
+  onDisconnect(listener: (workerId: WorkerId) => void): void {
+    this.#disconnectListeners.push(listener);
+  }
+
+  /** Takes no new requests, waits for those that are sent until the deadline, then hangs up. */
+  async close(deadline: Deadline): Promise<void> {
+    if (this.#state === 'closing') return;
+    const listening = this.#state === 'open';
+    this.#state = 'closing';
+    for (const lane of this.#lanes.values()) lane.rejectWaiting(new AppError('shutting_down'));
+    await this.#idle(deadline);
+    const reason = 'the coordinator stops';
+    for (const connection of this.#connections) {
+      if (deadline.expired) connection.terminate(reason);
+      else connection.close(CLOSE_CODES.goingAway, reason);
+    }
+    // Reads that were cut off wait for a connection that will not come.
+    for (const lane of this.#lanes.values()) lane.rejectWaiting(new AppError('shutting_down'));
+    if (!listening) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#sockets.close();
+    this.#http.close(() => resolve());
+    this.#http.closeAllConnections();
+    await promise;
+  }
+
+  #idle(deadline: Deadline): Promise<void> {
+    const busy = () => [...this.#lanes.values()].some((lane) => lane.inFlight > 0);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(deadline.remainingMs(), resolve);
+    this.#onIdle = () => {
+      if (!busy()) resolve();
+    };
+    this.#onIdle();
+    return promise.finally(cancel);
+  }
+
+  #accept(socket: WebSocket, request: IncomingMessage): void {
+    if (this.#state !== 'open') {
+      socket.close(CLOSE_CODES.goingAway, 'the coordinator stops');
+      return;
+    }
+    this.#epoch = (this.#epoch + 1) % EPOCH_MAX;
+    const { secret } = this.#options;
+    const options = { epoch: this.#epoch, secret, events: this.#events };
+    const connection = new Connection(this.#deps, options, socket, request);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  }
+
+  readonly #events: ConnectionEvents = {
+    opened: (connection) => {
+      const { workerId, epoch } = connection;
+      const old = this.#lanes.get(workerId);
+      if (old?.line !== undefined) this.#replace(old, old.line);
+      // Only now: a lane that lost its last calls with its line was forgotten.
+      const lane = this.#lane(workerId);
+      lane.connect(connection);
+      this.#deps.log.event('link_connected', { workerId, epoch });
+      for (const listener of this.#connectListeners) listener(workerId);
+    },
+    frame: (connection, frame) => {
+      if (frame.kind === 'request') throw new ProtocolError('a worker does not send requests');
+      const lane = this.#lanes.get(connection.workerId);
+      if (lane?.line === connection) lane.answer(frame);
+    },
+    closed: (connection, reason) => {
+      const lane = this.#lanes.get(connection.workerId);
+      if (lane?.line !== connection) return;
+      this.#detach(lane, connection, reason);
+      this.#forgetIfEmpty(connection.workerId);
+      for (const listener of this.#disconnectListeners) listener(connection.workerId);
+    },
+  };
+
+  #replace(lane: Lane, connection: Connection): void {
+    const reason = 'a newer connection of the same worker took over';
+    this.#detach(lane, connection, reason);
+    connection.close(CLOSE_CODES.replaced, reason);
+  }
+
+  #detach(lane: Lane, connection: Connection, reason: string): void {
+    const inFlight = lane.disconnect();
+    const { workerId, epoch } = connection;
+    this.#deps.log.event('link_lost', { workerId, epoch, reason, inFlight });
+  }
+
+  #lane(workerId: WorkerId): Lane {
+    let lane = this.#lanes.get(workerId);
+    if (lane === undefined) {
+      lane = new Lane(this.#deps.clock, () => {
+        this.#forgetIfEmpty(workerId);
+        this.#onIdle?.();
+      });
+      this.#lanes.set(workerId, lane);
+    }
+    return lane;
+  }
+
+  /** A lane without line and calls is nothing; one is made again when it is needed. */
+  #forgetIfEmpty(workerId: WorkerId): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane?.line === undefined && lane?.inFlight === 0) this.#lanes.delete(workerId);
+  }
+
+  #readReply<N extends MessageName>(route: Route, name: N, frame: Frame): Reply<N> {
+    try {
+      if (frame.message !== MESSAGES[name].number)
+        throw new ProtocolError('reply to another message');
+      return decodeReply(name, frame.structure);
+    } catch (cause) {
+      const error = new AppError('internal', undefined, { detail: `bad reply to ${name}`, cause });
+      const { shardId } = route;
+      this.#deps.log.event('request_failed', { message: name, shardId, code: error.code, error });
+      throw error;
+    }
+  }
+}
+
+function encodeRequest(
+  shardId: ShardId,
+  message: number,
+  structure: Uint8Array,
+  vectors: Float32Array,
+): Buffer {
+  if (frameBytes(structure.byteLength, vectors.byteLength) > LIMITS.frameBytesMax) {
+    throw new AppError(
+      'body_too_large',
+      'the request is too large for one worker: send less at once',
+    );
+  }
+  const stamp = { epoch: 0, requestId: 0, deadlineMs: 0 };
+  return encodeFrame({ kind: 'request', message, shardId, structure, vectors, ...stamp });
+}

@@ -1,0 +1,33 @@
+/** How the commands that talk to a running service find it. */
+import { resolve } from 'node:path';
+import { AdminClient } from './admin-client.ts';
+import { envFilesOf, readAdminToken } from './env-files.ts';
+import type { Output } from './output.ts';
+
+export interface AdminOptions {
+  data: string;
+  envFile?: string;
+  adminUrl: string;
+  json: boolean;
+}
+
+/** What an admin command works with. */
+export interface AdminParts {
+  admin: AdminClient;
+  output: Output;
+}
+
+/** Connects, runs one command, closes. */
+export async function withAdmin(
+  options: AdminOptions,
+  write: (text: string) => void,
+  command: (parts: AdminParts) => Promise<void>,
+): Promise<void> {
+  const envFile = options.envFile ?? envFilesOf(resolve(options.data)).coordinator;
+  const admin = new AdminClient({ url: options.adminUrl, token: readAdminToken(envFile) });
+  try {
+    await command({ admin, output: { json: options.json, write } });
+  } finally {
+    await admin.close();
+  }
+}

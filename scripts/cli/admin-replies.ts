@@ -1,0 +1,139 @@
+/**
+ * What the admin API answers, checked once here. Rows keep the API's own field names: they are
+ * printed as they are with `--json`.
+ */
+import { CommandError } from './command-error.ts';
+
+type Fields = Record<string, unknown>;
+
+export interface ClientRow {
+  client_id: string;
+  name: string;
+  state: string;
+  created_at: string;
+}
+
+export interface KeyRow {
+  key_id: string;
+  name: string;
+  mode: string;
+  role: string;
+  prefix: string;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+/** A key just made: `key` is shown this once. */
+export interface AdminKey extends KeyRow {
+  key: string;
+}
+
+export interface WorkerRow {
+  worker_id: string;
+  connected: boolean;
+  shards: number;
+  in_flight: number;
+}
+
+export interface StatusRow {
+  clients: number;
+  collections: number;
+  shards: number;
+  workers: { known: number; connected: number };
+  in_flight: number;
+  uptime_ms: number;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export function parseClient(value: unknown): ClientRow {
+  const fields = object(value);
+  return {
+    client_id: text(fields, 'client_id'),
+    name: text(fields, 'name'),
+    state: text(fields, 'state'),
+    created_at: text(fields, 'created_at'),
+  };
+}
+
+export function parseKey(value: unknown): KeyRow {
+  const fields = object(value);
+  return {
+    key_id: text(fields, 'key_id'),
+    name: text(fields, 'name'),
+    mode: text(fields, 'mode'),
+    role: text(fields, 'role'),
+    prefix: text(fields, 'prefix'),
+    created_at: text(fields, 'created_at'),
+    expires_at: textOrNull(fields, 'expires_at'),
+    revoked_at: textOrNull(fields, 'revoked_at'),
+  };
+}
+
+export function parseWorkers(value: unknown): WorkerRow[] {
+  return list(object(value), 'workers').map((item) => {
+    const fields = object(item);
+    const { connected } = fields;
+    return {
+      worker_id: text(fields, 'worker_id'),
+      connected: connected === true,
+      shards: integer(fields, 'shards'),
+      in_flight: integer(fields, 'in_flight'),
+    };
+  });
+}
+
+export function parseStatus(value: unknown): StatusRow {
+  const fields = object(value);
+  const { workers: counts } = fields;
+  const workers = object(counts);
+  return {
+    clients: integer(fields, 'clients'),
+    collections: integer(fields, 'collections'),
+    shards: integer(fields, 'shards'),
+    workers: { known: integer(workers, 'known'), connected: integer(workers, 'connected') },
+    in_flight: integer(fields, 'in_flight'),
+    uptime_ms: integer(fields, 'uptime_ms'),
+  };
+}
+
+/** One page of a listing: `{ [name]: [...], next }`. */
+export function parsePage<T>(value: unknown, name: string, parse: (item: unknown) => T): Page<T> {
+  const fields = object(value);
+  return { items: list(fields, name).map(parse), next: textOrNull(fields, 'next') };
+}
+
+function object(value: unknown): Fields {
+  if (typeof value !== 'object' || value === null) throw unexpected('an object');
+  return { ...value };
+}
+
+function list(fields: Fields, name: string): unknown[] {
+  const value = fields[name];
+  if (!Array.isArray(value)) throw unexpected(name);
+  return value;
+}
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== 'string') throw unexpected(name);
+  return value;
+}
+
+function textOrNull(fields: Fields, name: string): string | null {
+  return fields[name] === null ? null : text(fields, name);
+}
+
+function integer(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value !== 'number') throw unexpected(name);
+  return value;
+}
+
+function unexpected(what: string): CommandError {
+  return new CommandError(`the answer is not one of a Bulkhead admin API: ${what} is missing`);
+}

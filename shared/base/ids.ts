@@ -1,0 +1,36 @@
+/**
+ * Branded strings: a client id can never be passed where a shard id is wanted.
+ */
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** `cl_` and 16 lower-case base32 characters. */
+export type ClientId = Branded<'ClientId'>;
+/** `key_` and 16 lower-case base32 characters; safe to log, says nothing about the secret. */
+export type KeyId = Branded<'KeyId'>;
+/** `wk_` and 16 lower-case base32 characters; lives in the worker's data folder. */
+export type WorkerId = Branded<'WorkerId'>;
+/** A random UUID; unguessable, so that a confused request can not meet another client's shard. */
+export type ShardId = Branded<'ShardId'>;
+/** A random UUID. */
+export type CollectionId = Branded<'CollectionId'>;
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
+const RANDOM_CHARS = 16;
+
+export type IdPrefix = 'cl_' | 'key_' | 'wk_';
+
+/** A prefixed id of 80 random bits. `bytes(count)` supplies the randomness. */
+export function randomId<Id extends ClientId | KeyId | WorkerId>(
+  prefix: IdPrefix,
+  bytes: (count: number) => Uint8Array,
+): Id {
+  let text: string = prefix;
+  for (const byte of bytes(RANDOM_CHARS)) text += ALPHABET[byte & 31];
+  return text as Id;
+}
+
+/** Whether `text` has the form of an id with this prefix. */
+export function isId(prefix: IdPrefix, text: string): boolean {
+  return text.startsWith(prefix) && /^[a-z2-7]{16}$/.test(text.slice(prefix.length));
+}

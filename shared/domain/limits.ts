@@ -1,0 +1,86 @@
+/**
+ * Every bound of the system, with its reason, in one place. The relations between bounds are
+ * asserted when this file loads, so that a change which breaks one cannot start.
+ */
+import { assert } from '../base/assert.ts';
+
+const MIB = 2 ** 20;
+
+export const LIMITS = {
+  /** One HTTP body. The dialect's own default is 32 MiB. */
+  bodyBytesMax: 32 * MIB,
+  /** Nesting of JSON, checked before the parse: V8 recurses, and so do filters and payloads. */
+  jsonDepthMax: 64,
+  /** Largest vector; a point with one takes 16 KiB. */
+  dimensionMax: 4_096,
+  /** Points of one upsert, ids of one delete, retrieve or payload change. */
+  batchPointsMax: 10_000,
+  /** Searches of one query batch. */
+  batchQueriesMax: 128,
+  /** Hits of one search, `limit` + `offset`: both are collected by the worker. */
+  searchHitsMax: 16_384,
+  /** Candidates of one diverse search: its cost is their number squared times the dimension. */
+  mmrCandidatesMax: 256,
+  /** Points of one scroll page. */
+  scrollLimitMax: 10_000,
+  /** Candidates the graph search keeps; beyond this an exact scan is cheaper. */
+  hnswEfMax: 16_384,
+  hnswMMax: 128,
+  hnswEfConstructMax: 2_048,
+  /** Nested groups of one filter. */
+  filterDepthMax: 16,
+  /** Conditions of one filter, all levels together. */
+  filterConditionsMax: 1_024,
+  /** Values of one `match any`, `match except` or `has_id`. */
+  filterValuesMax: 10_000,
+  /** A collection's name in UTF-8; the limit of a file name on Linux. */
+  collectionNameBytesMax: 255,
+  /** A payload key path, for example `a.b[].c`. */
+  payloadPathBytesMax: 1_024,
+  /** One point's payload. */
+  payloadBytesMax: MIB,
+  /** Payload indexes of one collection. */
+  payloadIndexesMax: 64,
+  /** Collections of one client; plans narrow it. */
+  collectionsPerClientMax: 1_000,
+  /** Requests of one client that may be under way at once. */
+  clientInFlightMax: 256,
+  /** Requests under way to one worker. */
+  workerInFlightMax: 1_024,
+  /** Bytes that may wait in one worker's socket before new requests are refused. */
+  linkBufferedBytesMax: 256 * MIB,
+  /** One frame on the link between coordinator and worker. */
+  frameBytesMax: 96 * MIB,
+  /** Payloads and vectors of one reply; more is refused, not cut off. */
+  replyBytesMax: 64 * MIB,
+  /** Handshake messages come before trust, so they are small. */
+  helloBytesMax: 16 * 1024,
+  /** Tombstones kept per shard for a replica that catches up; older ones mean a full copy. */
+  tombstonesMax: 100_000,
+  /** Writes of one shard that wait for a commit. */
+  shardWritesQueuedMax: 4_096,
+  /** Bytes of all writes of a worker that wait for a commit: each is copied for its thread. */
+  writeBytesQueuedMax: 256 * MIB,
+  /** Name of a client or of a key, in UTF-16 units. */
+  adminNameCharsMax: 128,
+  /** One body of the admin API. */
+  adminBodyBytesMax: 64 * 1024,
+  /** Clients or keys of one page of the admin API. */
+  adminPageMax: 1_000,
+  /** API keys of one client that are not revoked. */
+  keysPerClientMax: 1_000,
+} as const;
+
+// A JSON number takes at least two bytes ("0,") and becomes four, so a body at most doubles.
+assert(
+  2 * LIMITS.bodyBytesMax + 4 * MIB <= LIMITS.frameBytesMax,
+  'the largest body fits one frame once its numbers are float32',
+);
+assert(
+  LIMITS.payloadBytesMax + 4 * LIMITS.dimensionMax < LIMITS.replyBytesMax,
+  'the largest point fits one reply',
+);
+assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply fits one frame');
+assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
+assert(LIMITS.searchHitsMax <= LIMITS.hnswEfMax, 'ef can be as large as the hits wanted');
+assert(LIMITS.filterDepthMax < LIMITS.jsonDepthMax, 'a legal filter passes the depth scan');

@@ -1,0 +1,226 @@
+/**
+ * Every event that a process may log: its level, its fields and what it means. The table is
+ * closed, and so are the field names of each event: a vector, a payload, a filter or a key has no
+ * field to stand in, so it can not reach a log line by mistake. Add a row to log something new.
+ */
+
+/** `text` is cut at a bound, `error` is reduced by `describe-error.ts`. */
+export type LogFieldKind = 'text' | 'number' | 'boolean' | 'error';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+interface LogEventSpec {
+  level: Exclude<LogLevel, 'silent'>;
+  fields: Readonly<Record<string, LogFieldKind>>;
+  help: string;
+}
+
+export const LOG_EVENTS = {
+  // life of a process
+  coordinator_ready: {
+    level: 'info',
+    fields: { host: 'text', port: 'number', adminPort: 'number', linkPort: 'number', ms: 'number' },
+    help: 'the coordinator serves; ms since its start',
+  },
+  coordinator_stopping: {
+    level: 'info',
+    fields: { reason: 'text' },
+    help: 'the coordinator takes no new requests and finishes those under way',
+  },
+  coordinator_stopped: {
+    level: 'info',
+    fields: { ms: 'number', failures: 'number', error: 'error' },
+    help: 'everything of the coordinator is closed; failures counts parts that did not close well',
+  },
+  worker_ready: {
+    level: 'info',
+    fields: { workerId: 'text', shards: 'number', ms: 'number' },
+    help: 'the worker holds its data folder and dials the coordinator',
+  },
+  worker_stopping: {
+    level: 'info',
+    fields: { reason: 'text' },
+    help: 'the worker takes no new requests, finishes those under way and saves its shards',
+  },
+  worker_stopped: {
+    level: 'info',
+    fields: { ms: 'number', failures: 'number', error: 'error' },
+    help: 'everything of the worker is closed; failures counts parts that did not close well',
+  },
+  config_refused: {
+    level: 'error',
+    fields: { problems: 'text' },
+    help: 'the process does not start: its settings are wrong',
+  },
+  start_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'the process does not start: a folder, a port or a file is not to be had',
+  },
+  unexpected_error: {
+    level: 'error',
+    fields: { place: 'text', error: 'error' },
+    help: 'an error that no code expected; a defect of ours',
+  },
+
+  // the link between coordinator and worker
+  link_connected: {
+    level: 'info',
+    fields: { workerId: 'text', epoch: 'number', url: 'text' },
+    help: 'the handshake succeeded; frames may flow',
+  },
+  link_lost: {
+    level: 'warn',
+    fields: { workerId: 'text', epoch: 'number', reason: 'text', inFlight: 'number' },
+    help: 'the connection ended; inFlight requests lost their way',
+  },
+  link_refused: {
+    level: 'warn',
+    fields: { workerId: 'text', address: 'text', reason: 'text' },
+    help: 'a handshake failed: wrong secret, wrong version or bad bytes',
+  },
+  link_retry: {
+    level: 'info',
+    fields: { url: 'text', attempt: 'number', delayMs: 'number', reason: 'text' },
+    help: 'the worker dials again after delayMs',
+  },
+
+  // requests
+  request_failed: {
+    level: 'error',
+    fields: {
+      requestId: 'text',
+      route: 'text',
+      message: 'text',
+      clientId: 'text',
+      shardId: 'text',
+      status: 'number',
+      code: 'text',
+      error: 'error',
+    },
+    help: 'a request met an internal error; the caller saw only its code',
+  },
+  request_done: {
+    level: 'debug',
+    fields: {
+      requestId: 'text',
+      route: 'text',
+      clientId: 'text',
+      keyId: 'text',
+      status: 'number',
+      code: 'text',
+      ms: 'number',
+    },
+    help: 'a request was answered; route is the pattern, never the path',
+  },
+
+  // shards
+  shard_opened: {
+    level: 'info',
+    fields: {
+      shardId: 'text',
+      source: 'text',
+      points: 'number',
+      replayed: 'number',
+      version: 'number',
+      ms: 'number',
+    },
+    help: 'a shard is in memory; replayed rows were newer than its image',
+  },
+  shard_rebuilt: {
+    level: 'warn',
+    fields: { shardId: 'text', reason: 'text', points: 'number', ms: 'number' },
+    help: 'a shard had no usable image and was read again from its rows',
+  },
+  shard_linked: {
+    level: 'debug',
+    fields: { shardId: 'text', points: 'number', ms: 'number' },
+    help: 'all points of a shard are in its graph',
+  },
+  shard_dropped: {
+    level: 'info',
+    fields: { shardId: 'text', error: 'error' },
+    help: 'a shard and its files are gone',
+  },
+  shard_failed: {
+    level: 'error',
+    fields: { shardId: 'text', place: 'text', error: 'error' },
+    help: 'a shard could not be opened or served',
+  },
+  image_saved: {
+    level: 'info',
+    fields: { shardId: 'text', version: 'number', bytes: 'number', ms: 'number' },
+    help: 'an index image is on disk',
+  },
+  image_refused: {
+    level: 'warn',
+    fields: { shardId: 'text', reason: 'text' },
+    help: 'an index image failed its check and is not used; the shard is rebuilt from its rows',
+  },
+  image_save_failed: {
+    level: 'warn',
+    fields: { shardId: 'text', error: 'error' },
+    help: 'an index image could not be written; the rows are safe, the next start is slower',
+  },
+  writer_failed: {
+    level: 'error',
+    fields: { writer: 'number', pending: 'number', error: 'error' },
+    help: 'a writer thread ended; its pending writes were rejected and it was started again',
+  },
+  disk_full: {
+    level: 'error',
+    fields: { shardId: 'text', freeBytes: 'number', reserveBytes: 'number', place: 'text' },
+    help: 'growing writes are refused until space is back',
+  },
+
+  // collections, clients and keys
+  collection_created: {
+    level: 'info',
+    fields: { collectionId: 'text', clientId: 'text', shards: 'number', ms: 'number' },
+    help: 'a collection is ready',
+  },
+  collection_deleted: {
+    level: 'info',
+    fields: { collectionId: 'text', clientId: 'text', shards: 'number' },
+    help: 'a collection and its shards are gone',
+  },
+  reconcile_done: {
+    level: 'info',
+    fields: {
+      workerId: 'text',
+      finished: 'number',
+      rolledBack: 'number',
+      waiting: 'number',
+      error: 'error',
+    },
+    help: 'half-made collections were removed and deletions finished, as far as workers are there',
+  },
+  client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
+  key_created: {
+    level: 'info',
+    fields: { clientId: 'text', keyId: 'text', mode: 'text', role: 'text' },
+    help: 'an API key was created; keyId says nothing about the secret',
+  },
+  key_revoked: {
+    level: 'info',
+    fields: { clientId: 'text', keyId: 'text' },
+    help: 'an API key was revoked; the next request with it is refused',
+  },
+} as const satisfies Record<string, LogEventSpec>;
+
+export type LogEvent = keyof typeof LOG_EVENTS;
+
+interface FieldTypes {
+  text: string;
+  number: number;
+  boolean: boolean;
+  error: unknown;
+}
+
+/** The fields that `event` may carry. All are optional; none but these exist. */
+export type LogFields<E extends LogEvent> = {
+  [F in keyof (typeof LOG_EVENTS)[E]['fields']]?:
+    | FieldTypes[(typeof LOG_EVENTS)[E]['fields'][F] & LogFieldKind]
+    | undefined;
+};

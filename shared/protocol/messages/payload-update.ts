@@ -1,0 +1,23 @@
+import Type, { type Static } from 'typebox';
+import { Bytes, closed, PathSchema, PointsSelectorSchema, WrittenSchema } from '../schema.ts';
+
+/** One change to payloads. `payload` is UTF-8 JSON text of an object. */
+export const PayloadChangeSchema = Type.Union([
+  /** Sets the given keys and leaves the others; with `at`, inside the object found there. */
+  closed({ kind: Type.Literal('set'), payload: Bytes, at: Type.Optional(PathSchema) }),
+  closed({ kind: Type.Literal('overwrite'), payload: Bytes }),
+  closed({ kind: Type.Literal('delete-keys'), paths: Type.Array(PathSchema) }),
+  closed({ kind: Type.Literal('clear') }),
+]);
+export type PayloadChange = Static<typeof PayloadChangeSchema>;
+
+/**
+ * Changes the payloads of points that exist. With ids, one that is not there fails the whole
+ * message with `point_not_found`.
+ */
+export const payloadUpdate = {
+  number: 13,
+  writes: true,
+  request: closed({ points: PointsSelectorSchema, change: PayloadChangeSchema }),
+  reply: WrittenSchema,
+};

@@ -1,0 +1,13 @@
+import Type from 'typebox';
+import { closed, PayloadSchema, PointIdSchema, WrittenSchema } from '../schema.ts';
+
+/**
+ * Stores points, replacing those whose ids are there. Float section: one vector a point, in the
+ * order of `ids`, prepared for the collection's distance. The ids are distinct.
+ */
+export const pointsUpsert = {
+  number: 10,
+  writes: true,
+  request: closed({ ids: Type.Array(PointIdSchema), payloads: Type.Array(PayloadSchema) }),
+  reply: WrittenSchema,
+};

@@ -1,0 +1,92 @@
+/**
+ * Schema pieces that several messages share. Messages are MessagePack maps; what is large and
+ * uniform (vectors) travels in the frame's float section instead, in the order the message says.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import type { ClientId, CollectionId, ShardId } from '../base/ids.ts';
+import { PAYLOAD_INDEX_TYPES } from '../domain/collection.ts';
+import { DISTANCES } from '../domain/distance.ts';
+import type { Filter } from '../domain/filter.ts';
+import type { PayloadPath } from '../domain/payload-path.ts';
+import type { PointId } from '../domain/point.ts';
+
+/** A closed object: an unknown key is a protocol error. */
+export function closed<P extends Record<string, TSchema>>(properties: P) {
+  return Type.Object(properties, { additionalProperties: false });
+}
+
+/** Raw bytes (MessagePack `bin`). */
+export const Bytes = Type.Refine(
+  Type.Unsafe<Uint8Array>({ description: 'bytes' }),
+  (value: unknown) => value instanceof Uint8Array,
+);
+
+/** A point id: integer while exact, 64-bit integer beyond, or UUID text. */
+export const PointIdSchema = Type.Unsafe<PointId>(
+  Type.Union([Type.Integer({ minimum: 0 }), Type.BigInt(), Type.String({ maxLength: 36 })]),
+);
+
+/** UTF-8 JSON text of a payload, or null for none. */
+export const PayloadSchema = Type.Union([Bytes, Type.Null()]);
+
+/** The coordinator parsed and bounded the filter; the worker checks that it is an object. */
+export const FilterSchema = Type.Unsafe<Filter>(Type.Object({}));
+
+export const PathSchema = Type.Unsafe<PayloadPath>(
+  Type.Array(Type.Union([Type.String(), Type.Integer(), Type.Literal(true)])),
+);
+
+/** Which part of a payload is wanted: all, none, only some keys, or all but some. */
+export const PayloadSelectorSchema = Type.Union([
+  closed({ kind: Type.Literal('all') }),
+  closed({ kind: Type.Literal('none') }),
+  closed({ kind: Type.Literal('include'), paths: Type.Array(PathSchema) }),
+  closed({ kind: Type.Literal('exclude'), paths: Type.Array(PathSchema) }),
+]);
+export type PayloadSelector = Static<typeof PayloadSelectorSchema>;
+
+/** Points by id, or all that match a filter. */
+export const PointsSelectorSchema = Type.Union([
+  closed({ kind: Type.Literal('ids'), ids: Type.Array(PointIdSchema) }),
+  closed({ kind: Type.Literal('filter'), filter: FilterSchema }),
+]);
+export type PointsSelector = Static<typeof PointsSelectorSchema>;
+
+/**
+ * Points on their way back. `versions[i]` and `payloads[i]` belong to `ids[i]`; with `vectors`
+ * the float section holds one vector a point in the same order.
+ */
+export const RecordsSchema = closed({
+  ids: Type.Array(PointIdSchema),
+  versions: Type.Array(Type.Integer({ minimum: 0 })),
+  /** Absent when no payload was asked for. */
+  payloads: Type.Optional(Type.Array(PayloadSchema)),
+  vectors: Type.Boolean(),
+});
+export type Records = Static<typeof RecordsSchema>;
+
+/** What every write answers: the version that the shard gave it. */
+export const WrittenSchema = closed({ version: Type.Integer({ minimum: 0 }) });
+
+export const PayloadIndexTypeSchema = Type.Enum([...PAYLOAD_INDEX_TYPES]);
+
+export const ShardDescriptorSchema = closed({
+  shardId: Type.Unsafe<ShardId>(Type.String()),
+  collectionId: Type.Unsafe<CollectionId>(Type.String()),
+  place: closed({
+    clientId: Type.Unsafe<ClientId>(Type.String()),
+    mode: Type.Enum(['live', 'test']),
+    namespace: Type.String(),
+    collection: Type.String(),
+    generation: Type.Integer({ minimum: 1 }),
+    ordinal: Type.Integer({ minimum: 0 }),
+  }),
+  config: closed({
+    vector: closed({
+      dimension: Type.Integer({ minimum: 1 }),
+      distance: Type.Enum([...DISTANCES]),
+    }),
+    hnsw: closed({ m: Type.Integer(), efConstruct: Type.Integer() }),
+  }),
+  payloadIndexes: Type.Record(Type.String(), PayloadIndexTypeSchema),
+});

@@ -1,0 +1,7 @@
+/**
+ * The version that both ends of a link must share. It stands in the first byte of every frame and
+ * in the hello, together with the hash of everything the version promises (`schema-hash.ts`).
+ *
+ * 1  first version: shards, points, payload changes, queries
+ */
+export const PROTOCOL_VERSION = 1;

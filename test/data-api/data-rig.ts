@@ -1,0 +1,128 @@
+/** The data API over a real `control.db` and a worker in memory. */
+import { join } from 'node:path';
+import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
+import { createDataServer } from '../../coordinator/http/data-server.ts';
+import { InFlight } from '../../coordinator/limits/in-flight.ts';
+import { ControlStore } from '../../coordinator/store/control-store.ts';
+import { systemClock } from '../../shared/base/clock.ts';
+import type { ClientId, KeyId } from '../../shared/base/ids.ts';
+import { secureRandom } from '../../shared/base/random.ts';
+import type { Mode } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { type Cleanup, temporaryFolder } from '../harness/temporary-folder.ts';
+import { FakeWorker } from './fake-worker.ts';
+
+const CLIENT_A = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
+const CLIENT_B = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
+const keyOf = (clientId: ClientId, mode: Mode) => ({
+  clientId,
+  mode,
+  keyId: 'key_aaaaaaaaaaaaaaaa' as KeyId,
+  role: 'full' as const,
+});
+const KEYS = new Map([
+  ['a-live', keyOf(CLIENT_A, 'live')],
+  ['a-test', keyOf(CLIENT_A, 'test')],
+  ['b-live', keyOf(CLIENT_B, 'live')],
+]);
+
+export interface RigOptions {
+  perClientMax?: number;
+  bodyBytesMax?: number;
+  queryTimeoutMs?: number;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: replies are read field by field in assertions
+  json: any;
+}
+
+export type DataRig = Awaited<ReturnType<typeof startRig>>;
+
+export async function startRig(t: Cleanup, options: RigOptions = {}) {
+  const folder = temporaryFolder(t);
+  const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
+  for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
+  const worker = new FakeWorker();
+  const events: { event: string; fields: object }[] = [];
+  const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
+  const inFlight = new InFlight({ perClientMax: options.perClientMax ?? 256 });
+  const state = { notReady: undefined as string | undefined };
+  const openPlane = () => {
+    const plane = new DataPlane({
+      store: store.collections,
+      // A class with private fields is only itself to the compiler; the fake has all it offers.
+      router: worker as never,
+      clock: systemClock,
+      random: secureRandom,
+      log,
+    });
+    plane.start();
+    return plane;
+  };
+  const server = createDataServer(
+    {
+      authenticator: {
+        authenticate(key) {
+          const principal = KEYS.get(key);
+          if (principal === undefined) throw new AppError('unauthenticated');
+          return principal;
+        },
+      },
+      dataPlane: openPlane(),
+      inFlight,
+      notReady: () => state.notReady,
+      log,
+      clock: systemClock,
+    },
+    {
+      requestTimeoutMs: 5_000,
+      queryTimeoutMs: options.queryTimeoutMs ?? 2_000,
+      ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
+    },
+  );
+  const url = await server.listen({ host: '127.0.0.1', port: 0 });
+  t.after(async () => {
+    await server.close();
+    store.close();
+  });
+
+  /** `body` is sent as it is when it is a text, else as JSON. */
+  const call = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        'api-key': 'a-live',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json');
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson ? JSON.parse(text) : undefined,
+    };
+  };
+  return { url, server, store, worker, events, inFlight, state, call, openPlane };
+}
+
+/** The collection `c` of 4 dimensions. */
+export async function createSmall(rig: DataRig, distance = 'Cosine', name = 'c'): Promise<void> {
+  const answer = await rig.call('PUT', `/collections/${name}`, { vectors: { size: 4, distance } });
+  if (answer.status !== 200) throw new Error(answer.text);
+}

@@ -1,0 +1,229 @@
+/**
+ * A worker in memory behind the router's interface: exact, unindexed, without filters. It notes
+ * every message, so that a test can see what was (and was not) sent.
+ */
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import { higherIsNearer } from '../../shared/domain/distance.ts';
+import { isJsonObject, parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
+import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Search } from '../../shared/protocol/messages/points-query.ts';
+import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import type { Records } from '../../shared/protocol/schema.ts';
+
+interface StoredPoint {
+  version: number;
+  vector: Float32Array;
+  payload: PayloadBytes | null;
+}
+
+interface FakeShard {
+  descriptor: ShardDescriptor;
+  points: Map<PointId, StoredPoint>;
+  version: number;
+}
+
+export interface SentMessage {
+  shardId: ShardId;
+  name: MessageName;
+  body: unknown;
+  vectors: number[];
+}
+
+type Handler = (shard: FakeShard, body: never, vectors: Float32Array) => WithVectors<unknown>;
+
+const NO_VECTORS = new Float32Array();
+
+export class FakeWorker {
+  readonly workerId = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
+  readonly sent: SentMessage[] = [];
+  readonly shards = new Map<ShardId, FakeShard>();
+  connected = true;
+  /** Called before a message is handled; what it throws or awaits is what the caller meets. */
+  interfere: (name: MessageName, deadline: Deadline) => void | Promise<void> = () => undefined;
+  readonly #onConnect: ((workerId: WorkerId) => void)[] = [];
+
+  place(): WorkerId {
+    if (!this.connected) throw new AppError('unavailable');
+    return this.workerId;
+  }
+
+  workers() {
+    const { workerId, connected } = this;
+    return [{ workerId, connected, shards: this.shards.size, inFlight: 0 }];
+  }
+
+  onConnect(listener: (workerId: WorkerId) => void): void {
+    this.#onConnect.push(listener);
+  }
+
+  connect(): void {
+    this.connected = true;
+    for (const listener of this.#onConnect) listener(this.workerId);
+  }
+
+  async request<N extends MessageName>(
+    route: { shardId: ShardId; workerId: WorkerId },
+    name: N,
+    body: Request<N>,
+    vectors: Float32Array | undefined,
+    deadline: Deadline,
+  ): Promise<WithVectors<Reply<N>>> {
+    if (!this.connected) throw new AppError('unavailable');
+    const { shardId } = route;
+    this.sent.push({ shardId, name, body, vectors: [...(vectors ?? [])] });
+    await this.interfere(name, deadline);
+    if (name === 'shard-create') this.#create(body as Request<'shard-create'>);
+    if (name === 'shard-drop') this.shards.delete(shardId);
+    if (name === 'shard-create' || name === 'shard-drop') return reply({}) as never;
+    const shard = this.shards.get(shardId);
+    if (shard === undefined) throw new AppError('internal', undefined, { detail: 'no such shard' });
+    return HANDLERS[name]?.(shard, body as never, vectors ?? NO_VECTORS) as never;
+  }
+
+  #create({ descriptor }: Request<'shard-create'>): void {
+    this.shards.set(descriptor.shardId, { descriptor, points: new Map(), version: 0 });
+  }
+}
+
+const HANDLERS: Partial<Record<MessageName, Handler>> = {
+  'shard-configure': (shard, { descriptor }: Request<'shard-configure'>) => {
+    shard.descriptor = descriptor;
+    return reply({ version: shard.version });
+  },
+  'shard-status': (shard) =>
+    reply({
+      points: shard.points.size,
+      indexed: 0,
+      version: shard.version,
+      state: 'ready',
+      payloadIndexPoints: {},
+      diskBytes: 0,
+      memoryBytes: 0,
+    }),
+  'points-upsert': (shard, { ids, payloads }: Request<'points-upsert'>, vectors) => {
+    shard.version += 1;
+    const dimension = vectors.length / ids.length;
+    ids.forEach((id, i) => {
+      const vector = vectors.slice(i * dimension, (i + 1) * dimension);
+      shard.points.set(id, { version: shard.version, vector, payload: payloads[i] ?? null });
+    });
+    return reply({ version: shard.version });
+  },
+  'vectors-update': (shard, { ids }: Request<'vectors-update'>, vectors) => {
+    shard.version += 1;
+    const dimension = vectors.length / ids.length;
+    ids.forEach((id, i) => {
+      const point = shard.points.get(id);
+      if (point === undefined) throw new AppError('point_not_found');
+      point.vector = vectors.slice(i * dimension, (i + 1) * dimension);
+    });
+    return reply({ version: shard.version });
+  },
+  'points-delete': (shard, { points }: Request<'points-delete'>) => {
+    shard.version += 1;
+    if (points.kind === 'ids') for (const id of points.ids) shard.points.delete(id);
+    return reply({ version: shard.version });
+  },
+  'payload-update': (shard, { points, change }: Request<'payload-update'>) => {
+    shard.version += 1;
+    for (const id of points.kind === 'ids' ? points.ids : shard.points.keys()) {
+      const point = shard.points.get(id);
+      if (point === undefined) throw new AppError('point_not_found');
+      if (change.kind === 'set') point.payload = merge(point.payload, change.payload);
+      if (change.kind === 'overwrite') point.payload = change.payload;
+      if (change.kind === 'clear') point.payload = null;
+    }
+    return reply({ version: shard.version });
+  },
+  'points-retrieve': (shard, body: Request<'points-retrieve'>) => {
+    const ids = body.ids.filter((id) => shard.points.has(id));
+    return records(shard, ids, body.payload.kind !== 'none', body.withVector);
+  },
+  'points-scroll': (shard, body: Request<'points-scroll'>) => {
+    const from = body.offset === undefined ? undefined : pointIdToKey(body.offset);
+    const ids = sortedIds(shard).filter(
+      (id) => from === undefined || Buffer.compare(pointIdToKey(id), from) >= 0,
+    );
+    const page = ids.slice(0, body.limit);
+    const found = records(shard, page, body.payload.kind !== 'none', body.withVector);
+    return {
+      body: { records: found.body, next: ids[body.limit] ?? null },
+      vectors: found.vectors,
+    };
+  },
+  'points-count': (shard) => reply({ count: shard.points.size }),
+  'points-query': (shard, { searches }: Request<'points-query'>, vectors) => {
+    const results = [];
+    const floats: number[] = [];
+    let at = 0;
+    for (const search of searches) {
+      const { dimension } = shard.descriptor.config.vector;
+      const query = vectors.subarray(at, at + dimension);
+      if (search.target.kind === 'vector') at += dimension;
+      const hits = nearest(shard, search, query);
+      const ids = hits.map(({ id }) => id);
+      const found = records(shard, ids, search.payload.kind !== 'none', search.withVector);
+      floats.push(...found.vectors);
+      results.push({ scores: hits.map(({ score }) => score), records: found.body });
+    }
+    return { body: { results }, vectors: new Float32Array(floats) };
+  },
+};
+
+function reply(body: unknown): WithVectors<unknown> {
+  return { body, vectors: NO_VECTORS };
+}
+
+function merge(old: PayloadBytes | null, change: PayloadBytes): PayloadBytes {
+  const before = old === null ? {} : parseJsonBytes(old);
+  const after = parseJsonBytes(change);
+  if (!isJsonObject(before) || !isJsonObject(after)) throw new Error('payloads are objects');
+  return Buffer.from(stringifyJson({ ...before, ...after }));
+}
+
+function sortedIds(shard: FakeShard): PointId[] {
+  return [...shard.points.keys()].sort((a, b) => Buffer.compare(pointIdToKey(a), pointIdToKey(b)));
+}
+
+function records(
+  shard: FakeShard,
+  ids: PointId[],
+  withPayload: boolean,
+  withVector: boolean,
+): WithVectors<Records> {
+  const points = ids.flatMap((id) => shard.points.get(id) ?? []);
+  const body: Records = {
+    ids,
+    versions: points.map((point) => point.version),
+    vectors: withVector,
+  };
+  if (withPayload) body.payloads = points.map((point) => point.payload);
+  const floats = withVector ? points.flatMap((point) => [...point.vector]) : [];
+  return { body, vectors: new Float32Array(floats) };
+}
+
+function nearest(
+  shard: FakeShard,
+  search: Search,
+  query: Float32Array,
+): { id: PointId; score: number }[] {
+  const { target, limit, offset } = search;
+  if (target.kind === 'none') {
+    const ids = sortedIds(shard).slice(offset, offset + limit);
+    return ids.map((id) => ({ id, score: 0 }));
+  }
+  const own = target.kind === 'point' ? shard.points.get(target.id) : undefined;
+  if (target.kind === 'point' && own === undefined) throw new AppError('point_not_found');
+  const sign = higherIsNearer(shard.descriptor.config.vector.distance) ? -1 : 1;
+  const hits = [...shard.points]
+    .filter(([, point]) => point !== own)
+    .map(([id, point]) => ({ id, score: dot(own?.vector ?? query, point.vector) }));
+  return hits.sort((a, b) => sign * (a.score - b.score)).slice(offset, offset + limit);
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
+}

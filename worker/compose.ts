@@ -1,0 +1,50 @@
+/**
+ * Builds the worker's parts once and hands each what it needs. Closing goes the other way round:
+ * no new requests, shards saved, last commits done, the folder free for another process.
+ */
+import { mkdir } from 'node:fs/promises';
+import type { Clock } from '../shared/base/clock.ts';
+import type { SecureRandom } from '../shared/base/random.ts';
+import type { Shutdown } from '../shared/base/shutdown.ts';
+import type { Log } from '../shared/log/log.ts';
+import type { WorkerConfig } from './config.ts';
+import { lockFolder } from './points/folder-lock.ts';
+import { PointsStore } from './points/points-store.ts';
+import { createHandlers } from './server/handlers.ts';
+import { CoordinatorLink } from './server/link.ts';
+import { ShardRegistry } from './shard/registry.ts';
+import { loadWorkerId } from './worker-id.ts';
+
+export interface WorkerDeps {
+  clock: Clock;
+  random: SecureRandom;
+  log: Log;
+}
+
+/** Starts a worker; resolves to what its parent wants to know. */
+export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdown: Shutdown) {
+  const { dataDir } = config;
+  const startMs = deps.clock.monotonicMs();
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const lock = lockFolder(dataDir);
+  shutdown.add('folder lock', { close: () => lock.release() });
+  const workerId = await loadWorkerId(dataDir, deps.random);
+
+  const store = shutdown.add('points store', new PointsStore(deps, config));
+  await store.start();
+  const indexOptions = { graphFrom: config.flatPointsMax, seed: deps.random.below(2 ** 31) };
+  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions });
+  shutdown.add('shards', registry);
+  await registry.start();
+
+  const link = new CoordinatorLink(
+    { ...deps, handlers: createHandlers(registry) },
+    { coordinatorUrl: config.coordinatorUrl, workerId, secret: config.linkSecret },
+  );
+  shutdown.add('coordinator link', link);
+  link.start();
+
+  const ms = deps.clock.monotonicMs() - startMs;
+  deps.log.event('worker_ready', { workerId, shards: registry.size, ms });
+  return { workerId, shards: registry.size };
+}

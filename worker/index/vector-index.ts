@@ -1,0 +1,101 @@
+/**
+ * What a shard asks of its index, whatever the kind. Labels are the shard's (small dense slots);
+ * vectors are prepared by the caller (unit length under Cosine) and have the index's dimension.
+ *
+ * An added vector is found by the next search: it waits in the vector table and is scanned exactly
+ * until `link` has put it into the graph.
+ *
+ *   absent --add--> pending --link--> linked
+ *      ^               |  ^              |
+ *      +----remove-----+  +--add again---+      remove: linked -> absent
+ */
+import type { Bitmap } from '../../shared/base/bitmap.ts';
+import type { Distance } from '../../shared/domain/distance.ts';
+
+/** Nearest first; equal scores by ascending label. Scores follow Qdrant's conventions: inner
+ * product under Cosine and Dot (higher is nearer), distance under Euclid and Manhattan. */
+export interface Hits {
+  labels: number[];
+  scores: number[];
+}
+
+/** An exact search in slices, so that a large one does not keep the event loop. The index may
+ * change between steps: rows are read as they are when the scan comes by. */
+export interface Scan {
+  /** Looks at up to `rowsMax` more rows; true when all have been seen. */
+  step(rowsMax: number): boolean;
+  /** The best so far; the answer once `step` has returned true. */
+  hits(): Hits;
+}
+
+export interface IndexConfig {
+  dimension: number;
+  distance: Distance;
+  hnsw: { m: number; efConstruct: number };
+}
+
+export interface IndexOptions {
+  /** Live points from which a graph is kept; below, every search is an exact scan. */
+  graphFrom: number;
+  /** Seed of the graph's level draws: the same rows in the same order give the same graph. */
+  seed: number;
+}
+
+/** One part of an index at rest. The shard hands these to `image/` and back, unread. A `pieces`
+ * section is bytes in memory (copied as they are read; `byteLength` in all), a `file` section a
+ * private file that its giver removes. */
+export type IndexSection =
+  | { name: string; byteLength: number; pieces: Iterable<Uint8Array> }
+  | { name: string; file: string };
+
+export interface SavedIndex {
+  sections: IndexSection[];
+  /** Ends the save: linking goes on, the scratch file is removed. Call once, whatever happened. */
+  release(): Promise<void>;
+}
+
+export interface VectorIndex {
+  readonly dimension: number;
+  readonly distance: Distance;
+  /** Live vectors. */
+  readonly count: number;
+  /** Live vectors which are in the graph; all of them when no graph is wanted. */
+  readonly linked: number;
+  /** Whether there is a graph (complete or not). Without one an image saves little. */
+  readonly hasGraph: boolean;
+  /** Whether `link` has something to do. */
+  readonly linkPending: boolean;
+  /** Memory held, our own and (estimated) the native graph's. */
+  readonly memoryBytes: number;
+  /** The live labels. Owned by the index: clone before changing. */
+  readonly live: Bitmap;
+
+  /** Adds or replaces; the next search finds it. The vector is copied. */
+  add(label: number, vector: Float32Array): void;
+  /** Removes; does nothing when absent. */
+  remove(label: number): void;
+  has(label: number): boolean;
+  /** The stored vector as a view, valid until the next `add` or `remove`. */
+  vector(label: number): Float32Array | undefined;
+
+  /** Up to `k` nearest of the live (and allowed) points: the graph's answer with at least `ef`
+   * candidates, joined with an exact scan of what is pending. Synchronous. */
+  search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits;
+  /** An exact search of the live (and allowed) points. `allowed` must not change meanwhile. */
+  startScan(query: Float32Array, k: number, allowed?: Bitmap): Scan;
+
+  /** Links pending points until `untilDone()` says stop (asked after each point, about 0.2-2 ms)
+   * or nothing is pending. True when nothing is left to do. Does nothing (and returns true) during
+   * a save; call again after `release`. */
+  link(untilDone: () => boolean): boolean;
+
+  /** The index as of now, in sections; `scratchFile` is written when there is a graph. Searches,
+   * adds and removes may go on: rows that change before `release` may be saved in either state,
+   * so the caller notes its version BEFORE the call and, when the image is opened, replays newer
+   * rows and removes labels that no longer exist. One save at a time. */
+  save(scratchFile: string): Promise<SavedIndex>;
+
+  /** Frees native memory (now, or when a save that is under way is released). The index must not
+   * be used afterwards. */
+  close(): void;
+}

@@ -1,0 +1,209 @@
+/**
+ * Reads of one shard's rows on a connection that can not write. Every call is a read transaction
+ * of its own and is over when it returns, so it never holds up a checkpoint. Rows show the last
+ * commit, which may be newer than what the index holds.
+ *
+ * Ids and payloads leave SQLite as text: making a JavaScript string is several times cheaper than
+ * making a buffer, and a search that returns ten points makes twenty of them.
+ */
+import type Database from 'better-sqlite3';
+import { assert, must } from '../../shared/base/assert.ts';
+import {
+  type PayloadBytes,
+  type PointId,
+  pointIdToKey,
+  type Uuid,
+} from '../../shared/domain/point.ts';
+import { openForReads } from './schema.ts';
+
+export interface PointRow {
+  label: number;
+  id: PointId;
+  version: number;
+  /** Null also when payloads were not wanted. */
+  payload: PayloadBytes | null;
+  /** Empty when vectors were not wanted. */
+  vector: Float32Array;
+}
+
+/** The columns that cost something. */
+export interface Want {
+  payload: boolean;
+  vector: boolean;
+}
+
+export interface PointsStats {
+  count: number;
+  /** Of the last write. */
+  version: number;
+  /** -1 when there are no points. */
+  labelMax: number;
+}
+
+type RawRow = [
+  label: number,
+  idHex: string,
+  version: number,
+  payload: string | null,
+  Buffer | null,
+];
+
+const NO_VECTOR = new Float32Array(0);
+/** Up to this many changed rows are found through the index on version; more by a walk. */
+const CHANGED_SORTED_MAX = 50_000;
+
+export class PointsReader {
+  readonly #db: Database.Database;
+  readonly #changedSortedMax: number;
+  readonly #statements = new Map<string, Database.Statement<unknown[], RawRow>>();
+  readonly #labelOf: Database.Statement<[Buffer], number>;
+  readonly #begin: Database.Statement;
+  readonly #end: Database.Statement;
+
+  /** `changedSortedMax`: see `changedSince`; for tests. */
+  constructor(folder: string, { changedSortedMax = CHANGED_SORTED_MAX } = {}) {
+    this.#changedSortedMax = changedSortedMax;
+    this.#db = openForReads(folder);
+    try {
+      this.#labelOf = this.#db
+        .prepare<[Buffer], number>('SELECT label FROM points WHERE id = ?')
+        .pluck();
+      this.#begin = this.#db.prepare('BEGIN');
+      this.#end = this.#db.prepare('COMMIT');
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** One entry a label, in the order given. */
+  byLabels(labels: ArrayLike<number>, want: Want): (PointRow | undefined)[] {
+    const statement = this.#select('WHERE label = ?', want);
+    return this.#snapshot(() => Array.from(labels, (label) => toRow(statement.get(label))));
+  }
+
+  /** One entry an id, in the order given. */
+  byIds(ids: readonly PointId[], want: Want): (PointRow | undefined)[] {
+    const statement = this.#select('WHERE id = ?', want);
+    return this.#snapshot(() => ids.map((id) => toRow(statement.get(pointIdToKey(id)))));
+  }
+
+  labelsOf(ids: readonly PointId[]): (number | undefined)[] {
+    return this.#snapshot(() => ids.map((id) => this.#labelOf.get(pointIdToKey(id))));
+  }
+
+  /** Rows in the order of their ids, from `fromId` on. */
+  page(fromId: PointId | undefined, limit: number, want: Want): PointRow[] {
+    if (fromId === undefined) return this.#rows(this.#select('ORDER BY id LIMIT ?', want), [limit]);
+    const statement = this.#select('WHERE id >= ? ORDER BY id LIMIT ?', want);
+    return this.#rows(statement, [pointIdToKey(fromId), limit]);
+  }
+
+  /** Rows in the order of their labels, after `afterLabel` (-1: from the first). */
+  scan(afterLabel: number, limit: number, want: Want): PointRow[] {
+    const statement = this.#select('WHERE label > ? ORDER BY label LIMIT ?', want);
+    return this.#rows(statement, [afterLabel, limit]);
+  }
+
+  /**
+   * Whole rows that are newer than `version`, in the order of their labels, after `afterLabel`.
+   * Few changes are sorted for each page; where that would cost more, the table is walked.
+   */
+  changedSince(version: number, afterLabel: number, limit: number): PointRow[] {
+    const few = this.#changedUpTo(version, this.#changedSortedMax) < this.#changedSortedMax;
+    const where = few
+      ? `WHERE label IN (SELECT label FROM points INDEXED BY points_by_version
+           WHERE version > ? AND label > ? ORDER BY label LIMIT ?) ORDER BY label`
+      : 'NOT INDEXED WHERE +version > ? AND label > ? ORDER BY label LIMIT ?';
+    const statement = this.#select(where, { payload: true, vector: true });
+    return this.#rows(statement, [version, afterLabel, limit]);
+  }
+
+  #changedUpTo(version: number, limit: number): number {
+    const sql = `SELECT count(*) FROM (SELECT 1 FROM points INDEXED BY points_by_version
+                 WHERE version > ? LIMIT ?)`;
+    return must(this.#db.prepare<[number, number], number>(sql).pluck().get(version, limit), sql);
+  }
+
+  /** All labels that a point has, ascending. */
+  labels(): Uint32Array {
+    const sql = 'SELECT label FROM points INDEXED BY points_by_version';
+    return Uint32Array.from(this.#db.prepare<[], number>(sql).pluck().all()).sort();
+  }
+
+  stats(): PointsStats {
+    const sql = `SELECT (SELECT value FROM meta WHERE key = 'point_count'),
+                        (SELECT value FROM meta WHERE key = 'last_version'),
+                        (SELECT ifnull(max(label), -1) FROM points)`;
+    const row = this.#db.prepare<[], [number, number, number]>(sql).raw().get();
+    const [count, version, labelMax] = must(row, 'a SELECT without FROM has a row');
+    return { count, version, labelMax };
+  }
+
+  #rows(statement: Database.Statement<unknown[], RawRow>, params: unknown[]): PointRow[] {
+    return statement.all(...params).map(decodeRow);
+  }
+
+  /** Several statements see the same commit, and take the read lock once. */
+  #snapshot<T>(read: () => T): T {
+    this.#begin.run();
+    try {
+      return read();
+    } finally {
+      this.#end.run();
+    }
+  }
+
+  #select(rest: string, { payload, vector }: Want): Database.Statement<unknown[], RawRow> {
+    const sql = `SELECT label, hex(id), version, ${payload ? 'CAST(payload AS TEXT)' : 'NULL'},
+                        ${vector ? 'vector' : 'NULL'} FROM points ${rest}`;
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare<unknown[], RawRow>(sql).raw();
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+function toRow(raw: RawRow | undefined): PointRow | undefined {
+  return raw === undefined ? undefined : decodeRow(raw);
+}
+
+function decodeRow([label, idHex, version, payload, vector]: RawRow): PointRow {
+  return {
+    label,
+    id: pointIdFromHex(idHex),
+    version,
+    payload: payload === null ? null : Buffer.from(payload, 'utf8'),
+    vector: vector === null ? NO_VECTOR : floatsOf(vector),
+  };
+}
+
+function floatsOf(bytes: Buffer): Float32Array {
+  const { buffer, byteOffset, length } = bytes;
+  const { BYTES_PER_ELEMENT } = Float32Array;
+  if (byteOffset % BYTES_PER_ELEMENT === 0) {
+    return new Float32Array(buffer, byteOffset, length / BYTES_PER_ELEMENT);
+  }
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+const INTEGER_HEX_LENGTH = 18;
+
+/** `pointIdFromKey` for the key's bytes as upper-case hex. */
+function pointIdFromHex(hex: string): PointId {
+  if (hex.length === INTEGER_HEX_LENGTH) {
+    const digits = hex.slice(2);
+    // 2^53 is 0020000000000000.
+    return digits < '0020' ? Number.parseInt(digits, 16) : BigInt(`0x${digits}`);
+  }
+  assert(hex.length === 34, 'an id is an integer or a UUID');
+  const text = hex.toLowerCase();
+  const groups = [text.slice(2, 10), text.slice(10, 14), text.slice(14, 18), text.slice(18, 22)];
+  return `${groups.join('-')}-${text.slice(22)}` as Uuid;
+}

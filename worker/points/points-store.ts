@@ -1,0 +1,127 @@
+/**
+ * The rows of all shards of this worker. Writes go to a few writer threads (one shard always to
+ * the same), so the calling thread never waits for a sync; reads run on the calling thread.
+ *
+ *   write(folder, op) --pack--> link[hash(folder)] ==thread==> group commit --> outcome
+ *   reader(folder)    --------> handle of the calling thread, least recently used ones closed
+ *
+ * Outcomes of one shard resolve in the order of their versions, which is the order of the calls.
+ */
+import { LRUCache } from 'lru-cache';
+import { assert, must } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import { PointsReader } from './points-reader.ts';
+import type { ShardMeta } from './schema.ts';
+import { packOp, type WriteOp, type WriteOutcome } from './write-op.ts';
+import { WriterLink } from './writer-link.ts';
+
+export interface PointsStoreDeps {
+  log: Log;
+  clock: Clock;
+}
+
+export interface PointsStoreOptions {
+  writerThreads: number;
+  /** Open files: so many read handles, and as many write handles over all threads. */
+  handlesMax: number;
+  /** Growing writes are refused when they would leave less than this free on the disk. */
+  diskReserveBytes: number;
+}
+
+export class PointsStore {
+  readonly #links: WriterLink[];
+  readonly #readers: LRUCache<string, PointsReader>;
+  /** Writes sent and not answered, by folder. */
+  readonly #queued = new Map<string, number>();
+  #queuedBytes = 0;
+  #state: 'open' | 'closed' = 'open';
+
+  constructor(deps: PointsStoreDeps, options: PointsStoreOptions) {
+    const { writerThreads, handlesMax, diskReserveBytes } = options;
+    assert(writerThreads >= 1 && handlesMax >= 1, 'a store has threads and handles');
+    const loop = { handlesMax: Math.ceil(handlesMax / writerThreads), diskReserveBytes };
+    this.#links = Array.from(
+      { length: writerThreads },
+      (_, writer) => new WriterLink(deps, { writer, loop }),
+    );
+    this.#readers = new LRUCache({ max: handlesMax, dispose: (reader) => reader.close() });
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.start()));
+  }
+
+  /** Waits for the writes that were accepted; refuses new ones. */
+  async close(deadline: Deadline): Promise<void> {
+    this.#state = 'closed';
+    // The last connection folds the log into the database, which one that only reads can not.
+    this.#readers.clear();
+    await Promise.all(this.#links.map((link) => link.close(deadline)));
+  }
+
+  /** Makes the shard's database, durably, and leaves it closed: its folder may be renamed. */
+  async create(folder: string, { shardId, dimension }: ShardMeta): Promise<void> {
+    const meta = { shardId, dimension };
+    await this.#link(folder).request({ kind: 'create', folder, meta }, []);
+  }
+
+  /** Resolves after the commit is on disk. */
+  async write(folder: string, op: WriteOp): Promise<WriteOutcome> {
+    if (this.#state === 'closed') throw new AppError('shutting_down');
+    const queued = this.#queued.get(folder) ?? 0;
+    if (queued >= LIMITS.shardWritesQueuedMax) throw new AppError('overloaded');
+    if (this.#queuedBytes >= LIMITS.writeBytesQueuedMax) throw new AppError('overloaded');
+    const { value, transfer, bytes } = packOp(op);
+    this.#queued.set(folder, queued + 1);
+    this.#queuedBytes += bytes;
+    try {
+      const request = { kind: 'write' as const, folder, op: value };
+      const outcome = await this.#link(folder).request(request, transfer);
+      return must(outcome, 'a write has an outcome');
+    } finally {
+      this.#queuedBytes -= bytes;
+      this.#release(folder);
+    }
+  }
+
+  /** Ask each time: a handle that is not used for long is closed. Throws when it is not there. */
+  reader(folder: string): PointsReader {
+    let reader = this.#readers.get(folder);
+    if (reader === undefined) {
+      if (this.#state === 'closed') throw new AppError('shutting_down');
+      reader = new PointsReader(folder);
+      this.#readers.set(folder, reader);
+    }
+    return reader;
+  }
+
+  /** Waits for the shard's queued writes and closes its handles; then its folder can go. */
+  async drop(folder: string): Promise<void> {
+    await this.#link(folder).request({ kind: 'drop', folder }, []);
+    // Only now: a read may have opened it again while writes were waited for.
+    this.#readers.delete(folder);
+  }
+
+  #release(folder: string): void {
+    const left = must(this.#queued.get(folder), 'a queued write is counted') - 1;
+    if (left === 0) this.#queued.delete(folder);
+    else this.#queued.set(folder, left);
+  }
+
+  #link(folder: string): WriterLink {
+    return must(this.#links[hash(folder) % this.#links.length], 'a store has threads');
+  }
+}
+
+/** FNV-1a, 32 bits (Fowler, Noll, Vo). */
+function hash(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) {
+    sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193);
+  }
+  return sum >>> 0;
+}

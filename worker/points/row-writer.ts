@@ -1,0 +1,219 @@
+/**
+ * One write as changes to rows, within a transaction that the caller holds. Keeps the counters of
+ * `meta` in memory; the caller stores them before it commits and reloads them after a rollback.
+ *
+ * Labels are dense: those in [0, nextLabel) are either a point's or in `free_labels`, so
+ * `nextLabel - pointCount` is the number of free ones. The lowest free label is taken first.
+ */
+import { isUtf8 } from 'node:buffer';
+import type Database from 'better-sqlite3';
+import { assert, must } from '../../shared/base/assert.ts';
+import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import { compilePayloadChange } from './payload-change.ts';
+import { prepareRowStatements, type RowStatements } from './row-statements.ts';
+import { readMeta } from './schema.ts';
+import type { WriteOp, WriteOutcome } from './write-op.ts';
+
+interface Counters {
+  last_version: number;
+  next_label: number;
+  point_count: number;
+  tombstone_count: number;
+  /** Tombstones of this version and earlier ones may be missing. */
+  tombstone_floor: number;
+}
+
+const NO_COUNTERS: Counters = {
+  last_version: 0,
+  next_label: 0,
+  point_count: 0,
+  tombstone_count: 0,
+  tombstone_floor: 0,
+};
+
+export class RowWriter {
+  readonly #sql: RowStatements;
+  readonly #dimension: number;
+  readonly #tombstonesMax: number;
+  #counters = NO_COUNTERS;
+
+  constructor(db: Database.Database, options: { tombstonesMax: number }) {
+    this.#sql = prepareRowStatements(db);
+    this.#dimension = readMeta(db).dimension;
+    this.#tombstonesMax = options.tombstonesMax;
+    this.loadCounters();
+  }
+
+  /** A copy, to go back to when a savepoint is rolled back. */
+  get counters(): Counters {
+    return { ...this.#counters };
+  }
+
+  set counters(counters: Counters) {
+    this.#counters = { ...counters };
+  }
+
+  loadCounters(): void {
+    const loaded = { ...NO_COUNTERS };
+    for (const name of Object.keys(loaded) as (keyof Counters)[]) {
+      loaded[name] = must(this.#sql.readCounter.get(name), `meta has ${name}`);
+    }
+    this.#counters = loaded;
+  }
+
+  saveCounters(): void {
+    for (const [name, value] of Object.entries(this.#counters)) {
+      this.#sql.saveCounter.run(value, name);
+    }
+  }
+
+  /** Applies one op under the next version. A throw leaves it half done: roll back. */
+  apply(op: WriteOp): WriteOutcome {
+    this.#counters.last_version += 1;
+    const version = this.#counters.last_version;
+    switch (op.kind) {
+      case 'upsert':
+        return { version, labels: this.#upsert(op, version) };
+      case 'delete':
+        return { version, labels: this.#deleteIds(op.ids, version) };
+      case 'delete-labels':
+        return { version, labels: this.#deleteLabels(op.labels, version) };
+      case 'vectors':
+        return { version, labels: this.#replaceVectors(op, version) };
+      case 'payload':
+        return this.#changePayloads(op, version);
+    }
+  }
+
+  #upsert(op: Extract<WriteOp, { kind: 'upsert' }>, version: number): Uint32Array {
+    const labels = new Uint32Array(op.ids.length);
+    const vectorOf = this.#vectorBytes(op);
+    assert(op.payloads.length === op.ids.length, 'one payload a point');
+    op.ids.forEach((id, i) => {
+      const key = pointIdToKey(id);
+      const payload = storable(op.payloads[i] ?? null);
+      const known = this.#sql.findLabel.get(key);
+      labels[i] = known ?? this.#takeLabel();
+      if (known === undefined) this.#insert(labels[i] ?? 0, key, version, payload, vectorOf(i));
+      else this.#sql.replace.run(version, payload, vectorOf(i), known);
+    });
+    return labels;
+  }
+
+  #insert(
+    label: number,
+    key: Buffer,
+    version: number,
+    payload: Buffer | null,
+    vector: Buffer,
+  ): void {
+    this.#sql.insert.run(label, key, version, payload, vector);
+    this.#counters.point_count += 1;
+    if (this.#counters.tombstone_count > 0) {
+      this.#counters.tombstone_count -= this.#sql.dropTombstone.run(key).changes;
+    }
+  }
+
+  #takeLabel(): number {
+    const { next_label, point_count } = this.#counters;
+    if (next_label > point_count) {
+      return must(this.#sql.takeFreeLabel.get(), 'free_labels holds every label without a point');
+    }
+    this.#counters.next_label += 1;
+    return next_label;
+  }
+
+  #deleteIds(ids: PointId[], version: number): Uint32Array {
+    const freed: number[] = [];
+    for (const id of ids) {
+      const key = pointIdToKey(id);
+      const label = this.#sql.deleteById.get(key);
+      if (label === undefined) continue;
+      this.#bury(label, key, version);
+      freed.push(label);
+    }
+    return Uint32Array.from(freed);
+  }
+
+  #deleteLabels(labels: Uint32Array, version: number): Uint32Array {
+    const freed: number[] = [];
+    for (const label of labels) {
+      const key = this.#sql.deleteByLabel.get(label);
+      if (key === undefined) continue;
+      this.#bury(label, key, version);
+      freed.push(label);
+    }
+    return Uint32Array.from(freed);
+  }
+
+  #bury(label: number, key: Buffer, version: number): void {
+    this.#sql.addFreeLabel.run(label);
+    this.#sql.addTombstone.run(key, version);
+    this.#counters.point_count -= 1;
+    this.#counters.tombstone_count += 1;
+  }
+
+  /** Drops the oldest tombstones over the bound, whole versions at a time. */
+  pruneTombstones(): void {
+    const excess = this.#counters.tombstone_count - this.#tombstonesMax;
+    if (excess <= 0) return;
+    const version = this.#sql.tombstoneVersionAt.get(excess - 1);
+    const floor = must(version, 'tombstone_count counts the tombstones');
+    this.#counters.tombstone_count -= this.#sql.pruneTombstones.run(floor).changes;
+    this.#counters.tombstone_floor = floor;
+  }
+
+  #replaceVectors(op: Extract<WriteOp, { kind: 'vectors' }>, version: number): Uint32Array {
+    const vectorOf = this.#vectorBytes(op);
+    return Uint32Array.from(op.ids, (id, i) => {
+      const label = this.#sql.replaceVector.get(version, vectorOf(i), pointIdToKey(id));
+      if (label === undefined) throw pointNotFound(id);
+      return label;
+    });
+  }
+
+  #changePayloads(op: Extract<WriteOp, { kind: 'payload' }>, version: number): WriteOutcome {
+    const change = compilePayloadChange(op.change);
+    const labels: number[] = [];
+    const payloads: (PayloadBytes | null)[] = [];
+    const apply = (label: number, stored: Buffer | null) => {
+      const payload = storable(change(stored));
+      this.#sql.replacePayload.run(version, payload, label);
+      labels.push(label);
+      payloads.push(payload);
+    };
+    if ('ids' in op.target) {
+      for (const id of op.target.ids) {
+        const row = this.#sql.payloadById.get(pointIdToKey(id));
+        if (row === undefined) throw pointNotFound(id);
+        apply(...row);
+      }
+    } else {
+      for (const label of op.target.labels) {
+        const row = this.#sql.payloadByLabel.get(label);
+        if (row !== undefined) apply(...row);
+      }
+    }
+    return { version, labels: Uint32Array.from(labels), payloads };
+  }
+
+  /** The bytes of the i-th vector of an op. */
+  #vectorBytes(op: { ids: PointId[]; vectors: Float32Array }): (i: number) => Buffer {
+    const { buffer, byteOffset, length } = op.vectors;
+    assert(length === op.ids.length * this.#dimension, 'one vector of the dimension a point');
+    const bytes = this.#dimension * Float32Array.BYTES_PER_ELEMENT;
+    return (i) => Buffer.from(buffer, byteOffset + i * bytes, bytes);
+  }
+}
+
+/** Readers take payloads as text, so bytes that are no text must never get in. */
+function storable(payload: PayloadBytes | null): Buffer | null {
+  if (payload === null) return null;
+  assert(isUtf8(payload), 'a payload is UTF-8 text');
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
+function pointNotFound(id: PointId): AppError {
+  return new AppError('point_not_found', `point ${id} does not exist`);
+}

@@ -1,0 +1,200 @@
+/**
+ * `points.db`: the truth of one shard, one SQLite database in the shard's folder.
+ *
+ *   points       label INTEGER PRIMARY KEY   slot of the point; key of the index structures too
+ *                id BLOB UNIQUE              `pointIdToKey`: 9 bytes (integer) or 17 (UUID)
+ *                version INTEGER             version of the write that last changed the row
+ *                payload BLOB or NULL        UTF-8 JSON text of one object, as it came
+ *                vector BLOB                 `dimension` float32, little-endian
+ *   tombstones   id, version                 deleted ids, for a replica that catches up; the oldest
+ *                                            are pruned, and `tombstone_floor` in `meta` says up to
+ *                                            which version they may be missing
+ *   free_labels  label                       labels below `next_label` that no point has
+ *   meta         key, value                  shard_id, dimension, last_version, next_label,
+ *                                            point_count, tombstone_count, tombstone_floor
+ *
+ * `payload` stands before `vector`: a row that is longer than its page continues on overflow pages,
+ * and a read that wants only the payload then stops before the vector.
+ *
+ * Durability. WAL with `synchronous=FULL` is set on every connection: the library's own default
+ * under WAL is NORMAL, which does not sync at commit, and reading the pragma back does not show it
+ * (a test counts the syncs). `secure_delete` zeroes what is deleted.
+ *
+ * A trap. POSIX locks belong to the process, and closing any descriptor of a file drops them all.
+ * So nothing in this process may open `points.db` but SQLite; even its fsync after creation is
+ * made by a checkpoint.
+ */
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { endianness } from 'node:os';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { assert } from '../../shared/base/assert.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+
+assert(endianness() === 'LE', 'vectors are stored as this machine holds them: little-endian');
+
+export const POINTS_FILE = 'points.db';
+
+export interface ShardMeta {
+  shardId: ShardId;
+  dimension: number;
+}
+
+const BUSY_TIMEOUT_MS = 5_000;
+/** The log is copied into the database beyond this; a kill -9 then costs so much reading. */
+const WAL_BYTES = 16 * 2 ** 20;
+/** The system's page cache does the work; a handle only keeps what one group commit touches. */
+const WRITE_CACHE_KIB = 4_096;
+const READ_CACHE_KIB = 1_024;
+
+/** Entry n leads from `user_version` n to n + 1. Never edit an entry that was released. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE points (
+     label INTEGER PRIMARY KEY,
+     id BLOB NOT NULL UNIQUE,
+     version INTEGER NOT NULL,
+     payload BLOB,
+     vector BLOB NOT NULL
+   ) STRICT;
+   CREATE INDEX points_by_version ON points (version);
+   CREATE TABLE tombstones (
+     id BLOB NOT NULL PRIMARY KEY,
+     version INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX tombstones_by_version ON tombstones (version);
+   CREATE TABLE free_labels (label INTEGER PRIMARY KEY) STRICT;
+   CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;`,
+];
+
+/**
+ * Makes `points.db` in `folder` (which is made too) and closes it again; durable on return.
+ * Repeating it for the same shard changes nothing; a different shard's file is refused.
+ */
+export function createPointsDb(folder: string, meta: ShardMeta): void {
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = path.join(folder, POINTS_FILE);
+  const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    chmodSync(file, 0o600);
+    // A row should fit its page; small vectors keep small shards small.
+    if (version(db) === 0) db.pragma(`page_size = ${meta.dimension > 512 ? 8_192 : 4_096}`);
+    configureForWrites(db);
+    migrate(db, meta);
+    const found = readMeta(db);
+    if (found.shardId !== meta.shardId || found.dimension !== meta.dimension) {
+      throw new AppError('internal', undefined, { detail: `${folder} holds another shard` });
+    }
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } finally {
+    db.close();
+  }
+  syncFolders(folder, made);
+}
+
+/** A connection for the shard's one writer. */
+export function openForWrites(folder: string): Database.Database {
+  const db = new Database(path.join(folder, POINTS_FILE), {
+    fileMustExist: true,
+    timeout: BUSY_TIMEOUT_MS,
+  });
+  try {
+    configureForWrites(db);
+    migrate(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** A connection that can not write. */
+export function openForReads(folder: string): Database.Database {
+  const file = path.join(folder, POINTS_FILE);
+  const options = { fileMustExist: true, timeout: BUSY_TIMEOUT_MS };
+  const db = new Database(file, { ...options, readonly: true });
+  try {
+    db.pragma('synchronous = FULL');
+    db.pragma(`cache_size = -${READ_CACHE_KIB}`);
+    db.pragma('temp_store = MEMORY');
+    if (version(db) !== MIGRATIONS.length) openForWrites(folder).close();
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+export function readMeta(db: Database.Database): ShardMeta {
+  const select = db.prepare<[string], unknown>('SELECT value FROM meta WHERE key = ?').pluck();
+  const shardId = select.get('shard_id');
+  const dimension = select.get('dimension');
+  assert(typeof shardId === 'string' && typeof dimension === 'number', 'points.db names its shard');
+  return { shardId: shardId as ShardId, dimension };
+}
+
+function configureForWrites(db: Database.Database): void {
+  const mode = db.pragma('journal_mode = WAL', { simple: true });
+  assert(mode === 'wal', 'points.db has a write-ahead log');
+  const pageBytes = Number(db.pragma('page_size', { simple: true }));
+  db.pragma('synchronous = FULL');
+  db.pragma('secure_delete = ON');
+  db.pragma('temp_store = MEMORY');
+  db.pragma(`cache_size = -${WRITE_CACHE_KIB}`);
+  db.pragma(`wal_autocheckpoint = ${Math.round(WAL_BYTES / pageBytes)}`);
+  db.pragma(`journal_size_limit = ${WAL_BYTES}`);
+}
+
+function version(db: Database.Database): number {
+  return Number(db.pragma('user_version', { simple: true }));
+}
+
+/** Brings the schema up to date in one transaction. `meta` is for a file that is being made. */
+function migrate(db: Database.Database, meta?: ShardMeta): void {
+  if (version(db) === MIGRATIONS.length) return;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const from = version(db);
+    if (from > MIGRATIONS.length || (from === 0 && meta === undefined)) {
+      throw new AppError('internal', undefined, { detail: `${db.name} has schema ${from}` });
+    }
+    for (const step of MIGRATIONS.slice(from)) db.exec(step);
+    if (from === 0 && meta !== undefined) writeMeta(db, meta);
+    db.pragma(`user_version = ${MIGRATIONS.length}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function writeMeta(db: Database.Database, { shardId, dimension }: ShardMeta): void {
+  const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  insert.run('shard_id', shardId);
+  insert.run('dimension', BigInt(dimension));
+  for (const counter of [
+    'last_version',
+    'next_label',
+    'point_count',
+    'tombstone_count',
+    'tombstone_floor',
+  ]) {
+    insert.run(counter, 0n);
+  }
+}
+
+/** Makes the entries of `folder` durable, and those that lead to it when it was made just now. */
+function syncFolders(folder: string, firstMade: string | undefined): void {
+  const last = firstMade === undefined ? folder : path.dirname(firstMade);
+  let current = path.resolve(folder);
+  for (;;) {
+    const descriptor = openSync(current, 'r');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    if (current === path.resolve(last)) return;
+    current = path.dirname(current);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * What can be written to a shard, what comes of it, and the form in which both cross to the writer
+ * thread and back.
+ *
+ * Packing. A structured clone of a view copies the whole buffer below it, and the payloads of one
+ * request are views of one large frame. So everything large is copied once, densely, into buffers
+ * of its own which are then moved, not cloned. The caller's arrays stay intact: it needs the
+ * vectors again for the index.
+ */
+import { must } from '../../shared/base/assert.ts';
+import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
+import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
+
+export type WriteOp =
+  /** `vectors` holds one vector an id. The ids are distinct. */
+  | { kind: 'upsert'; ids: PointId[]; vectors: Float32Array; payloads: (PayloadBytes | null)[] }
+  | { kind: 'delete'; ids: PointId[] }
+  | { kind: 'delete-labels'; labels: Uint32Array }
+  /** All points must exist, else `point_not_found` and nothing changes. */
+  | { kind: 'vectors'; ids: PointId[]; vectors: Float32Array }
+  /** By ids, all must exist; by labels, those that are gone are passed over. */
+  | {
+      kind: 'payload';
+      target: { ids: PointId[] } | { labels: Uint32Array };
+      change: PayloadChange;
+    };
+
+export interface WriteOutcome {
+  version: number;
+  /** Of the changed points: for upsert and vectors one an id, in order; for deletes those freed. */
+  labels: Uint32Array;
+  /** Of a payload change: the new payload of each label. */
+  payloads?: (PayloadBytes | null)[];
+}
+
+/** Payloads end to end; a length of -1 stands for null. */
+export interface PackedPayloads {
+  bytes: Uint8Array<ArrayBuffer>;
+  lengths: Int32Array<ArrayBuffer>;
+}
+
+export type PackedOp =
+  | { kind: 'upsert'; ids: PointId[]; vectors: Float32Array; payloads: PackedPayloads }
+  | Exclude<WriteOp, { kind: 'upsert' }>;
+
+export interface PackedOutcome {
+  version: number;
+  labels: Uint32Array;
+  payloads?: PackedPayloads;
+}
+
+export interface Packed<T> {
+  value: T;
+  /** Buffers to move with the message. */
+  transfer: ArrayBuffer[];
+  /** Size of what is large in it. */
+  bytes: number;
+}
+
+export function packOp(op: WriteOp): Packed<PackedOp> {
+  switch (op.kind) {
+    case 'upsert': {
+      const vectors = new Float32Array(op.vectors);
+      const payloads = packPayloads(op.payloads);
+      return packed({ ...op, vectors, payloads }, [vectors, payloads.bytes, payloads.lengths]);
+    }
+    case 'vectors': {
+      const vectors = new Float32Array(op.vectors);
+      return packed({ ...op, vectors }, [vectors]);
+    }
+    case 'delete':
+      return packed(op, []);
+    case 'delete-labels': {
+      const labels = new Uint32Array(op.labels);
+      return packed({ ...op, labels }, [labels]);
+    }
+    case 'payload':
+      return packPayloadOp(op);
+  }
+}
+
+function packPayloadOp({ target, change }: Extract<WriteOp, { kind: 'payload' }>) {
+  const buffers: NodeJS.TypedArray<ArrayBuffer>[] = [];
+  const copy = { kind: 'payload' as const, target, change };
+  if ('labels' in target) {
+    const labels = new Uint32Array(target.labels);
+    buffers.push(labels);
+    copy.target = { labels };
+  }
+  if ('payload' in change) {
+    const payload = new Uint8Array(change.payload);
+    buffers.push(payload);
+    copy.change = { ...change, payload };
+  }
+  return packed<PackedOp>(copy, buffers);
+}
+
+export function packOutcome(outcome: WriteOutcome): Packed<PackedOutcome> {
+  const labels = new Uint32Array(outcome.labels);
+  const { version } = outcome;
+  if (outcome.payloads === undefined) return packed({ version, labels }, [labels]);
+  const payloads = packPayloads(outcome.payloads);
+  return packed({ version, labels, payloads }, [labels, payloads.bytes, payloads.lengths]);
+}
+
+export function unpackOp(op: PackedOp): WriteOp {
+  return op.kind === 'upsert' ? { ...op, payloads: unpackPayloads(op.payloads) } : op;
+}
+
+export function unpackOutcome({ version, labels, payloads }: PackedOutcome): WriteOutcome {
+  if (payloads === undefined) return { version, labels };
+  return { version, labels, payloads: unpackPayloads(payloads) };
+}
+
+/** Bytes that an op adds to the disk at most, roughly; 0 for what frees space. */
+export function growthBytes(op: WriteOp): number {
+  switch (op.kind) {
+    case 'upsert': {
+      const payloads = op.payloads.reduce((sum, payload) => sum + (payload?.length ?? 0), 0);
+      return payloads + op.vectors.byteLength;
+    }
+    case 'vectors':
+      return op.vectors.byteLength;
+    case 'payload': {
+      if (!('payload' in op.change)) return 0;
+      const points = 'ids' in op.target ? op.target.ids.length : op.target.labels.length;
+      return points * op.change.payload.length;
+    }
+    case 'delete':
+    case 'delete-labels':
+      return 0;
+  }
+}
+
+function packed<T>(value: T, arrays: NodeJS.TypedArray<ArrayBuffer>[]): Packed<T> {
+  const transfer = arrays.map((array) => array.buffer);
+  return { value, transfer, bytes: transfer.reduce((sum, buffer) => sum + buffer.byteLength, 0) };
+}
+
+function packPayloads(payloads: readonly (PayloadBytes | null)[]): PackedPayloads {
+  const lengths = Int32Array.from(payloads, (payload) => payload?.length ?? -1);
+  let total = 0;
+  for (const length of lengths) total += Math.max(0, length);
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const payload of payloads) {
+    if (payload === null) continue;
+    bytes.set(payload, at);
+    at += payload.length;
+  }
+  return { bytes, lengths };
+}
+
+function unpackPayloads({ bytes, lengths }: PackedPayloads): (PayloadBytes | null)[] {
+  const payloads: (PayloadBytes | null)[] = new Array(lengths.length);
+  let at = 0;
+  for (let i = 0; i < lengths.length; i += 1) {
+    const length = must(lengths[i], 'one length a payload');
+    payloads[i] = length < 0 ? null : Buffer.from(bytes.buffer, bytes.byteOffset + at, length);
+    at += Math.max(0, length);
+  }
+  return payloads;
+}

@@ -1,0 +1,165 @@
+/**
+ * The shards of one worker: which there are (one folder each), and the open ones. A shard is
+ * opened by the first request for it; requests that come meanwhile wait for the same opening.
+ *
+ *   absent --create--> closed --first request--> opening --> open
+ *      ^                  |  ^                      |          |
+ *      +-------drop-------+  +------- failed -------+          |
+ *      +------------------------- drop ------------------------+
+ */
+import { must } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
+import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { IndexOptions } from '../index/vector-index.ts';
+import type { PointsStore } from '../points/points-store.ts';
+import {
+  createShardFolder,
+  findShardFolders,
+  readDescriptor,
+  removeShardFolder,
+  shardFolder,
+} from './folder.ts';
+import { openShard } from './open.ts';
+import type { Shard, ShardDeps } from './shard.ts';
+import { Upkeep } from './upkeep.ts';
+
+interface Entry {
+  descriptor: ShardDescriptor;
+  folder: string;
+  shard: Shard | undefined;
+  opening: Promise<Shard> | undefined;
+}
+
+export class ShardRegistry {
+  readonly #dataDir: string;
+  readonly #deps: ShardDeps;
+  readonly #upkeep: Upkeep;
+  readonly #entries = new Map<ShardId, Entry>();
+  /** Creations and drops run one at a time, so that two of the same shard cannot meet. */
+  #changes: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    deps: { store: PointsStore; clock: Clock; log: Log },
+    options: { dataDir: string; indexOptions: IndexOptions },
+  ) {
+    this.#upkeep = new Upkeep(deps);
+    this.#dataDir = options.dataDir;
+    this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Finds the shards on disk. A folder that cannot be read is reported and left alone. */
+  async start(): Promise<void> {
+    for (const folder of await findShardFolders(this.#dataDir)) {
+      try {
+        const descriptor = await readDescriptor(folder);
+        this.#enter(descriptor, folder);
+      } catch (error) {
+        this.#deps.log.event('shard_failed', { place: 'start', error });
+      }
+    }
+  }
+
+  /** Makes the shard, durable when the promise resolves. Once more for the same id is no change. */
+  create(descriptor: ShardDescriptor): Promise<void> {
+    return this.#change(async () => {
+      if (this.#entries.has(descriptor.shardId)) return;
+      const { store } = this.#deps;
+      const folder = shardFolder(this.#dataDir, descriptor.place);
+      const { shardId } = descriptor;
+      const { dimension } = descriptor.config.vector;
+      await createShardFolder(folder, descriptor, (making) =>
+        store.create(making, { shardId, dimension }),
+      );
+      this.#enter(descriptor, folder);
+    });
+  }
+
+  /** Erases the shard and its files. Succeeds when there is none. */
+  drop(shardId: ShardId): Promise<void> {
+    return this.#change(async () => {
+      const entry = this.#entries.get(shardId);
+      if (entry === undefined) return;
+      this.#entries.delete(shardId);
+      // Whoever asked for the opening hears of its failure; here the shard only has to go.
+      const shard = entry.shard ?? (await entry.opening?.catch(() => undefined));
+      if (shard !== undefined) {
+        await shard.idle();
+        await this.#upkeep.forget(shard);
+      }
+      await this.#deps.store.drop(entry.folder);
+      await removeShardFolder(entry.folder);
+      this.#deps.log.event('shard_dropped', { shardId });
+    });
+  }
+
+  /** The shard, opened if need be. */
+  async shard(shardId: ShardId): Promise<Shard> {
+    const entry = this.#entries.get(shardId);
+    if (entry === undefined) {
+      throw new AppError('unavailable', undefined, {
+        detail: `no shard ${shardId} on this worker`,
+      });
+    }
+    if (entry.shard !== undefined) return entry.shard;
+    entry.opening ??= this.#open(entry);
+    return entry.opening;
+  }
+
+  /** Replaces the shard's configuration, on disk and in memory. */
+  async configure(descriptor: ShardDescriptor): Promise<number> {
+    const shard = await this.shard(descriptor.shardId);
+    const version = await shard.configure(descriptor);
+    must(this.#entries.get(descriptor.shardId), 'an open shard is known').descriptor = descriptor;
+    return version;
+  }
+
+  /** Stops upkeep, waits for writes, and saves the images that are worth it. */
+  async close(deadline: Deadline): Promise<void> {
+    await this.#changes;
+    await this.#upkeep.close(deadline);
+    for (const { shard } of this.#entries.values()) {
+      if (shard === undefined) continue;
+      await shard.idle();
+      if (shard.wantsImage && !deadline.expired) await shard.save();
+    }
+  }
+
+  async #open(entry: Entry): Promise<Shard> {
+    try {
+      const shard = await openShard(entry.folder, entry.descriptor, this.#deps);
+      entry.shard = shard;
+      this.#upkeep.wake(shard);
+      return shard;
+    } catch (error) {
+      const { shardId } = entry.descriptor;
+      this.#deps.log.event('shard_failed', { shardId, place: 'open', error });
+      throw new AppError('unavailable', undefined, { cause: error });
+    } finally {
+      entry.opening = undefined;
+    }
+  }
+
+  #enter(descriptor: ShardDescriptor, folder: string): void {
+    this.#entries.set(descriptor.shardId, {
+      descriptor,
+      folder,
+      shard: undefined,
+      opening: undefined,
+    });
+  }
+
+  #change(run: () => Promise<void>): Promise<void> {
+    const result = this.#changes.then(run);
+    // The caller gets the failure; the next change only needs to know that this one is over.
+    this.#changes = result.catch(() => undefined);
+    return result;
+  }
+}

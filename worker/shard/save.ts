@@ -1,0 +1,25 @@
+import path from 'node:path';
+import { writeImage } from '../image/write-image.ts';
+import type { ShardState } from './state.ts';
+
+/**
+ * Writes the shard's index beside its rows; bytes written. `version` was applied before the call:
+ * rows that change while the index is copied may be in the image in either state, and are replayed
+ * when it is opened, since they are newer than `version`.
+ */
+export async function saveImage(
+  folder: string,
+  { index, descriptor }: ShardState,
+  version: number,
+): Promise<number> {
+  const saved = await index.save(path.join(folder, SCRATCH_FILE));
+  try {
+    const { shardId, config } = descriptor;
+    const meta = { shardId, ...config.vector, appliedVersion: version };
+    return await writeImage(folder, meta, saved.sections);
+  } finally {
+    await saved.release();
+  }
+}
+
+const SCRATCH_FILE = 'index.graph.tmp';

@@ -1,0 +1,80 @@
+/**
+ * What is done for shards between requests, on the thread that searches: points are linked into
+ * graphs in slices of `LINK_MS`, one shard after the other so that a client who loads millions of
+ * points does not starve the next; and shards that changed much are saved, one at a time.
+ *
+ *   wake(shard) -> [a][b][c] -- a turn of the event loop: link a for 2 ms, a goes to the end --+
+ *                   ^                                                                       |
+ *                   +-----------------------------------------------------------------------+
+ *                     nothing left to link and the image old enough -> save queue
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { Shard } from './shard.ts';
+
+const LINK_MS = 2;
+/** An image is renewed when the writes since then are this share of the points. */
+const IMAGE_AGE_MAX = 0.2;
+
+export class Upkeep {
+  readonly #clock: Clock;
+  readonly #linking = new Set<Shard>();
+  readonly #saving = new Set<Shard>();
+  #turn: NodeJS.Immediate | undefined;
+  #save: Promise<void> | undefined;
+  #closing = false;
+
+  constructor(deps: { clock: Clock }) {
+    this.#clock = deps.clock;
+  }
+
+  readonly wake = (shard: Shard): void => {
+    if (this.#closing) return;
+    this.#linking.add(shard);
+    this.#turn ??= setImmediate(this.#linkOne);
+  };
+
+  /** Forgets a shard that is about to be erased; waits for a save of it under way. */
+  async forget(shard: Shard): Promise<void> {
+    this.#linking.delete(shard);
+    this.#saving.delete(shard);
+    await this.#save;
+  }
+
+  /** Stops linking and finishes the save under way. */
+  async close(_deadline: Deadline): Promise<void> {
+    this.#closing = true;
+    this.#linking.clear();
+    this.#saving.clear();
+    clearImmediate(this.#turn);
+    await this.#save;
+  }
+
+  readonly #linkOne = (): void => {
+    this.#turn = undefined;
+    const [shard] = this.#linking;
+    if (shard === undefined) return;
+    this.#linking.delete(shard);
+    const stopAtMs = this.#clock.monotonicMs() + LINK_MS;
+    shard.link(() => this.#clock.monotonicMs() >= stopAtMs);
+    if (shard.linkPending && !this.#saving.has(shard)) this.#linking.add(shard);
+    else this.#considerSaving(shard);
+    if (this.#linking.size > 0) this.#turn = setImmediate(this.#linkOne);
+  };
+
+  #considerSaving(shard: Shard): void {
+    if (!shard.wantsImage || shard.imageAge < IMAGE_AGE_MAX) return;
+    this.#saving.add(shard);
+    this.#save ??= this.#saveAll().finally(() => {
+      this.#save = undefined;
+    });
+  }
+
+  async #saveAll(): Promise<void> {
+    for (const shard of this.#saving) {
+      await shard.save();
+      this.#saving.delete(shard);
+      this.wake(shard);
+    }
+  }
+}
