@@ -70,7 +70,11 @@ export async function startCoordinator(
     {
       authenticator,
       dataPlane,
-      inFlight: new InFlight({ perClientMax: LIMITS.clientInFlightMax }),
+      inFlight: new InFlight({
+        requestsPerClientMax: LIMITS.clientInFlightMax,
+        bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
+        bodyBytesMax: LIMITS.bodiesBytesMax,
+      }),
       notReady: () => (link.connected().length > 0 ? undefined : 'no worker is connected yet'),
       log,
       clock,

@@ -2,8 +2,9 @@
  * Points as the dialect's JSON. Payload bytes are spliced in as they are stored.
  *
  * Numbers are float32 and nine significant digits name each float32 exactly. Scores are few and
- * printed shortly (`0.5`). Components of vectors are many, and cutting their trailing zeros would
- * cost three times the rest, so they keep them (`0.0223102160`); a reader gets the same number.
+ * printed as shortly as that allows (`0.1`). Components of vectors are many, and cutting their
+ * trailing zeros would cost three times the rest, so they keep them (`0.0223102160`); a reader
+ * gets the same number.
  */
 import { must } from '../../shared/base/assert.ts';
 import type { PointId } from '../../shared/domain/point.ts';
@@ -79,6 +80,14 @@ function writeVector(out: JsonWriter, vector: Float32Array): void {
   out.ascii(`${text}]`);
 }
 
+/** The shortest decimal that names the float32; the double itself where that would overflow. */
 function scoreText(score: number | undefined): string {
-  return String(Number(must(score, 'a hit has a score').toPrecision(9)));
+  const exact = must(score, 'a hit has a score');
+  const single = Math.fround(exact);
+  if (!Number.isFinite(single)) return String(exact);
+  for (let digits = 7; digits < 9; digits += 1) {
+    const short = Number(single.toPrecision(digits));
+    if (Math.fround(short) === single) return String(short);
+  }
+  return String(Number(single.toPrecision(9)));
 }

@@ -118,7 +118,7 @@ export class Queries {
     const payload = { kind: 'all' } as const;
     const list = await this.#retrieve(call, { ids: [id], payload, withVector: true });
     if (list.records.ids.length === 0) {
-      throw new AppError('point_not_found', `Not found: Point with id ${id} does not exists!`);
+      throw new AppError('point_not_found', `Not found: the point with id ${id} does not exist`);
     }
     writeRecord(call.out, list, 0);
   }

@@ -19,7 +19,7 @@ import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addJsonBodyParser } from './json-body.ts';
-import { type RequestPlace, RequestPlaces } from './request-places.ts';
+import { enterRequest, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
@@ -46,6 +46,8 @@ const RECEIVE_TIMEOUT_MS = 300_000;
 /** The longest part of a path is a payload key with each of its bytes escaped as %XX. */
 const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
 const RETRY_AFTER_SECONDS = '1';
+/** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
+const DISCARDED_BYTES_MAX = 4 * LIMITS.bodyBytesMax;
 
 interface RequestState {
   startMs: number;
@@ -63,7 +65,7 @@ declare module 'fastify' {
   }
 }
 
-/** A server that does not listen yet. `close()` lets requests under way finish. */
+/** A server that does not listen yet; `GracefulClose` ends it. */
 export function createDataServer(
   deps: DataServerDeps,
   options: DataServerOptions,
@@ -93,11 +95,10 @@ export function createDataServer(
 
 /** Before the body is read: key, and a place among the client's requests. */
 function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
-  const { clock, authenticator, log } = deps;
-  const places = new RequestPlaces(deps.inFlight);
+  const { clock, authenticator, inFlight, log } = deps;
+  let closing = false;
   server.addHook('preClose', (done) => {
-    // A connection that never sent a request counts as busy to Node and would hold up the close.
-    places.close(() => server.server.closeAllConnections());
+    closing = true;
     done();
   });
   // Set for each request below; the declaration gives all requests one shape.
@@ -111,9 +112,9 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
     request.dataState = state;
     if (request.routeOptions.config.public === true) return done();
     try {
-      if (places.closing) throw new AppError('shutting_down');
+      if (closing) throw new AppError('shutting_down');
       state.principal = authenticator.authenticate(presentedKey(request));
-      state.place = places.enter(state.principal.clientId);
+      state.place = enterRequest(inFlight, state.principal.clientId, request.headers);
     } catch (error) {
       return done(error as Error);
     }
@@ -210,7 +211,17 @@ function sendError(reply: FastifyReply, error: AppError, ms: number): void {
   if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (error.code === 'shutting_down') reply.header('connection', 'close');
+  if (error.code === 'body_too_large') readOut(reply);
   reply.code(status).header('content-type', 'application/json').send(errorText(error, ms));
+}
+
+/**
+ * A client that is still sending meets a closed connection as a write error and never reads the
+ * answer. So a body that is not much too large is read to its end, and thrown away as it comes.
+ */
+function readOut(reply: FastifyReply): void {
+  const bytes = Number(reply.request.headers['content-length']);
+  if (bytes <= DISCARDED_BYTES_MAX) reply.removeHeader('connection');
 }
 
 interface BrokenSocket {

@@ -8,37 +8,26 @@
  *      v                          v
  *    left                     abandoned --- endWork ---> left
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ClientId } from '../../shared/base/ids.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 
 type PlaceState = 'waiting' | 'working' | 'answered' | 'abandoned' | 'left';
 
-export class RequestPlaces {
-  readonly #inFlight: InFlight;
-  #onEmpty: (() => void) | undefined;
+/** Takes a place. Throws `too_many_requests` or `overloaded`. */
+export function enterRequest(
+  inFlight: InFlight,
+  clientId: ClientId,
+  headers: IncomingHttpHeaders,
+): RequestPlace {
+  return new RequestPlace(inFlight.enter(clientId, announcedBytes(headers)));
+}
 
-  constructor(inFlight: InFlight) {
-    this.#inFlight = inFlight;
-  }
-
-  get closing(): boolean {
-    return this.#onEmpty !== undefined;
-  }
-
-  /** From now on `onEmpty` is called whenever nobody has a place, now if that is so. */
-  close(onEmpty: () => void): void {
-    this.#onEmpty = onEmpty;
-    if (this.#inFlight.total === 0) onEmpty();
-  }
-
-  /** Throws `too_many_requests`. */
-  enter(clientId: ClientId): RequestPlace {
-    this.#inFlight.enter(clientId);
-    return new RequestPlace(() => {
-      this.#inFlight.leave(clientId);
-      if (this.#inFlight.total === 0) this.#onEmpty?.();
-    });
-  }
+/** A body that does not tell its length may be as long as bodies can be. */
+function announcedBytes(headers: IncomingHttpHeaders): number {
+  if (headers['transfer-encoding'] !== undefined) return LIMITS.bodyBytesMax;
+  return Math.min(Number(headers['content-length'] ?? 0), LIMITS.bodyBytesMax);
 }
 
 export class RequestPlace {

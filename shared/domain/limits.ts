@@ -45,6 +45,10 @@ export const LIMITS = {
   collectionsPerClientMax: 1_000,
   /** Requests of one client that may be under way at once. */
   clientInFlightMax: 256,
+  /** Bodies of one client's requests that are under way: four of the largest. */
+  clientBodyBytesMax: 128 * MIB,
+  /** Bodies of all requests that are under way; parsed, they take several times as much. */
+  bodiesBytesMax: 512 * MIB,
   /** Requests under way to one worker. */
   workerInFlightMax: 1_024,
   /** Bytes that may wait in one worker's socket before new requests are refused. */
@@ -82,5 +86,7 @@ assert(
 );
 assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply fits one frame');
 assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
+assert(LIMITS.bodyBytesMax <= LIMITS.clientBodyBytesMax, 'a client may send the largest body');
+assert(LIMITS.clientBodyBytesMax < LIMITS.bodiesBytesMax, 'no client fills the process alone');
 assert(LIMITS.searchHitsMax <= LIMITS.hnswEfMax, 'ef can be as large as the hits wanted');
 assert(LIMITS.filterDepthMax < LIMITS.jsonDepthMax, 'a legal filter passes the depth scan');

@@ -2,18 +2,21 @@
 import { join } from 'node:path';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
+import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { type Cleanup, temporaryFolder } from '../harness/temporary-folder.ts';
+import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { FakeWorker } from './fake-worker.ts';
 
-const CLIENT_A = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
+export const CLIENT_A = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
 const CLIENT_B = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
 const keyOf = (clientId: ClientId, mode: Mode) => ({
   clientId,
@@ -50,7 +53,11 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
-  const inFlight = new InFlight({ perClientMax: options.perClientMax ?? 256 });
+  const inFlight = new InFlight({
+    requestsPerClientMax: options.perClientMax ?? 256,
+    bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
+    bodyBytesMax: LIMITS.bodiesBytesMax,
+  });
   const state = { notReady: undefined as string | undefined };
   const openPlane = () => {
     const plane = new DataPlane({
@@ -85,9 +92,10 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
     },
   );
+  const ending = new GracefulClose(server, systemClock);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
-  t.after(async () => {
-    await server.close();
+  cleanUp(t, async () => {
+    await ending.close();
     store.close();
   });
 
@@ -118,7 +126,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       json: isJson ? JSON.parse(text) : undefined,
     };
   };
-  return { url, server, store, worker, events, inFlight, state, call, openPlane };
+  return { url, ending, store, worker, events, inFlight, state, call, openPlane };
 }
 
 /** The collection `c` of 4 dimensions. */

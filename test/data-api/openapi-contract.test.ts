@@ -68,8 +68,21 @@ const REQUESTS: [method: string, path: string, body?: unknown][] = [
   ['GET', `${P}/aliases`],
   ['GET', `${P}/exists`],
   ['PUT', `${P}/index`, { field_name: 'city', field_schema: 'keyword' }],
-  ['PUT', `${P}/index`, { field_name: 'n', field_schema: { type: 'integer', lookup: true, range: true } }],
-  ['PUT', `${P}/points`, { points: [{ id: 1, vector: V, payload: { city: 'Ulm' } }, { id: 2, vector: [4, 3, 2, 1] }] }],
+  [
+    'PUT',
+    `${P}/index`,
+    { field_name: 'n', field_schema: { type: 'integer', lookup: true, range: true } },
+  ],
+  [
+    'PUT',
+    `${P}/points`,
+    {
+      points: [
+        { id: 1, vector: V, payload: { city: 'Ulm' } },
+        { id: 2, vector: [4, 3, 2, 1] },
+      ],
+    },
+  ],
   ['PUT', `${P}/points`, { batch: { ids: ['5c56c79369f34fbf87e6c4bf54c28c26'], vectors: [V] } }],
   ['PUT', `${P}/points`, { points: [] }],
   ['GET', P],
@@ -86,7 +99,11 @@ const REQUESTS: [method: string, path: string, body?: unknown][] = [
   ['POST', `${P}/points/payload/delete`, { keys: ['a'], points: [1] }],
   ['POST', `${P}/points/payload/clear`, { points: [1] }],
   ['PUT', `${P}/points/vectors`, { points: [{ id: 1, vector: V }] }],
-  ['POST', `${P}/points/batch`, { operations: [{ delete: { points: [2] } }, { clear_payload: { filter: {} } }] }],
+  [
+    'POST',
+    `${P}/points/batch`,
+    { operations: [{ delete: { points: [2] } }, { clear_payload: { filter: {} } }] },
+  ],
   ['POST', `${P}/points/delete`, { points: [2] }],
   ['DELETE', `${P}/index/{field_name}`],
   ['PATCH', P, { hnsw_config: { m: 24 }, optimizers_config: { indexing_threshold: 10 } }],
@@ -127,7 +144,10 @@ test('a point in a reply has what was asked for, exactly', async (t) => {
   assert.ok(text.includes('"big":9007199254740993'), text);
   assert.deepEqual(json.result.payload.text, 'ü\u2028');
   const expected = new Float32Array([0.1, -0, 1e-9, 16_777_216]);
-  assert.deepEqual(new Float32Array(json.result.vector), expected.map((x) => x + 0));
+  assert.deepEqual(
+    new Float32Array(json.result.vector),
+    expected.map((x) => x + 0),
+  );
 
   const body = { query: [1, 0, 0, 0], with_payload: false };
   const found = await rig.call('POST', '/collections/c/points/query', body);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { createSmall, type DataRig, startRig } from './data-rig.ts';
+import { CLIENT_A, createSmall, type DataRig, startRig } from './data-rig.ts';
 
 const QUERY = { query: [1, 2, 3, 4] };
 
@@ -91,7 +91,7 @@ test('more requests at once than the bound are 429; the others go on', async (t)
   assert.equal(other.status, 200);
   hold.release();
   for (const answer of await Promise.all(held)) assert.equal(answer.status, 200);
-  await waitUntil(() => rig.inFlight.total === 0);
+  await waitUntil(() => rig.inFlight.count(CLIENT_A) === 0);
 });
 
 test('a client that hangs up keeps its place until the work ends', async (t) => {
@@ -106,7 +106,7 @@ test('a client that hangs up keeps its place until the work ends', async (t) => 
     signal: controller.signal,
   });
   await waitUntil(
-    () => rig.inFlight.total === 1 && rig.worker.sent.at(-1)?.name === 'points-query',
+    () => rig.inFlight.count(CLIENT_A) === 1 && rig.worker.sent.at(-1)?.name === 'points-query',
   );
   controller.abort();
   await assert.rejects(aborted);
@@ -114,9 +114,9 @@ test('a client that hangs up keeps its place until the work ends', async (t) => 
   await waitUntil(() =>
     rig.events.some(({ fields }) => 'route' in fields && fields.route === route),
   );
-  assert.equal(rig.inFlight.total, 1);
+  assert.equal(rig.inFlight.count(CLIENT_A), 1);
   hold.release();
-  await waitUntil(() => rig.inFlight.total === 0);
+  await waitUntil(() => rig.inFlight.count(CLIENT_A) === 0);
 });
 
 test('refused, failed and cut-off requests give their places back', async (t) => {
@@ -135,9 +135,9 @@ test('refused, failed and cut-off requests give their places back', async (t) =>
     'POST /collections/c/points/query HTTP/1.1\r\nhost: x\r\napi-key: a-live\r\n' +
       'content-type: application/json\r\ncontent-length: 100\r\n\r\n{"query"',
   );
-  await waitUntil(() => rig.inFlight.total === 1);
+  await waitUntil(() => rig.inFlight.count(CLIENT_A) === 1);
   socket.destroy();
-  await waitUntil(() => rig.inFlight.total === 0);
+  await waitUntil(() => rig.inFlight.count(CLIENT_A) === 0);
 });
 
 test('codes of workers become statuses; what nobody planned is 500 without its text', async (t) => {
@@ -217,7 +217,7 @@ test('closing lets requests under way finish and refuses new ones', async (t) =>
   const hold = holdQueries(rig);
   const held = rig.call('POST', '/collections/c/points/query', QUERY);
   await waitUntil(() => rig.worker.sent.at(-1)?.name === 'points-query');
-  const closed = rig.server.close();
+  const closed = rig.ending.close();
   hold.release();
   assert.equal((await held).status, 200);
   await closed;

@@ -8,15 +8,16 @@ import { fileURLToPath } from 'node:url';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import { type Exit, UpProcess } from '../../scripts/cli/up-process.ts';
 import { systemClock } from '../../shared/base/clock.ts';
-import { type Cleanup, temporaryFolder } from './temporary-folder.ts';
+import { cleanUp, type Cleanup } from './cleanup.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 export const BULKHEAD = fileURLToPath(new URL('../../scripts/bulkhead.ts', import.meta.url));
 const STOP_TIMEOUT_MS = 90_000;
 
 export interface ServiceOptions {
   workers?: number;
-  /** Starts on a folder that is there already; its `key` is then the one of the earlier start. */
-  data?: { folder: string; key: string };
+  /** The data folder, and the key of its first start when there was one already. */
+  data?: { folder: string; key?: string };
   /** Data and admin port; free ones by default. */
   ports?: { data: number; admin: number };
   /** `BULKHEAD_*` settings of coordinator and workers. */
@@ -117,7 +118,7 @@ export async function startService(t: Cleanup, options: ServiceOptions = {}): Pr
     ],
     options.env,
   );
-  t.after(() => endForSure(up));
+  cleanUp(t, () => endForSure(up));
   const ready = (await up.waitFor('ready')) as unknown as ReadyEvent;
   const key = ready.key ?? options.data?.key;
   if (key === undefined) throw new Error('a first start on a new folder shows a key');

@@ -62,7 +62,6 @@ export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@langchain/core': [],
   '@langchain/qdrant': [],
   ajv: [],
-  'ajv-formats': [],
 };
 
 export interface Room {

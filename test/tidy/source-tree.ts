@@ -9,7 +9,9 @@ import { maskSource } from './mask.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-const SKIPPED = new Set(['node_modules', '.git', 'data', 'coverage']);
+const SKIPPED = new Set(['node_modules', '.git', 'coverage']);
+/** The default data folder; a room may have a folder of that name. */
+const SKIPPED_AT_ROOT = 'data';
 
 export interface SourceFile {
   /** Relative to the root, with forward slashes. */
@@ -32,7 +34,8 @@ export function listFiles(folder = ROOT): string[] {
   const found: string[] = [];
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory() && !SKIPPED.has(entry.name)) found.push(...listFiles(path));
+    const skipped = SKIPPED.has(entry.name) || (folder === ROOT && entry.name === SKIPPED_AT_ROOT);
+    if (entry.isDirectory() && !skipped) found.push(...listFiles(path));
     else if (entry.isFile() && !entry.name.endsWith('.log')) found.push(relative(ROOT, path));
   }
   return found.sort();

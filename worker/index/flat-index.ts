@@ -4,11 +4,10 @@
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
-import { ExactScan, scanInto } from './exact-scan.ts';
+import { ExactScan } from './exact-scan.ts';
 import { toSections } from './index-sections.ts';
 import { METRICS } from './metric.ts';
-import { TopK } from './top-k.ts';
-import type { Hits, IndexConfig, SavedIndex, Scan, VectorIndex } from './vector-index.ts';
+import type { IndexConfig, SavedIndex, Scan, VectorIndex } from './vector-index.ts';
 import { VectorTable } from './vector-table.ts';
 
 export class FlatIndex implements VectorIndex {
@@ -58,8 +57,8 @@ export class FlatIndex implements VectorIndex {
     return this.#table.has(label) ? this.#table.row(label) : undefined;
   }
 
-  search(query: Float32Array, k: number, _ef: number, allowed?: Bitmap): Hits {
-    return searchExactly(this.#table, this.distance, { query, k, allowed });
+  search(): undefined {
+    return undefined;
   }
 
   startScan(query: Float32Array, k: number, allowed?: Bitmap): Scan {
@@ -83,15 +82,6 @@ interface Wanted {
   query: Float32Array;
   k: number;
   allowed: Bitmap | undefined;
-}
-
-/** An exact search in one go. */
-export function searchExactly(table: VectorTable, distance: Distance, wanted: Wanted): Hits {
-  const metric = METRICS[distance];
-  const top = new TopK(wanted.k);
-  const query = Float64Array.from(wanted.query);
-  scanInto({ table, metric, rows: table.live, allowed: wanted.allowed }, query, top);
-  return top.hits(metric);
 }
 
 /** An exact search in slices. */

@@ -21,7 +21,7 @@ import { assert } from '../../shared/base/assert.ts';
 import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 import { nearnessOf, scanInto } from './exact-scan.ts';
-import { searchExactly, startExactScan } from './flat-index.ts';
+import { startExactScan } from './flat-index.ts';
 import { GraphBuild } from './graph-build.ts';
 import { type GraphConfig, HnswlibGraph } from './hnswlib-index.ts';
 import { type SavedGraph, toSections } from './index-sections.ts';
@@ -49,6 +49,10 @@ const REBUILD_CHURN = 0.5;
  * Without a filter this says: scan up to `GRAPH_COST * ef` points.
  */
 const GRAPH_COST = 4;
+
+/** Pending floats that a search scans by itself, at about a nanosecond each; more is for a scan in
+ * slices, which does not hold up others. */
+const PENDING_FLOATS_MAX = 2 ** 22;
 
 export class GraphIndex implements VectorIndex {
   readonly dimension: number;
@@ -131,9 +135,27 @@ export class GraphIndex implements VectorIndex {
     return this.#table.has(label) ? this.#table.row(label) : undefined;
   }
 
-  search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits {
-    const found = this.#searchGraph(query, k, ef, allowed);
-    return found ?? searchExactly(this.#table, this.distance, { query, k, allowed });
+  search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
+    const serving = this.#serving;
+    if (serving === undefined || serving.todoCount > serving.graph.size) return undefined;
+    if (serving.todoCount * query.length > PENDING_FLOATS_MAX) return undefined;
+    const reachable =
+      allowed === undefined ? serving.graph.size : this.#reachable(serving, allowed);
+    const candidates = Math.max(ef, k);
+    if (reachable ** 2 <= GRAPH_COST * candidates * serving.graph.size) return undefined;
+    const accept = allowed === undefined ? undefined : (label: number) => allowed.has(label);
+    const labels = serving.graph.search(query, k, ef, accept);
+    if (labels.length < Math.min(k, reachable)) return undefined;
+    const metric = METRICS[this.distance];
+    const exactQuery = Float64Array.from(query);
+    const top = new TopK(k);
+    for (const label of labels) {
+      top.offer(label, nearnessOf(this.#table, metric, label, exactQuery));
+    }
+    if (serving.todoCount > 0) {
+      scanInto({ table: this.#table, metric, rows: serving.todo, allowed }, exactQuery, top);
+    }
+    return top.hits(metric);
   }
 
   startScan(query: Float32Array, k: number, allowed?: Bitmap): Scan {
@@ -180,34 +202,6 @@ export class GraphIndex implements VectorIndex {
     if (this.#state !== 'open') return;
     this.#state = 'closed';
     this.#dropGraphs();
-  }
-
-  /** Undefined when an exact scan is the better or the only way. */
-  #searchGraph(
-    query: Float32Array,
-    k: number,
-    ef: number,
-    allowed: Bitmap | undefined,
-  ): Hits | undefined {
-    const serving = this.#serving;
-    if (serving === undefined || serving.todoCount > serving.graph.size) return undefined;
-    const reachable =
-      allowed === undefined ? serving.graph.size : this.#reachable(serving, allowed);
-    const candidates = Math.max(ef, k);
-    if (reachable ** 2 <= GRAPH_COST * candidates * serving.graph.size) return undefined;
-    const accept = allowed === undefined ? undefined : (label: number) => allowed.has(label);
-    const labels = serving.graph.search(query, k, ef, accept);
-    if (labels.length < Math.min(k, reachable)) return undefined;
-    const metric = METRICS[this.distance];
-    const exactQuery = Float64Array.from(query);
-    const top = new TopK(k);
-    for (const label of labels) {
-      top.offer(label, nearnessOf(this.#table, metric, label, exactQuery));
-    }
-    if (serving.todoCount > 0) {
-      scanInto({ table: this.#table, metric, rows: serving.todo, allowed }, exactQuery, top);
-    }
-    return top.hits(metric);
   }
 
   /** How many allowed points are in the graph. */

@@ -130,7 +130,7 @@ export class HnswlibGraph {
     const { m, dimension } = this.#config;
     const slot = (2 * m + 1) * 4 + dimension * 4 + 8 + (m * 4 + 4) / (m - 1) + SLOT_FIXED_BYTES;
     const maps = this.#toGraph.byteLength + this.#fromGraph.byteLength;
-    return GRAPH_FIXED_BYTES + this.slots * slot + maps;
+    return Math.round(GRAPH_FIXED_BYTES + this.slots * slot + maps);
   }
 
   has(label: number): boolean {

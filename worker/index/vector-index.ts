@@ -79,8 +79,9 @@ export interface VectorIndex {
   vector(label: number): Float32Array | undefined;
 
   /** Up to `k` nearest of the live (and allowed) points: the graph's answer with at least `ef`
-   * candidates, joined with an exact scan of what is pending. Synchronous. */
-  search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits;
+   * candidates, joined with an exact scan of the few that are pending. Synchronous. Undefined when
+   * an exact scan is the better or the only way: then `startScan`. */
+  search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined;
   /** An exact search of the live (and allowed) points. `allowed` must not change meanwhile. */
   startScan(query: Float32Array, k: number, allowed?: Bitmap): Scan;
 

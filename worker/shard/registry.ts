@@ -93,6 +93,7 @@ export class ShardRegistry {
       if (shard !== undefined) {
         await shard.idle();
         await this.#upkeep.forget(shard);
+        shard.close();
       }
       await this.#deps.store.drop(entry.folder);
       await removeShardFolder(entry.folder);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { IMAGE_PART_PREFIX } from '../image/image.ts';
 import { writeImage } from '../image/write-image.ts';
 import type { ShardState } from './state.ts';
 
@@ -22,4 +23,5 @@ export async function saveImage(
   }
 }
 
-const SCRATCH_FILE = 'index.graph.tmp';
+/** Under this prefix, what a crash leaves is removed when the shard is opened. */
+const SCRATCH_FILE = `${IMAGE_PART_PREFIX}scratch`;

@@ -1,10 +1,10 @@
 /**
  * Nearest neighbours of one shard: plan the filter, search the index, read the rows.
  *
- * The planner. With `exact`, an exact scan of whatever is allowed. Without a filter, the graph.
- * With one, the matching points are counted first (payload indexes make that a popcount): few are
- * scanned exactly, which is both faster than the graph and never wrong; many restrict the graph
- * search, which walks all nodes and collects the allowed ones.
+ * The planner. With `exact`, an exact scan of whatever is allowed. Otherwise the points that match
+ * are counted first (payload indexes make that a popcount) and the index decides: where few match,
+ * scanning them is both faster than the graph and never wrong; where many do, the graph search
+ * walks all nodes and collects the allowed ones. A scan runs in slices.
  *
  * Index and rows agree. A row newer than the start of the search (committed and not yet applied, or
  * applied between two slices) means that a score may belong to an older vector or that the filter
@@ -14,6 +14,7 @@
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import { HNSW_EF_DEFAULT } from '../../shared/domain/collection.ts';
 import { higherIsNearer } from '../../shared/domain/distance.ts';
+import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
@@ -24,11 +25,6 @@ import { columnsOf } from './records.ts';
 import type { Slices } from './slices.ts';
 import type { ShardState } from './state.ts';
 
-/**
- * Matches up to which a filtered search scans them all. Measured at 256 dimensions: scanning 10,000
- * rows costs about what a graph search with a bitmap does.
- */
-const SCAN_MATCHES_MAX = 10_000;
 const SCAN_ROWS_PER_STEP = 2_048;
 const ATTEMPTS = 2;
 
@@ -83,35 +79,36 @@ function resolveTarget(
 }
 
 function find(request: Search, target: Target, context: SearchContext): Hits | Promise<Hits> {
-  const { state } = context;
+  const { state, slices } = context;
+  const { vector } = target;
   const k = request.limit + request.offset + (target.self === undefined ? 0 : 1);
-  const ef = Math.max(request.ef ?? HNSW_EF_DEFAULT, k);
-  if (request.filter === undefined && !request.exact)
-    return state.index.search(target.vector, k, ef);
-  return findAllowed(request, target.vector, { k, ef }, context);
+  const near = { vector, k, ef: Math.max(request.ef ?? HNSW_EF_DEFAULT, k) };
+  if (request.filter !== undefined) return findMatching(request, request.filter, near, context);
+  const hits = request.exact ? undefined : state.index.search(vector, k, near.ef);
+  return hits ?? scan(state, near, undefined, slices);
 }
 
-async function findAllowed(
+interface Near {
+  vector: Float32Array;
+  k: number;
+  ef: number;
+}
+
+async function findMatching(
   request: Search,
-  vector: Float32Array,
-  { k, ef }: { k: number; ef: number },
+  filter: Filter,
+  near: Near,
   { state, reader, slices }: SearchContext,
 ): Promise<Hits> {
-  const allowed =
-    request.filter === undefined
-      ? undefined
-      : await evaluate(request.filter, state, reader, slices);
-  const matchCount = allowed?.count() ?? state.index.count;
-  if (!request.exact && matchCount > SCAN_MATCHES_MAX) {
-    return state.index.search(vector, k, ef, allowed);
-  }
-  return scan(state, vector, k, allowed, slices);
+  const allowed = await evaluate(filter, state, reader, slices);
+  const { vector, k, ef } = near;
+  const hits = request.exact ? undefined : state.index.search(vector, k, ef, allowed);
+  return hits ?? scan(state, near, allowed, slices);
 }
 
 async function scan(
   state: ShardState,
-  vector: Float32Array,
-  k: number,
+  { vector, k }: Near,
   allowed: Bitmap | undefined,
   slices: Slices,
 ): Promise<Hits> {

@@ -192,7 +192,9 @@ export class Shard {
       state.descriptor = descriptor;
       await this.#changeFields(descriptor.payloadIndexes);
       if (!isDeepStrictEqual(before.config.hnsw, descriptor.config.hnsw)) {
-        state.index = rebuildIndex(state.index, descriptor, this.#deps.indexOptions);
+        const old = state.index;
+        state.index = rebuildIndex(old, descriptor, this.#deps.indexOptions);
+        old.close();
         this.#imageVersion = 0;
         this.#deps.wake(this);
       }
@@ -229,12 +231,11 @@ export class Shard {
     return neverSaved ? 1 : (changeCount - this.#changesAtSave) / Math.max(1, index.count);
   }
 
-  /** Whether the shard is ahead of its image and large enough for one: below the size that has a
-   * graph, reading the rows is as quick. */
+  /** Whether the shard is ahead of its image and has a graph, without which reading the rows is as
+   * quick. */
   get wantsImage(): boolean {
     const { index, appliedVersion } = this.#state;
-    const large = index.count >= Math.max(1, this.#deps.indexOptions.graphFrom);
-    return large && appliedVersion > this.#imageVersion;
+    return index.hasGraph && appliedVersion > this.#imageVersion;
   }
 
   /** Saves the index; a failure is logged and costs only a slower start. */
@@ -251,6 +252,11 @@ export class Shard {
     } catch (error) {
       log.event('image_save_failed', { shardId, error });
     }
+  }
+
+  /** Frees what the garbage collector does not see. Nothing may be asked of the shard after. */
+  close(): void {
+    this.#state.index.close();
   }
 
   /** Waits for the writes and changes under way. */
