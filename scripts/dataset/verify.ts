@@ -45,14 +45,15 @@ export interface SearchResult {
   strays: number;
 }
 
-/** Runs every query of the dataset as `search` says. */
+/** Runs the dataset's queries, or the first `queriesMax` of them, as `search` says. */
 export async function measureRecall(
   client: QdrantClient,
   dataset: Dataset,
   collection: string,
   search: Search,
+  queriesMax = Number.POSITIVE_INFINITY,
 ): Promise<SearchResult> {
-  const truths = truthsOf(dataset, search);
+  const truths = truthsOf(dataset, search).slice(0, queriesMax);
   let recallSum = 0;
   let strays = 0;
   await inParallel(truths.length, CONCURRENCY, async (index) => {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import { type Exit, UpProcess } from '../../scripts/cli/up-process.ts';
 import { systemClock } from '../../shared/base/clock.ts';
-import { cleanUp, type Cleanup } from './cleanup.ts';
+import { type Cleanup, cleanUp } from './cleanup.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export const BULKHEAD = fileURLToPath(new URL('../../scripts/bulkhead.ts', import.meta.url));

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cleanUp, type Cleanup } from './cleanup.ts';
+import { type Cleanup, cleanUp } from './cleanup.ts';
 
 /** A new folder that is removed when the test ends. */
 export function temporaryFolder(t: Cleanup): string {
