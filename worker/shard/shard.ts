@@ -92,7 +92,7 @@ export class Shard {
 
   async #write(op: WriteOp): Promise<number> {
     const outcome = await this.#deps.store.write(this.folder, op);
-    this.#state.apply(op, outcome);
+    await this.#state.apply(op, outcome, new Slices(this.#deps.clock));
     this.#deps.wake(this);
     return outcome.version;
   }

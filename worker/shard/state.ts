@@ -8,13 +8,17 @@
  * Between commit and apply, rows read from `points.db` may be newer than `appliedVersion`; readers
  * that need both to agree wait with `applied(version)`.
  */
-import { assert } from '../../shared/base/assert.ts';
+import { assert, must, unreachable } from '../../shared/base/assert.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { parseJsonObject } from '../../shared/domain/json.ts';
 import type { JsonObject, PayloadBytes } from '../../shared/domain/point.ts';
 import type { PayloadIndexes } from '../filter/payload-indexes.ts';
 import type { VectorIndex } from '../index/vector-index.ts';
 import type { WriteOp, WriteOutcome } from '../points/write-op.ts';
+import type { Slices } from './slices.ts';
+
+/** Points applied between two looks at the clock. */
+const LABELS_PER_STEP = 32;
 
 export class ShardState {
   descriptor: ShardDescriptor;
@@ -23,6 +27,7 @@ export class ShardState {
   /** Points changed since the shard was opened. */
   changeCount = 0;
   #appliedVersion: number;
+  #applying: Promise<void> = Promise.resolve();
   #waiting: { version: number; resolve: () => void }[] = [];
 
   constructor(parts: {
@@ -47,45 +52,56 @@ export class ShardState {
     return new Promise((resolve) => this.#waiting.push({ version, resolve }));
   }
 
-  /** Takes over a committed write. Outcomes come in the order of their versions. */
-  apply(op: WriteOp, outcome: WriteOutcome): void {
-    switch (op.kind) {
-      case 'upsert':
-        this.#putVectors(outcome.labels, op.vectors);
-        this.#putPayloads(outcome.labels, op.payloads);
-        break;
-      case 'vectors':
-        this.#putVectors(outcome.labels, op.vectors);
-        break;
-      case 'payload':
-        this.#putPayloads(outcome.labels, outcome.payloads ?? []);
-        break;
-      case 'delete':
-      case 'delete-labels':
-        for (const label of outcome.labels) this.#remove(label);
-        break;
+  /**
+   * Takes over a committed write, in slices. Outcomes come in the order of their versions and are
+   * applied in it. A search that meets a half-applied write sees rows newer than `appliedVersion`
+   * and waits. Should applying fail, memory and rows differ and no later write is acknowledged.
+   */
+  apply(op: WriteOp, outcome: WriteOutcome, slices: Slices): Promise<void> {
+    this.#applying = this.#applying.then(async () => {
+      for (let from = 0; from < outcome.labels.length; from += LABELS_PER_STEP) {
+        this.#applyStep(op, outcome, from);
+        if (slices.due) await slices.rest();
+      }
+      this.changeCount += outcome.labels.length;
+      this.#reach(outcome.version);
+    });
+    return this.#applying;
+  }
+
+  #applyStep(op: WriteOp, outcome: WriteOutcome, from: number): void {
+    const to = Math.min(from + LABELS_PER_STEP, outcome.labels.length);
+    for (let i = from; i < to; i += 1) {
+      const label = must(outcome.labels[i], 'an outcome names its labels');
+      switch (op.kind) {
+        case 'upsert':
+          this.#putVector(label, op.vectors, i);
+          this.#putPayload(label, op.payloads[i] ?? null);
+          break;
+        case 'vectors':
+          this.#putVector(label, op.vectors, i);
+          break;
+        case 'payload':
+          this.#putPayload(label, outcome.payloads?.[i] ?? null);
+          break;
+        case 'delete':
+        case 'delete-labels':
+          this.index.remove(label);
+          this.payloads.remove(label);
+          break;
+        default:
+          unreachable(op);
+      }
     }
-    this.changeCount += outcome.labels.length;
-    this.#reach(outcome.version);
   }
 
-  #putVectors(labels: Uint32Array, vectors: Float32Array): void {
+  #putVector(label: number, vectors: Float32Array, i: number): void {
     const { dimension } = this.descriptor.config.vector;
-    labels.forEach((label, i) => {
-      this.index.add(label, vectors.subarray(i * dimension, (i + 1) * dimension));
-    });
+    this.index.add(label, vectors.subarray(i * dimension, (i + 1) * dimension));
   }
 
-  #putPayloads(labels: Uint32Array, payloads: (PayloadBytes | null)[]): void {
-    if (this.payloads.size === 0) return;
-    labels.forEach((label, i) => {
-      this.payloads.put(label, parsePayload(payloads[i] ?? null));
-    });
-  }
-
-  #remove(label: number): void {
-    this.index.remove(label);
-    this.payloads.remove(label);
+  #putPayload(label: number, payload: PayloadBytes | null): void {
+    if (this.payloads.size > 0) this.payloads.put(label, parsePayload(payload));
   }
 
   #reach(version: number): void {
