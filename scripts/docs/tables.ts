@@ -1,5 +1,6 @@
 /** The tables of the documents, each read from the code that it describes. */
 import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
+import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { envNameOf, type OptionTable } from '../../shared/config/option-table.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
@@ -17,6 +18,10 @@ export function documentTables(): Record<string, string[]> {
         retryable ? 'yes' : 'no',
         text,
       ]),
+    ),
+    endpoints: table(
+      ['method', 'path', 'kind'],
+      DATA_ENDPOINTS.map(({ method, url, kind }) => [method, `\`${url}\``, kind]),
     ),
     limits: table(
       ['bound', 'value'],
