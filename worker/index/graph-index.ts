@@ -98,7 +98,7 @@ export class GraphIndex implements VectorIndex {
   }
 
   get linkPending(): boolean {
-    if (!this.#graphWanted) return false;
+    if (!this.#graphWanted || this.#state === 'closed') return false;
     if (this.#serving === undefined || this.#rebuild !== undefined) return true;
     return this.#serving.todoCount > 0 || this.#isWorn(this.#serving.graph);
   }

@@ -31,6 +31,12 @@ export const METRICS: Readonly<Record<Distance, Metric>> = {
   Manhattan: MANHATTAN,
 };
 
+/** The score of one vector. */
+export function scoreOf(distance: Distance, vector: Float32Array, query: Float32Array): number {
+  const metric = METRICS[distance];
+  return metric.scoreOf(metric.nearness(vector, 0, Float64Array.from(query)));
+}
+
 function innerProduct(rows: Float32Array, offset: number, query: Float64Array): number {
   const length = query.length;
   const unrolled = length & ~3;

@@ -3,6 +3,10 @@
  * of its own and is over when it returns, so it never holds up a checkpoint. Rows show the last
  * commit, which may be newer than what the index holds.
  *
+ * Reads are for the thread that searches, so each call ends after `READ_ROWS_MAX` rows or about
+ * `READ_BYTES_MAX` bytes: it may answer for the first part of what was asked only, and its caller
+ * goes on from there in its next slice. One entry at least; an empty answer means the end.
+ *
  * Ids and payloads leave SQLite as text: making a JavaScript string is several times cheaper than
  * making a buffer, and a search that returns ten points makes twenty of them.
  */
@@ -40,6 +44,11 @@ export interface PointsStats {
   labelMax: number;
 }
 
+export interface VersionedLabel {
+  version: number;
+  label: number;
+}
+
 type RawRow = [
   label: number,
   idHex: string,
@@ -49,6 +58,10 @@ type RawRow = [
 ];
 
 const NO_VECTOR = new Float32Array(0);
+/** Bounds of one read, a millisecond or two of work. */
+const READ_ROWS_MAX = 256;
+const READ_BYTES_MAX = 2 ** 20;
+const LABELS_MAX = 2_000;
 /** Up to this many changed rows are found through the index on version; more by a walk. */
 const CHANGED_SORTED_MAX = 50_000;
 
@@ -57,6 +70,7 @@ export class PointsReader {
   readonly #changedSortedMax: number;
   readonly #statements = new Map<string, Database.Statement<unknown[], RawRow>>();
   readonly #labelOf: Database.Statement<[Buffer], number>;
+  #labels: Database.Statement<[number, number, number], VersionedLabel> | undefined;
   readonly #begin: Database.Statement;
   readonly #end: Database.Statement;
 
@@ -80,16 +94,16 @@ export class PointsReader {
     this.#db.close();
   }
 
-  /** One entry a label, in the order given. */
+  /** One entry a label, in the order given, for the first of them. */
   byLabels(labels: ArrayLike<number>, want: Want): (PointRow | undefined)[] {
     const statement = this.#select('WHERE label = ?', want);
-    return this.#snapshot(() => Array.from(labels, (label) => toRow(statement.get(label))));
+    return this.#first(labels, (label) => toRow(statement.get(label)));
   }
 
-  /** One entry an id, in the order given. */
+  /** One entry an id, in the order given, for the first of them. */
   byIds(ids: readonly PointId[], want: Want): (PointRow | undefined)[] {
     const statement = this.#select('WHERE id = ?', want);
-    return this.#snapshot(() => ids.map((id) => toRow(statement.get(pointIdToKey(id)))));
+    return this.#first(ids, (id) => toRow(statement.get(pointIdToKey(id))));
   }
 
   labelsOf(ids: readonly PointId[]): (number | undefined)[] {
@@ -101,6 +115,12 @@ export class PointsReader {
     if (fromId === undefined) return this.#rows(this.#select('ORDER BY id LIMIT ?', want), [limit]);
     const statement = this.#select('WHERE id >= ? ORDER BY id LIMIT ?', want);
     return this.#rows(statement, [pointIdToKey(fromId), limit]);
+  }
+
+  /** Rows in the order of their ids, after `afterId`. */
+  pageAfter(afterId: PointId, limit: number, want: Want): PointRow[] {
+    const statement = this.#select('WHERE id > ? ORDER BY id LIMIT ?', want);
+    return this.#rows(statement, [pointIdToKey(afterId), limit]);
   }
 
   /** Rows in the order of their labels, after `afterLabel` (-1: from the first). */
@@ -129,10 +149,17 @@ export class PointsReader {
     return must(this.#db.prepare<[number, number], number>(sql).pluck().get(version, limit), sql);
   }
 
-  /** All labels that a point has, ascending. */
-  labels(): Uint32Array {
-    const sql = 'SELECT label FROM points INDEXED BY points_by_version';
-    return Uint32Array.from(this.#db.prepare<[], number>(sql).pluck().all()).sort();
+  /**
+   * Labels that points have, in the order of (version, label), which is that of an index without
+   * the rows; up to `LABELS_MAX` of those after the last one of the page before.
+   */
+  labelsPage(after: VersionedLabel | undefined): VersionedLabel[] {
+    const { version, label } = after ?? { version: -1, label: -1 };
+    this.#labels ??= this.#db.prepare<[number, number, number], VersionedLabel>(
+      `SELECT version, label FROM points INDEXED BY points_by_version
+        WHERE (version, label) > (?, ?) ORDER BY version, label LIMIT ?`,
+    );
+    return this.#labels.all(version, label, LABELS_MAX);
   }
 
   stats(): PointsStats {
@@ -145,7 +172,31 @@ export class PointsReader {
   }
 
   #rows(statement: Database.Statement<unknown[], RawRow>, params: unknown[]): PointRow[] {
-    return statement.all(...params).map(decodeRow);
+    const rows: PointRow[] = [];
+    let bytes = 0;
+    for (const raw of statement.iterate(...params)) {
+      const row = decodeRow(raw);
+      bytes += sizeOf(row);
+      if (rows.push(row) === READ_ROWS_MAX || bytes >= READ_BYTES_MAX) break;
+    }
+    return rows;
+  }
+
+  #first<Key>(
+    keys: ArrayLike<Key>,
+    read: (key: Key) => PointRow | undefined,
+  ): (PointRow | undefined)[] {
+    return this.#snapshot(() => {
+      const entries: (PointRow | undefined)[] = [];
+      let bytes = 0;
+      const end = Math.min(keys.length, READ_ROWS_MAX);
+      while (entries.length < end && bytes < READ_BYTES_MAX) {
+        const row = read(keys[entries.length] as Key);
+        bytes += sizeOf(row);
+        entries.push(row);
+      }
+      return entries;
+    });
   }
 
   /** Several statements see the same commit, and take the read lock once. */
@@ -168,6 +219,10 @@ export class PointsReader {
     }
     return statement;
   }
+}
+
+function sizeOf(row: PointRow | undefined): number {
+  return row === undefined ? 0 : (row.payload?.length ?? 0) + row.vector.byteLength;
 }
 
 function toRow(raw: RawRow | undefined): PointRow | undefined {

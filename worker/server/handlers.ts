@@ -30,7 +30,7 @@ export function createHandlers(registry: ShardRegistry): Handlers {
     },
     'shard-status': async (shardId) => {
       const shard = await registry.shard(shardId);
-      return plain({ ...shard.status(), diskBytes: await diskBytes(shard.folder) });
+      return plain({ ...shard.reads.status(), diskBytes: await diskBytes(shard.folder) });
     },
     'points-upsert': async (shardId, { ids, payloads }, vectors) => {
       checkBatch(ids.length);
@@ -51,15 +51,20 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       return plain({ version: await shard.updatePayload(points, change, deadline) });
     },
     'points-query': async (shardId, body, vectors, deadline) => {
-      return (await registry.shard(shardId)).query(body, vectors, deadline);
+      const { reads } = await registry.shard(shardId);
+      return reads.query(body, vectors, deadline);
     },
-    'points-retrieve': async (shardId, body) => (await registry.shard(shardId)).retrieve(body),
+    'points-retrieve': async (shardId, body, _vectors, deadline) => {
+      const { reads } = await registry.shard(shardId);
+      return reads.retrieve(body, deadline);
+    },
     'points-scroll': async (shardId, body, _vectors, deadline) => {
-      return (await registry.shard(shardId)).scroll(body, deadline);
+      const { reads } = await registry.shard(shardId);
+      return reads.scroll(body, deadline);
     },
     'points-count': async (shardId, { filter, exact }, _vectors, deadline) => {
-      const shard = await registry.shard(shardId);
-      return plain({ count: await shard.count(filter, exact, deadline) });
+      const { reads } = await registry.shard(shardId);
+      return plain({ count: await reads.count(filter, exact, deadline) });
     },
   };
 }

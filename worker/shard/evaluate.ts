@@ -13,6 +13,7 @@ import { parsePayload, type ShardState } from './state.ts';
 
 /** Rows read between two looks at the clock: about 200 us. */
 const ROWS_PER_STEP = 64;
+const PAYLOAD_ONLY = { payload: true, vector: false };
 
 export type ReaderOf = () => PointsReader;
 
@@ -47,11 +48,13 @@ export async function check(
 ): Promise<Bitmap> {
   const labels = candidates.toLabels();
   const matching = new Bitmap(labels.length === 0 ? 0 : (labels.at(-1) ?? 0) + 1);
-  for (let at = 0; at < labels.length; at += ROWS_PER_STEP) {
-    const step = labels.subarray(at, at + ROWS_PER_STEP);
-    for (const row of reader().byLabels(step, { payload: true, vector: false })) {
+  let at = 0;
+  while (at < labels.length) {
+    const rows = reader().byLabels(labels.subarray(at, at + ROWS_PER_STEP), PAYLOAD_ONLY);
+    for (const row of rows) {
       if (row !== undefined && rowMatches(filter, row)) matching.add(row.label);
     }
+    at += rows.length;
     if (slices.due) await slices.rest();
   }
   return matching;

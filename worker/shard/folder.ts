@@ -11,6 +11,7 @@
  * leaves under those two names is removed at the next start; nothing else ever is.
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import {
   type FileHandle,
   mkdir,
@@ -94,12 +95,12 @@ export async function readDescriptor(folder: string): Promise<ShardDescriptor> {
   return descriptor as ShardDescriptor;
 }
 
-/** Erases the folder; the collection's folder goes with its last shard. */
+/** Erases the folder, also one that was half erased; the collection's goes with its last shard. */
 export async function removeShardFolder(folder: string): Promise<void> {
   const dropped = folder + DROPPED;
   const collection = path.dirname(folder);
   await rm(dropped, { recursive: true, force: true });
-  await rename(folder, dropped);
+  if (existsSync(folder)) await rename(folder, dropped);
   await syncFolder(collection);
   await rm(dropped, { recursive: true, force: true });
   if ((await readdir(collection)).length === 0) await rmdir(collection);
@@ -109,6 +110,8 @@ export async function removeShardFolder(folder: string): Promise<void> {
 export async function findShardFolders(dataDir: string): Promise<string[]> {
   let level = [clientsFolder(dataDir)];
   await mkdir(clientsFolder(dataDir), { recursive: true });
+  await syncFolder(dataDir);
+  await syncFolder(path.dirname(dataDir));
   for (let depth = 0; depth < DEPTH; depth += 1) {
     const next: string[] = [];
     for (const parent of level) next.push(...(await subfolders(parent)));

@@ -9,13 +9,12 @@
  * is refused like one that fails its checksum. The graph of what was replayed is linked later;
  * until then those points are scanned exactly, so the shard answers at once and rightly.
  */
-import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { PayloadIndexes } from '../filter/payload-indexes.ts';
 import { readImage } from '../image/read-image.ts';
 import { openIndex } from '../index/open-index.ts';
 import type { VectorIndex } from '../index/vector-index.ts';
-import { emptyIndex, fillFields, replayRows } from './rebuild.ts';
+import { emptyIndex, fillFields, replayRows, staleLabels } from './rebuild.ts';
 import { Shard, type ShardDeps } from './shard.ts';
 import { Slices } from './slices.ts';
 import { ShardState } from './state.ts';
@@ -38,8 +37,12 @@ export async function openShard(
   const slices = new Slices(deps.clock);
   const { version } = reader().stats();
   const { index, imageVersion, reason } = await openFromImage(folder, descriptor, version, deps);
-  if (imageVersion > 0) removeStale(index, reader().labels());
-  const replayed = await replayRows(index, imageVersion, reader, slices);
+  const replayed = await replayRows(imageVersion, reader, slices, (row) => {
+    index.add(row.label, row.vector);
+  });
+  if (imageVersion > 0) {
+    for (const label of await staleLabels(index, reader, slices)) index.remove(label);
+  }
 
   const payloads = new PayloadIndexes(descriptor.payloadIndexes);
   if (payloads.size > 0) await fillFields(payloads, Object.keys(payloads.fields), reader, slices);
@@ -79,10 +82,4 @@ async function openFromImage(
     deps.log.event('image_refused', { shardId: descriptor.shardId, reason });
     return { ...empty(), reason };
   }
-}
-
-/** Removes what the image knows and the rows do not. */
-function removeStale(index: VectorIndex, rowLabels: Uint32Array): void {
-  const present = Bitmap.of(rowLabels);
-  for (const label of index.live.clone().andNot(present).toLabels()) index.remove(label);
 }

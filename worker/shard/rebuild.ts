@@ -1,11 +1,14 @@
 /**
  * Makes in-memory structures again from rows, in slices.
  */
+
 import { must } from '../../shared/base/assert.ts';
+import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { PayloadIndexes } from '../filter/payload-indexes.ts';
 import { createIndex } from '../index/create-index.ts';
 import type { IndexOptions, VectorIndex } from '../index/vector-index.ts';
+import type { PointRow } from '../points/points-reader.ts';
 import type { ReaderOf } from './evaluate.ts';
 import type { Slices } from './slices.ts';
 import { parsePayload } from './state.ts';
@@ -19,35 +22,53 @@ export function emptyIndex(descriptor: ShardDescriptor, options: IndexOptions): 
 }
 
 /** The same vectors in an index of the descriptor's configuration; its graph is yet to link. */
-export function rebuildIndex(
+export async function rebuildIndex(
   old: VectorIndex,
   descriptor: ShardDescriptor,
   options: IndexOptions,
-): VectorIndex {
+  slices: Slices,
+): Promise<VectorIndex> {
   const index = emptyIndex(descriptor, options);
-  old.live.forEach((label) => {
+  for (const label of old.live.toLabels()) {
     index.add(label, must(old.vector(label), 'a live label has a vector'));
-  });
+    if (slices.due) await slices.rest();
+  }
   return index;
 }
 
-/** Adds the rows that are newer than `version`; how many there were. */
+/** Hands every row that is newer than `version` to `visit`; how many there were. */
 export async function replayRows(
-  index: VectorIndex,
   version: number,
   reader: ReaderOf,
   slices: Slices,
+  visit: (row: PointRow) => void,
 ): Promise<number> {
   let replayed = 0;
   let after = -1;
   for (;;) {
     const rows = reader().changedSince(version, after, ROWS_PER_STEP);
-    for (const row of rows) index.add(row.label, row.vector);
+    if (rows.length === 0) return replayed;
+    for (const row of rows) visit(row);
     replayed += rows.length;
-    if (rows.length < ROWS_PER_STEP) return replayed;
-    after = rows.at(-1)?.label ?? after;
+    after = must(rows.at(-1), 'it is not empty').label;
     if (slices.due) await slices.rest();
   }
+}
+
+/** The labels that the index has and no row does. */
+export async function staleLabels(
+  index: VectorIndex,
+  reader: ReaderOf,
+  slices: Slices,
+): Promise<Uint32Array> {
+  const present = new Bitmap();
+  let page = reader().labelsPage(undefined);
+  while (page.length > 0) {
+    for (const { label } of page) present.add(label);
+    if (slices.due) await slices.rest();
+    page = reader().labelsPage(page.at(-1));
+  }
+  return index.live.clone().andNot(present).toLabels();
 }
 
 /**
@@ -63,12 +84,12 @@ export async function fillFields(
   let after = -1;
   for (;;) {
     const rows = reader().scan(after, ROWS_PER_STEP, { payload: true, vector: false });
+    if (rows.length === 0) return;
     for (const row of rows) {
       const payload = parsePayload(row.payload);
       for (const field of fields) payloads.putField(field, row.label, payload);
     }
-    if (rows.length < ROWS_PER_STEP) return;
-    after = rows.at(-1)?.label ?? after;
+    after = must(rows.at(-1), 'it is not empty').label;
     if (slices.due) await slices.rest();
   }
 }

@@ -5,9 +5,10 @@
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { PayloadBytes } from '../../shared/domain/point.ts';
 import { projectPayloadBytes } from '../../shared/domain/project-payload.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
 import type { PayloadSelector, Records } from '../../shared/protocol/schema.ts';
 import type { PointRow } from '../points/points-reader.ts';
+import { tooLarge } from './read-rows.ts';
+import type { Slices } from './slices.ts';
 
 /** What a request wants to see of each point. */
 export interface View {
@@ -22,32 +23,33 @@ export function columnsOf(view: View): { payload: boolean; vector: boolean } {
 
 /** Collects the rows of one reply, which may hold several lists. */
 export class RecordsWriter {
-  #bytes = 0;
+  readonly #slices: Slices;
   readonly #vectors: Float32Array[] = [];
+  #bytes = 0;
+
+  constructor(slices: Slices) {
+    this.#slices = slices;
+  }
 
   /** One list of records; its vectors are appended to the reply's. Throws when over the bound. */
-  write(rows: PointRow[], view: View): Records {
+  async write(rows: readonly PointRow[], view: View): Promise<Records> {
     const records: Records = {
       ids: rows.map((row) => row.id),
       versions: rows.map((row) => row.version),
       vectors: view.withVector,
     };
-    if (view.payload.kind !== 'none') {
-      records.payloads = rows.map((row) =>
-        this.#count(projectPayloadBytes(row.payload, view.payload)),
-      );
-    }
+    if (view.payload.kind !== 'none') records.payloads = await this.#project(rows, view.payload);
     if (view.withVector) {
       for (const row of rows) this.#vectors.push(row.vector);
-      this.#add(rows.length * 4 * (rows[0]?.vector.length ?? 0));
+      this.#add(rows.length * (rows[0]?.vector.byteLength ?? 0));
     }
     return records;
   }
 
   /** The vectors of all lists, one after the other. */
   vectors(): Float32Array {
-    const lengths = this.#vectors.reduce((sum, vector) => sum + vector.length, 0);
-    const all = new Float32Array(lengths);
+    const length = this.#vectors.reduce((sum, vector) => sum + vector.length, 0);
+    const all = new Float32Array(length);
     let at = 0;
     for (const vector of this.#vectors) {
       all.set(vector, at);
@@ -56,18 +58,22 @@ export class RecordsWriter {
     return all;
   }
 
-  #count(payload: PayloadBytes | null): PayloadBytes | null {
-    this.#add(payload?.length ?? 0);
-    return payload;
+  async #project(
+    rows: readonly PointRow[],
+    selector: PayloadSelector,
+  ): Promise<(PayloadBytes | null)[]> {
+    const payloads: (PayloadBytes | null)[] = [];
+    for (const row of rows) {
+      const payload = projectPayloadBytes(row.payload, selector);
+      this.#add(payload?.length ?? 0);
+      payloads.push(payload);
+      if (selector.kind !== 'all' && this.#slices.due) await this.#slices.rest();
+    }
+    return payloads;
   }
 
   #add(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes <= LIMITS.replyBytesMax) return;
-    const mib = LIMITS.replyBytesMax / 2 ** 20;
-    throw new AppError(
-      'invalid_argument',
-      `the reply would be larger than ${mib} MiB: ask for fewer points or for less of each`,
-    );
+    if (this.#bytes > LIMITS.replyBytesMax) throw tooLarge();
   }
 }

@@ -3,11 +3,11 @@
  * opened by the first request for it; requests that come meanwhile wait for the same opening.
  *
  *   absent --create--> closed --first request--> opening --> open
- *      ^                  |  ^                      |          |
- *      +-------drop-------+  +------- failed -------+          |
- *      +------------------------- drop ------------------------+
+ *      ^                 | ^                        |          |
+ *      |                 | +--------- failed -------+          |
+ *      |                drop                                  drop
+ *      +---- erased ---- dropping (not served) <---------------+
  */
-import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
@@ -32,6 +32,7 @@ interface Entry {
   folder: string;
   shard: Shard | undefined;
   opening: Promise<Shard> | undefined;
+  dropping: boolean;
 }
 
 export class ShardRegistry {
@@ -82,21 +83,26 @@ export class ShardRegistry {
     });
   }
 
-  /** Erases the shard and its files. Succeeds when there is none. */
+  /**
+   * Erases the shard and its files. Succeeds when there is none. From the call on the shard is not
+   * served; should erasing fail it stays known, so that the next try finds it.
+   */
   drop(shardId: ShardId): Promise<void> {
     return this.#change(async () => {
       const entry = this.#entries.get(shardId);
       if (entry === undefined) return;
-      this.#entries.delete(shardId);
+      entry.dropping = true;
       // Whoever asked for the opening hears of its failure; here the shard only has to go.
       const shard = entry.shard ?? (await entry.opening?.catch(() => undefined));
       if (shard !== undefined) {
         await shard.idle();
         await this.#upkeep.forget(shard);
         shard.close();
+        entry.shard = undefined;
       }
       await this.#deps.store.drop(entry.folder);
       await removeShardFolder(entry.folder);
+      this.#entries.delete(shardId);
       this.#deps.log.event('shard_dropped', { shardId });
     });
   }
@@ -104,7 +110,7 @@ export class ShardRegistry {
   /** The shard, opened if need be. */
   async shard(shardId: ShardId): Promise<Shard> {
     const entry = this.#entries.get(shardId);
-    if (entry === undefined) {
+    if (entry === undefined || entry.dropping) {
       throw new AppError('unavailable', undefined, {
         detail: `no shard ${shardId} on this worker`,
       });
@@ -118,14 +124,16 @@ export class ShardRegistry {
   async configure(descriptor: ShardDescriptor): Promise<number> {
     const shard = await this.shard(descriptor.shardId);
     const version = await shard.configure(descriptor);
-    must(this.#entries.get(descriptor.shardId), 'an open shard is known').descriptor = descriptor;
+    const entry = this.#entries.get(descriptor.shardId);
+    if (entry === undefined || entry.dropping) throw new AppError('unavailable');
+    entry.descriptor = descriptor;
     return version;
   }
 
   /** Stops upkeep, waits for writes, and saves the images that are worth it. */
   async close(deadline: Deadline): Promise<void> {
     await this.#changes;
-    await this.#upkeep.close(deadline);
+    await this.#upkeep.close();
     for (const { shard } of this.#entries.values()) {
       if (shard === undefined) continue;
       await shard.idle();
@@ -154,6 +162,7 @@ export class ShardRegistry {
       folder,
       shard: undefined,
       opening: undefined,
+      dropping: false,
     });
   }
 

@@ -2,16 +2,19 @@
  * Points in the order of their ids. A filter whose few matches are known beforehand is answered
  * by reading those; otherwise pages of rows are read in order and checked one by one.
  */
+import { must } from '../../shared/base/assert.ts';
 import type { Filter } from '../../shared/domain/filter.ts';
 import { type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import { plan, rowMatches } from './evaluate.ts';
+import { ReplyBudget, readAll } from './read-rows.ts';
 import { columnsOf, type View } from './records.ts';
 import type { SearchContext } from './search.ts';
 
 /** Matches up to which they are read and sorted instead of walking the whole shard. */
 const SORT_MATCHES_MAX = 4_096;
 const PAGE_ROWS = 128;
+const NOTHING = { payload: false, vector: false };
 
 export interface ScrollRequest extends View {
   filter?: Filter;
@@ -33,16 +36,14 @@ function collect(
   request: ScrollRequest,
   wanted: number,
   context: SearchContext,
-): Promise<PointRow[]> | PointRow[] {
+): Promise<PointRow[]> {
   const { filter } = request;
-  if (filter === undefined) {
-    return context.reader().page(request.offset, wanted, columnsOf(request));
-  }
+  if (filter === undefined) return walk(request, wanted, context, undefined);
   const { candidates, residual } = plan(filter, context.state, context.reader);
   if (candidates.count() <= SORT_MATCHES_MAX) {
     return sortMatches(request, filter, candidates.toLabels(), wanted, context);
   }
-  const plannedAt = context.state.appliedVersion;
+  const plannedAt = context.state.trustedVersion;
   return walk(request, wanted, context, (row) => {
     if (!candidates.has(row.label)) return false;
     return residual || row.version > plannedAt ? rowMatches(filter, row) : true;
@@ -50,45 +51,65 @@ function collect(
 }
 
 /** Rows are checked again as they are read, so a change since the plan cannot show. */
-function sortMatches(
+async function sortMatches(
   request: ScrollRequest,
   filter: Filter,
   labels: Uint32Array,
   wanted: number,
-  { reader }: SearchContext,
-): PointRow[] {
+  { reader, slices }: SearchContext,
+): Promise<PointRow[]> {
   const from = request.offset === undefined ? undefined : pointIdToKey(request.offset);
-  const keyed = reader()
-    .byLabels(labels, { payload: false, vector: false })
+  const known = await readAll([...labels], (part) => reader().byLabels(part, NOTHING), slices);
+  const sorted = known
     .filter((row) => row !== undefined)
     .map((row) => ({ label: row.label, key: pointIdToKey(row.id) }))
     .filter(({ key }) => from === undefined || Buffer.compare(key, from) >= 0)
-    .sort((a, b) => Buffer.compare(a.key, b.key));
+    .sort((a, b) => Buffer.compare(a.key, b.key))
+    .map(({ label }) => label);
+  const columns = { ...columnsOf(request), payload: true };
+  const budget = new ReplyBudget();
   const found: PointRow[] = [];
-  for (let at = 0; at < keyed.length && found.length < wanted; at += wanted) {
-    const step = keyed.slice(at, at + wanted).map(({ label }) => label);
-    for (const row of reader().byLabels(step, { ...columnsOf(request), payload: true })) {
-      if (row !== undefined && rowMatches(filter, row)) found.push(row);
+  let at = 0;
+  while (at < sorted.length) {
+    const rows = reader().byLabels(sorted.slice(at, at + PAGE_ROWS), columns);
+    for (const row of rows) {
+      if (row === undefined || !rowMatches(filter, row)) continue;
+      const shown = asSeen(row, request);
+      budget.spend([shown]);
+      if (found.push(shown) === wanted) return found;
     }
+    at += rows.length;
+    if (slices.due) await slices.rest();
   }
-  return found.slice(0, wanted);
+  return found;
 }
 
 async function walk(
   request: ScrollRequest,
   wanted: number,
   { reader, slices }: SearchContext,
-  matching: (row: PointRow) => boolean,
+  matching: ((row: PointRow) => boolean) | undefined,
 ): Promise<PointRow[]> {
+  const columns = columnsOf(request);
+  if (matching !== undefined) columns.payload = true;
+  const budget = new ReplyBudget();
   const found: PointRow[] = [];
-  let from = request.offset;
-  for (;;) {
-    const page = reader().page(from, PAGE_ROWS, { ...columnsOf(request), payload: true });
-    for (const row of from === request.offset ? page : page.slice(1)) {
-      if (matching(row) && found.push(row) === wanted) return found;
+  const pageRows = matching === undefined ? Math.min(PAGE_ROWS, wanted) : PAGE_ROWS;
+  let page = reader().page(request.offset, pageRows, columns);
+  while (page.length > 0) {
+    for (const row of page) {
+      if (matching !== undefined && !matching(row)) continue;
+      const shown = asSeen(row, request);
+      budget.spend([shown]);
+      if (found.push(shown) === wanted) return found;
     }
-    if (page.length < PAGE_ROWS) return found;
-    from = page.at(-1)?.id;
     if (slices.due) await slices.rest();
+    page = reader().pageAfter(must(page.at(-1), 'it is not empty').id, pageRows, columns);
   }
+  return found;
+}
+
+/** A payload that was read for the filter only is let go. */
+function asSeen(row: PointRow, view: View): PointRow {
+  return view.payload.kind === 'none' ? { ...row, payload: null } : row;
 }

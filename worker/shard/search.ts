@@ -6,10 +6,17 @@
  * scanning them is both faster than the graph and never wrong; where many do, the graph search
  * walks all nodes and collects the allowed ones. A scan runs in slices.
  *
- * Index and rows agree. A row newer than the start of the search (committed and not yet applied, or
- * applied between two slices) means that a score may belong to an older vector or that the filter
- * no longer holds, so the search waits for the apply, some microseconds away, and runs again. After
- * `ATTEMPTS` runs under a storm of writes the filter is checked on the rows that are returned.
+ * Index and rows. A row may be ahead of the index (committed and not yet applied) or have changed
+ * between two slices. What a search returns is therefore settled on the row itself:
+ *
+ *   row gone                 -> no hit: its delete is committed
+ *   row as old as the search -> the index's score stands
+ *   row newer                -> scored again by its own vector, and checked against the filter
+ *
+ * The answer is the best of the settled hits. Only hits of the second kind are known to be better
+ * than what the search did not look at, so when there are fewer of them than wanted, and the index
+ * had more to give, the search is run again for more. A client who rewrites or deletes much makes
+ * searches of the same shard work harder for a moment, and never makes them wrong or short.
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import { HNSW_EF_DEFAULT } from '../../shared/domain/collection.ts';
@@ -18,15 +25,19 @@ import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
+import { scoreOf } from '../index/metric.ts';
 import type { Hits } from '../index/vector-index.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import { evaluate, type ReaderOf, rowMatches } from './evaluate.ts';
+import { readAll } from './read-rows.ts';
 import { columnsOf } from './records.ts';
 import type { Slices } from './slices.ts';
 import type { ShardState } from './state.ts';
 
 const SCAN_ROWS_PER_STEP = 2_048;
-const ATTEMPTS = 2;
+/** How much more is asked for when too few hits stood. */
+const WIDEN = 4;
+const WHOLE_ROW = { payload: true, vector: true };
 
 export interface FoundPoints {
   rows: PointRow[];
@@ -40,21 +51,28 @@ export interface SearchContext {
   slices: Slices;
 }
 
+interface Hit {
+  row: PointRow;
+  score: number;
+}
+
 /** `query` is the prepared vector, or undefined when the target is a point. */
 export async function search(
   request: Search,
   query: Float32Array | undefined,
   context: SearchContext,
 ): Promise<FoundPoints> {
-  for (let attempt = 1; ; attempt += 1) {
-    const startVersion = context.state.appliedVersion;
-    const target = resolveTarget(request, query, context);
-    const hits = cut(request, await find(request, target, context), context);
-    const found = readHits(request, hits, target.self, context);
-    const newest = found.rows.reduce((max, row) => Math.max(max, row.version), 0);
-    if (newest <= startVersion) return found;
-    if (attempt === ATTEMPTS) return stillMatching(request, found);
-    await context.state.applied(newest);
+  const target = resolveTarget(request, query, context);
+  const wanted = request.limit + request.offset;
+  let k = wanted + (target.self === undefined ? 0 : 1);
+  for (;;) {
+    const startVersion = context.state.trustedVersion;
+    const hits = await find(request, target, k, context);
+    const settled = await settle(request, hits, target, startVersion, context);
+    const exhausted = hits.labels.length < k;
+    if (settled.standing >= wanted || exhausted) return answer(request, settled.hits, context);
+    k = Math.max(k + 1, Math.min(k * WIDEN, context.state.index.count));
+    await context.slices.rest();
   }
 }
 
@@ -78,10 +96,13 @@ function resolveTarget(
   return { vector: row.vector, self: row.label };
 }
 
-function find(request: Search, target: Target, context: SearchContext): Hits | Promise<Hits> {
+function find(
+  request: Search,
+  { vector }: Target,
+  k: number,
+  context: SearchContext,
+): Hits | Promise<Hits> {
   const { state, slices } = context;
-  const { vector } = target;
-  const k = request.limit + request.offset + (target.self === undefined ? 0 : 1);
   const near = { vector, k, ef: Math.max(request.ef ?? HNSW_EF_DEFAULT, k) };
   if (request.filter !== undefined) return findMatching(request, request.filter, near, context);
   const hits = request.exact ? undefined : state.index.search(vector, k, near.ef);
@@ -117,48 +138,44 @@ async function scan(
   return scanning.hits();
 }
 
-/** Drops hits beyond the score threshold; hits are in order, so it is a cut. */
-function cut(request: Search, hits: Hits, { state }: SearchContext): Hits {
-  const threshold = request.scoreThreshold;
-  if (threshold === undefined) return hits;
-  const higher = higherIsNearer(state.descriptor.config.vector.distance);
-  const end = hits.scores.findIndex((score) => (higher ? score < threshold : score > threshold));
-  if (end === -1) return hits;
-  return { labels: hits.labels.slice(0, end), scores: hits.scores.slice(0, end) };
-}
-
-function readHits(
+/** The hits that are real, and how many of them stand as the index saw them. */
+async function settle(
   request: Search,
-  hits: Hits,
-  self: number | undefined,
-  { reader }: SearchContext,
-): FoundPoints {
-  let { labels, scores } = hits;
-  const at = self === undefined ? -1 : labels.indexOf(self);
-  if (at !== -1) {
-    labels = labels.toSpliced(at, 1);
-    scores = scores.toSpliced(at, 1);
-  }
-  const end = request.offset + request.limit;
-  labels = labels.slice(request.offset, end);
-  scores = scores.slice(request.offset, end);
+  { labels, scores }: Hits,
+  { vector, self }: Target,
+  startVersion: number,
+  { state, reader, slices }: SearchContext,
+): Promise<{ hits: Hit[]; standing: number }> {
   const columns = columnsOf(request);
-  const rows = reader().byLabels(labels, columns);
-  const found: FoundPoints = { rows: [], scores: [] };
+  const rows = await readAll(labels, (part) => reader().byLabels(part, columns), slices);
+  const hits: Hit[] = [];
+  let standing = 0;
   rows.forEach((row, i) => {
-    if (row === undefined) return;
-    found.rows.push(row);
-    found.scores.push(scores[i] ?? 0);
+    if (row === undefined || row.label === self) return;
+    if (row.version <= startVersion) {
+      hits.push({ row, score: scores[i] ?? 0 });
+      standing += 1;
+      return;
+    }
+    const [now] = reader().byLabels([row.label], WHOLE_ROW);
+    if (now === undefined) return;
+    if (request.filter !== undefined && !rowMatches(request.filter, now)) return;
+    const { distance } = state.descriptor.config.vector;
+    hits.push({ row: now, score: scoreOf(distance, now.vector, vector) });
   });
-  return found;
+  return { hits, standing };
 }
 
-function stillMatching(request: Search, found: FoundPoints): FoundPoints {
-  const { filter } = request;
-  if (filter === undefined) return found;
-  const kept = found.rows.map((row) => rowMatches(filter, row));
-  return {
-    rows: found.rows.filter((_, i) => kept[i]),
-    scores: found.scores.filter((_, i) => kept[i]),
-  };
+/** In order, within the score threshold, and the page that was asked for. */
+function answer(request: Search, hits: Hit[], { state }: SearchContext): FoundPoints {
+  const higher = higherIsNearer(state.descriptor.config.vector.distance);
+  const threshold = request.scoreThreshold;
+  const near = hits.filter(({ score }) => {
+    if (threshold === undefined) return true;
+    return higher ? score >= threshold : score <= threshold;
+  });
+  // A stable sort: hits that stand are in order already, and equal scores stay by label.
+  near.sort((a, b) => (higher ? b.score - a.score : a.score - b.score));
+  const page = near.slice(request.offset, request.offset + request.limit);
+  return { rows: page.map(({ row }) => row), scores: page.map(({ score }) => score) };
 }

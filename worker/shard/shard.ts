@@ -1,31 +1,32 @@
 /**
- * One open shard: its writes in order, its reads, its upkeep. Everything a client can do to a shard
- * is a method here; the rooms below know nothing of each other.
+ * One open shard: its writes in order, its configuration, its upkeep; what can be asked of it is
+ * in `reads`. The rooms below know nothing of each other; here they meet.
+ *
+ * A write goes to the writer thread, and after its commit into memory (see `state.ts`). When a
+ * write ends without saying whether it was committed (the thread died, the disk failed a sync),
+ * memory may lack what the rows have. The shard then catches up from the rows before the next
+ * write that runs alone, and no image says more than what was surely applied.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
-import type { Filter } from '../../shared/domain/filter.ts';
 import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
-import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
 import type { WriteOp } from '../points/write-op.ts';
-import { evaluate, plan } from './evaluate.ts';
 import { writeDescriptor } from './folder.ts';
-import { fillFields, rebuildIndex } from './rebuild.ts';
-import { columnsOf, RecordsWriter } from './records.ts';
+import { ShardReads } from './reads.ts';
+import { fillFields, rebuildIndex, replayRows, staleLabels } from './rebuild.ts';
 import { saveImage } from './save.ts';
-import { type ScrollRequest, scroll } from './scroll.ts';
-import { type FoundPoints, type SearchContext, search } from './search.ts';
 import { Slices } from './slices.ts';
-import type { ShardState } from './state.ts';
+import { parsePayload, type ShardState } from './state.ts';
 import { WriteGate } from './write-gate.ts';
 
 export interface ShardDeps {
@@ -37,8 +38,25 @@ export interface ShardDeps {
   wake: (shard: Shard) => void;
 }
 
+/**
+ * Points of one commit of a delete or payload change. A larger one is several commits: each frees
+ * or reuses log space before the next, so that a full shard can be emptied on a full disk.
+ */
+const CHANGE_POINTS_MAX = 500;
+
+/** Errors by which a write says that it changed nothing. */
+const NOTHING_CHANGED = new Set([
+  'point_not_found',
+  'invalid_argument',
+  'insufficient_storage',
+  'overloaded',
+  'shutting_down',
+  'deadline_exceeded',
+]);
+
 export class Shard {
   readonly folder: string;
+  readonly reads: ShardReads;
   readonly #deps: ShardDeps;
   readonly #state: ShardState;
   readonly #gate = new WriteGate();
@@ -47,12 +65,15 @@ export class Shard {
   #imageVersion: number;
   /** `changeCount` at the last attempt to save an image. */
   #changesAtSave = 0;
+  #catchingUp = false;
 
   constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; imageVersion: number }) {
     this.#deps = deps;
     this.folder = parts.folder;
     this.#state = parts.state;
     this.#imageVersion = parts.imageVersion;
+    const { clock } = deps;
+    this.reads = new ShardReads({ state: parts.state, reader: this.#reader, clock });
   }
 
   get descriptor(): ShardDescriptor {
@@ -61,7 +82,11 @@ export class Shard {
 
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
-  upsert(ids: PointId[], vectors: Float32Array, payloads: (PayloadBytes | null)[]) {
+  upsert(
+    ids: PointId[],
+    vectors: Float32Array,
+    payloads: (PayloadBytes | null)[],
+  ): Promise<number> {
     return this.#gate.shared(() => this.#write({ kind: 'upsert', ids, vectors, payloads }));
   }
 
@@ -71,134 +96,109 @@ export class Shard {
 
   delete(points: PointsSelector, deadline: Deadline): Promise<number> {
     if (points.kind === 'ids') {
-      return this.#gate.shared(() => this.#write({ kind: 'delete', ids: points.ids }));
+      return this.#gate.shared(() =>
+        this.#writeParts(points.ids, (ids) => ({ kind: 'delete', ids })),
+      );
     }
     return this.#gate.exclusive(async () => {
-      const labels = await this.#matching(points.filter, deadline);
-      return this.#write({ kind: 'delete-labels', labels });
+      const matching = await this.reads.matching(points.filter, deadline);
+      return this.#writeParts(matching, (labels) => ({ kind: 'delete-labels', labels }));
     });
   }
 
-  updatePayload(points: PointsSelector, change: PayloadChange, deadline: Deadline) {
+  updatePayload(
+    points: PointsSelector,
+    change: PayloadChange,
+    deadline: Deadline,
+  ): Promise<number> {
     if (points.kind === 'ids') {
       const target = { ids: points.ids };
       return this.#gate.shared(() => this.#write({ kind: 'payload', target, change }));
     }
     return this.#gate.exclusive(async () => {
-      const target = { labels: await this.#matching(points.filter, deadline) };
-      return this.#write({ kind: 'payload', target, change });
+      const matching = await this.reads.matching(points.filter, deadline);
+      return this.#writeParts(matching, (labels) => {
+        return { kind: 'payload', target: { labels }, change };
+      });
     });
   }
 
+  /** The same change to many points, a commit for each part of them; the last one's version. */
+  async #writeParts<Keys extends PointId[] | Uint32Array>(
+    keys: Keys,
+    opOf: (part: Keys) => WriteOp,
+  ): Promise<number> {
+    let version = this.#state.appliedVersion;
+    for (let at = 0; at < keys.length; at += CHANGE_POINTS_MAX) {
+      version = await this.#write(opOf(keys.slice(at, at + CHANGE_POINTS_MAX) as Keys));
+    }
+    return version;
+  }
+
   async #write(op: WriteOp): Promise<number> {
-    const outcome = await this.#deps.store.write(this.folder, op);
-    await this.#state.apply(op, outcome, new Slices(this.#deps.clock));
-    this.#deps.wake(this);
-    return outcome.version;
+    try {
+      const outcome = await this.#deps.store.write(this.folder, op);
+      await this.#state.apply(op, outcome, this.#slices());
+      this.#deps.wake(this);
+      return outcome.version;
+    } catch (error) {
+      if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
+      throw error;
+    } finally {
+      if (this.#state.behind) this.#catchUpSoon();
+    }
   }
 
-  // --- reads
+  // --- catching up with the rows
 
-  async query(
-    { searches }: Request<'points-query'>,
-    vectors: Float32Array,
-    deadline: Deadline,
-  ): Promise<WithVectors<Reply<'points-query'>>> {
-    const { dimension } = this.descriptor.config.vector;
-    const writer = new RecordsWriter();
-    const results: Reply<'points-query'>['results'] = [];
-    let at = 0;
-    for (const request of searches) {
-      let vector: Float32Array | undefined;
-      if (request.target.kind === 'vector') {
-        vector = vectors.subarray(at, at + dimension);
-        at += dimension;
+  /** Runs alone as soon as the writes under way have ended; a failure leaves it to the next. */
+  #catchUpSoon(): void {
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    this.#gate
+      .exclusive(() => this.#catchUp())
+      .catch((error: unknown) => {
+        const { shardId } = this.descriptor;
+        this.#deps.log.event('shard_failed', { shardId, place: 'catch up', error });
+      })
+      .finally(() => {
+        this.#catchingUp = false;
+      });
+  }
+
+  async #catchUp(): Promise<void> {
+    const state = this.#state;
+    const { index, payloads } = state;
+    const slices = this.#slices();
+    await state.catchUp(this.#reader().stats().version, async (since) => {
+      await replayRows(since, this.#reader, slices, (row) => {
+        index.add(row.label, row.vector);
+        if (payloads.size > 0) payloads.put(row.label, parsePayload(row.payload));
+      });
+      for (const label of await staleLabels(index, this.#reader, slices)) {
+        index.remove(label);
+        payloads.remove(label);
       }
-      const found = await this.#search(request, vector, deadline);
-      results.push({ scores: found.scores, records: writer.write(found.rows, viewOf(request)) });
-    }
-    return { body: { results }, vectors: writer.vectors() };
+    });
+    this.#deps.wake(this);
   }
 
-  async #search(
-    request: Request<'points-query'>['searches'][number],
-    vector: Float32Array | undefined,
-    deadline: Deadline,
-  ): Promise<FoundPoints> {
-    const context = this.#context(deadline);
-    if (request.target.kind !== 'none') return search(request, vector, context);
-    const limit = request.offset + request.limit;
-    const { filter } = request;
-    const view = viewOf(request);
-    const listed = await scroll({ ...view, ...(filter && { filter }), limit }, context);
-    const rows = listed.rows.slice(request.offset);
-    return { rows, scores: rows.map(() => 0) };
-  }
-
-  retrieve(request: Request<'points-retrieve'>): WithVectors<Reply<'points-retrieve'>> {
-    const rows = this.#reader().byIds(request.ids, columnsOf(request));
-    const writer = new RecordsWriter();
-    const present = rows.filter((row) => row !== undefined);
-    return { body: writer.write(present, request), vectors: writer.vectors() };
-  }
-
-  async scroll(
-    request: ScrollRequest,
-    deadline: Deadline,
-  ): Promise<WithVectors<Reply<'points-scroll'>>> {
-    const { rows, next } = await scroll(request, this.#context(deadline));
-    const writer = new RecordsWriter();
-    const records = writer.write(rows, request);
-    return { body: { records, next }, vectors: writer.vectors() };
-  }
-
-  /** How many points match; with `exact` false perhaps an estimate. */
-  async count(filter: Filter | undefined, exact: boolean, deadline: Deadline): Promise<number> {
-    if (filter === undefined) return this.#state.index.count;
-    if (!exact) {
-      const { candidates, residual, estimate } = plan(filter, this.#state, this.#reader);
-      return residual ? Math.round(estimate.expected) : candidates.count();
-    }
-    return (await this.#matching(filter, deadline)).length;
-  }
-
-  status(): Omit<Reply<'shard-status'>, 'diskBytes'> {
-    const { index, payloads, appliedVersion } = this.#state;
-    const payloadIndexPoints: Record<string, number> = {};
-    for (const field of Object.keys(payloads.fields)) {
-      payloadIndexPoints[field] = payloads.pointsWith(field);
-    }
-    return {
-      points: index.count,
-      indexed: index.linked,
-      version: appliedVersion,
-      state: index.linkPending ? 'linking' : 'ready',
-      payloadIndexPoints,
-      memoryBytes: index.memoryBytes + payloads.memoryBytes,
-    };
-  }
-
-  // --- configuration and upkeep
+  // --- configuration
 
   /**
-   * Takes a new configuration; resolves when its new payload indexes are filled. Reads and writes
-   * go on meanwhile. One change at a time.
+   * Takes a new configuration; resolves when its new payload indexes are filled. Reads go on
+   * meanwhile, and writes too while payload indexes are filled. One change at a time.
    */
   configure(descriptor: ShardDescriptor): Promise<number> {
     return this.#configuring.exclusive(async () => {
-      const state = this.#state;
-      const before = state.descriptor;
+      const before = this.descriptor.config.hnsw;
       await writeDescriptor(this.folder, descriptor);
-      state.descriptor = descriptor;
+      this.#state.descriptor = descriptor;
       await this.#changeFields(descriptor.payloadIndexes);
-      if (!isDeepStrictEqual(before.config.hnsw, descriptor.config.hnsw)) {
-        const old = state.index;
-        state.index = rebuildIndex(old, descriptor, this.#deps.indexOptions);
-        old.close();
-        this.#imageVersion = 0;
-        this.#deps.wake(this);
+      if (!isDeepStrictEqual(before, descriptor.config.hnsw)) {
+        await this.#gate.exclusive(() => this.#rebuildIndex());
       }
-      return state.appliedVersion;
+      return this.#state.appliedVersion;
     });
   }
 
@@ -211,9 +211,25 @@ export class Shard {
     const added = Object.keys(wanted).filter((field) => wanted[field] !== present[field]);
     if (added.length === 0) return;
     for (const field of added) payloads.addField(field, must(wanted[field], 'it is wanted'));
-    await fillFields(payloads, added, this.#reader, new Slices(this.#deps.clock));
+    try {
+      await fillFields(payloads, added, this.#reader, this.#slices());
+    } catch (error) {
+      for (const field of added) payloads.removeField(field);
+      throw error;
+    }
     for (const field of added) payloads.finishField(field);
   }
+
+  async #rebuildIndex(): Promise<void> {
+    const old = this.#state.index;
+    const { indexOptions } = this.#deps;
+    this.#state.index = await rebuildIndex(old, this.descriptor, indexOptions, this.#slices());
+    this.#imageVersion = 0;
+    old.close();
+    this.#deps.wake(this);
+  }
+
+  // --- upkeep
 
   /** Links points until told to stop; true when none is left. */
   link(untilDone: () => boolean): boolean {
@@ -242,16 +258,22 @@ export class Shard {
   async save(): Promise<void> {
     const { clock, log } = this.#deps;
     const { shardId } = this.descriptor;
+    const { index, trustedVersion: version } = this.#state;
     const startMs = clock.monotonicMs();
-    const version = this.#state.appliedVersion;
     this.#changesAtSave = this.#state.changeCount;
     try {
       const bytes = await saveImage(this.folder, this.#state, version);
-      this.#imageVersion = version;
+      if (this.#state.index === index) this.#imageVersion = version;
       log.event('image_saved', { shardId, version, bytes, ms: clock.monotonicMs() - startMs });
     } catch (error) {
       log.event('image_save_failed', { shardId, error });
     }
+  }
+
+  /** Waits for the writes and changes under way. */
+  async idle(): Promise<void> {
+    await this.#configuring.idle();
+    await this.#gate.idle();
   }
 
   /** Frees what the garbage collector does not see. Nothing may be asked of the shard after. */
@@ -259,25 +281,9 @@ export class Shard {
     this.#state.index.close();
   }
 
-  /** Waits for the writes and changes under way. */
-  async idle(): Promise<void> {
-    await this.#gate.idle();
-    await this.#configuring.idle();
-  }
-
   readonly #reader = (): PointsReader => this.#deps.store.reader(this.folder);
 
-  #context(deadline: Deadline): SearchContext {
-    const slices = new Slices(this.#deps.clock, deadline);
-    return { state: this.#state, reader: this.#reader, slices };
+  #slices(): Slices {
+    return new Slices(this.#deps.clock);
   }
-
-  async #matching(filter: Filter, deadline: Deadline): Promise<Uint32Array> {
-    const slices = new Slices(this.#deps.clock, deadline);
-    return (await evaluate(filter, this.#state, this.#reader, slices)).toLabels();
-  }
-}
-
-function viewOf({ payload, withVector }: Request<'points-query'>['searches'][number]) {
-  return { payload, withVector };
 }

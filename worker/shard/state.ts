@@ -5,8 +5,10 @@
  *            commit (writer thread)          apply (this thread)         acknowledge
  *   write -> points.db has version v  ->  index and payloads at v  ->  reply
  *
- * Between commit and apply, rows read from `points.db` may be newer than `appliedVersion`; readers
- * that need both to agree wait with `applied(version)`.
+ * Between commit and apply, rows read from `points.db` may be newer than what is in memory; a search
+ * settles its hits on the rows (see `search.ts`). `trustedVersion` is how far memory surely agrees
+ * with the rows: it lags behind `appliedVersion` from the moment a write ends without saying
+ * whether it was committed until the shard has caught up.
  */
 import { assert, must, unreachable } from '../../shared/base/assert.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
@@ -28,7 +30,8 @@ export class ShardState {
   changeCount = 0;
   #appliedVersion: number;
   #applying: Promise<void> = Promise.resolve();
-  #waiting: { version: number; resolve: () => void }[] = [];
+  /** Rows after this version may be missing in memory; infinite when none is. */
+  #missingSince = Number.POSITIVE_INFINITY;
 
   constructor(parts: {
     descriptor: ShardDescriptor;
@@ -46,16 +49,34 @@ export class ShardState {
     return this.#appliedVersion;
   }
 
-  /** Resolves once everything up to `version` is in memory. */
-  applied(version: number): Promise<void> {
-    if (version <= this.#appliedVersion) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ version, resolve }));
+  get trustedVersion(): number {
+    return Math.min(this.#appliedVersion, this.#missingSince);
+  }
+
+  /** Whether rows may have changes that memory lacks. */
+  get behind(): boolean {
+    return this.#missingSince !== Number.POSITIVE_INFINITY;
+  }
+
+  /** A write ended without saying whether it was committed, or could not be applied. */
+  lostTrack(): void {
+    this.#missingSince = Math.min(this.#missingSince, this.#appliedVersion);
+  }
+
+  /**
+   * Brings memory level with the rows of `version`: `replay` puts every row that is newer than
+   * `since` and removes what has no row. No write may be under way.
+   */
+  async catchUp(version: number, replay: (since: number) => Promise<void>): Promise<void> {
+    await replay(this.trustedVersion);
+    this.#appliedVersion = version;
+    this.#missingSince = Number.POSITIVE_INFINITY;
+    this.#applying = Promise.resolve();
   }
 
   /**
    * Takes over a committed write, in slices. Outcomes come in the order of their versions and are
-   * applied in it. A search that meets a half-applied write sees rows newer than `appliedVersion`
-   * and waits. Should applying fail, memory and rows differ and no later write is acknowledged.
+   * applied in it. Should applying fail, no later write is acknowledged until `catchUp`.
    */
   apply(op: WriteOp, outcome: WriteOutcome, slices: Slices): Promise<void> {
     this.#applying = this.#applying.then(async () => {
@@ -107,10 +128,6 @@ export class ShardState {
   #reach(version: number): void {
     assert(version >= this.#appliedVersion, 'outcomes come in the order of their versions');
     this.#appliedVersion = version;
-    if (this.#waiting.length === 0) return;
-    const ready = this.#waiting.filter((waiter) => waiter.version <= this.#appliedVersion);
-    this.#waiting = this.#waiting.filter((waiter) => waiter.version > this.#appliedVersion);
-    for (const waiter of ready) waiter.resolve();
   }
 }
 

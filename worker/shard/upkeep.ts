@@ -9,7 +9,6 @@
  *                     nothing left to link and the image old enough -> save queue
  */
 import type { Clock } from '../../shared/base/clock.ts';
-import type { Deadline } from '../../shared/base/deadline.ts';
 import type { Shard } from './shard.ts';
 
 const LINK_MS = 2;
@@ -21,7 +20,8 @@ export class Upkeep {
   readonly #linking = new Set<Shard>();
   readonly #saving = new Set<Shard>();
   #turn: NodeJS.Immediate | undefined;
-  #save: Promise<void> | undefined;
+  #saves: Promise<void> | undefined;
+  #inSave: { shard: Shard; done: Promise<void> } | undefined;
   #closing = false;
 
   constructor(deps: { clock: Clock }) {
@@ -34,20 +34,20 @@ export class Upkeep {
     this.#turn ??= setImmediate(this.#linkOne);
   };
 
-  /** Forgets a shard that is about to be erased; waits for a save of it under way. */
+  /** Forgets a shard that is about to be erased; waits if it is just being saved. */
   async forget(shard: Shard): Promise<void> {
     this.#linking.delete(shard);
     this.#saving.delete(shard);
-    await this.#save;
+    if (this.#inSave?.shard === shard) await this.#inSave.done;
   }
 
   /** Stops linking and finishes the save under way. */
-  async close(_deadline: Deadline): Promise<void> {
+  async close(): Promise<void> {
     this.#closing = true;
     this.#linking.clear();
     this.#saving.clear();
     clearImmediate(this.#turn);
-    await this.#save;
+    await this.#saves;
   }
 
   readonly #linkOne = (): void => {
@@ -65,16 +65,18 @@ export class Upkeep {
   #considerSaving(shard: Shard): void {
     if (!shard.wantsImage || shard.imageAge < IMAGE_AGE_MAX) return;
     this.#saving.add(shard);
-    this.#save ??= this.#saveAll().finally(() => {
-      this.#save = undefined;
+    this.#saves ??= this.#saveAll().finally(() => {
+      this.#saves = undefined;
     });
   }
 
   async #saveAll(): Promise<void> {
     for (const shard of this.#saving) {
-      await shard.save();
-      this.#saving.delete(shard);
-      this.wake(shard);
+      this.#inSave = { shard, done: shard.save() };
+      await this.#inSave.done;
+      this.#inSave = undefined;
+      // A shard that was forgotten meanwhile is on its way out: nothing is done for it any more.
+      if (this.#saving.delete(shard)) this.wake(shard);
     }
   }
 }

@@ -1,0 +1,153 @@
+/** What a shard promises when reads and writes meet, and when parts below it fail. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { AppError } from '../../shared/errors/app-error.ts';
+import {
+  descriptor,
+  inTime,
+  nearest,
+  ODD,
+  range,
+  request,
+  SHARD,
+  ShardRig,
+  untilLinked,
+  upsert,
+  vectorOf,
+} from '../../test/shard/shard-rig.ts';
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('searches during writes show no point that does not match', async (t) => {
+  const shard = await (await ShardRig.start(t)).create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 400));
+  let writing = true;
+  const writes = (async () => {
+    for (let round = 0; round < 40; round += 1) {
+      const payload = Buffer.from(JSON.stringify({ odd: round % 2 === 0 }));
+      const ids = range(0, 20).map((i) => (round * 37 + i * 19) % 400);
+      await shard.updatePayload({ kind: 'ids', ids }, { kind: 'set', payload }, inTime());
+    }
+    writing = false;
+  })();
+  const searches = [request({ limit: 20, payload: { kind: 'all' }, filter: ODD })];
+  while (writing) {
+    const { body } = await shard.reads.query({ searches }, vectorOf(1), inTime());
+    for (const payload of body.results[0]?.records.payloads ?? []) {
+      assert.equal(JSON.parse(Buffer.from(payload ?? []).toString()).odd, true);
+    }
+    await nextTurn();
+  }
+  await writes;
+});
+
+test('searches during a large delete are full, and show nothing that is gone', async (t) => {
+  const shard = await (await ShardRig.start(t)).create({ payloadIndexes: { odd: 'bool' } });
+  for (let at = 0; at < 10_000; at += 2_500) await upsert(shard, range(at, at + 2_500));
+  await untilLinked(shard);
+  let deleting = true;
+  const deletion = shard.delete({ kind: 'filter', filter: ODD }, inTime()).finally(() => {
+    deleting = false;
+  });
+  let searchCount = 0;
+  while (deleting) {
+    const found = await nearest(shard, searchCount, { limit: 10 });
+    assert.equal(found.length, 10, '5,000 points match throughout');
+    searchCount += 1;
+    await nextTurn();
+  }
+  await deletion;
+  t.diagnostic(`${searchCount} searches during the delete`);
+  const left = await nearest(shard, 7, { limit: 5_000, exact: true });
+  assert.ok(left.length === 5_000 && left.every((id) => Number(id) % 2 === 0));
+});
+
+/** Writes commit, and then the answer is lost `times` times. */
+function loseAnswers(t: TestContext, rig: ShardRig, times: number): void {
+  const { store } = rig;
+  const write = store.write.bind(store);
+  let left = times;
+  t.mock.method(store, 'write', async (...args: Parameters<typeof write>) => {
+    const outcome = await write(...args);
+    left -= 1;
+    if (left >= 0) throw new AppError('write_outcome_unknown');
+    return outcome;
+  });
+}
+
+test('a write whose answer was lost is found once the shard has caught up', async (t) => {
+  const rig = await ShardRig.start(t);
+  let shard = await rig.create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 600));
+  await untilLinked(shard);
+  loseAnswers(t, rig, 3);
+  await assert.rejects(
+    upsert(shard, [5], () => 9_005),
+    { code: 'write_outcome_unknown' },
+  );
+  await assert.rejects(upsert(shard, [9_999]), { code: 'write_outcome_unknown' });
+  await assert.rejects(shard.delete({ kind: 'ids', ids: [7] }, inTime()));
+  await upsert(shard, [700]);
+  for (const when of ['at once', 'after a restart']) {
+    assert.equal((await nearest(shard, 9_005))[0], 5, when);
+    assert.notEqual((await nearest(shard, 5))[0], 5, `its old vector is gone ${when}`);
+    assert.equal((await nearest(shard, 9_999))[0], 9_999, when);
+    assert.ok(!(await nearest(shard, 7, { limit: 700 })).includes(7), when);
+    assert.equal(await shard.reads.count(undefined, true, inTime()), 601, when);
+    assert.equal(await shard.reads.count(ODD, true, inTime()), 300, when);
+    shard = await rig.restart(true);
+  }
+});
+
+test('a drop that fails is not forgotten: the shard is not served, the next try erases it', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create();
+  await upsert(shard, range(0, 300));
+  const fail = t.mock.method(rig.store, 'drop', () => Promise.reject(new Error('disk')));
+  await assert.rejects(rig.registry.drop(SHARD), /disk/);
+  await assert.rejects(rig.registry.shard(SHARD), { code: 'unavailable' });
+  fail.mock.restore();
+  await rig.registry.drop(SHARD);
+  await rig.close(false);
+  await rig.open();
+  assert.equal(rig.registry.size, 0);
+});
+
+test('dropping a shard while it is saved ends its upkeep', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create();
+  await upsert(shard, range(0, 400));
+  const save = t.mock.method(shard, 'save');
+  const link = t.mock.method(shard, 'link');
+  while (save.mock.callCount() === 0) await nextTurn();
+  await rig.registry.drop(SHARD);
+  const before = link.mock.callCount();
+  for (let turn = 0; turn < 100; turn += 1) await nextTurn();
+  assert.ok(link.mock.callCount() <= before + 1, 'nothing is linked for a dropped shard');
+});
+
+test('a payload index that could not be filled is tried anew', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create();
+  await upsert(shard, range(0, 300));
+  const reader = t.mock.method(rig.store, 'reader', () => {
+    throw new Error('unreadable');
+  });
+  const indexed = descriptor({ payloadIndexes: { odd: 'bool' } });
+  await assert.rejects(rig.registry.configure(indexed), /unreadable/);
+  reader.mock.restore();
+  await rig.registry.configure(indexed);
+  assert.deepEqual(shard.reads.status().payloadIndexPoints, { odd: 300 });
+});
+
+test('a change that meets a drop is refused, not a defect', async (t) => {
+  const rig = await ShardRig.start(t);
+  await upsert(await rig.create(), range(0, 300));
+  const changing = rig.registry.configure(descriptor({ payloadIndexes: { odd: 'bool' } }));
+  const dropping = rig.registry.drop(SHARD);
+  await changing.catch((error: unknown) => {
+    assert.ok(error instanceof AppError && error.code === 'unavailable', String(error));
+  });
+  await dropping;
+  assert.equal(rig.registry.size, 0);
+});
