@@ -22,7 +22,7 @@ BULKHEAD_WRITER_THREADS
     integer, 1 to 16; default 2
 
 BULKHEAD_HANDLES_MAX
-    open databases of each kind (reading, and per writer thread); others open on demand
+    open databases for reading, and as many for writing; others open on demand
     integer, 8 to 16384; default 256
 
 BULKHEAD_DISK_RESERVE_BYTES

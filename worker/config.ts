@@ -23,7 +23,7 @@ export const WORKER_OPTIONS = {
     default: 256,
     min: 8,
     max: 16_384,
-    help: 'open databases of each kind (reading, and per writer thread); others open on demand',
+    help: 'open databases for reading, and as many for writing; others open on demand',
   },
   diskReserveBytes: {
     kind: 'integer',

@@ -170,8 +170,8 @@ export const LOG_EVENTS = {
   },
   disk_full: {
     level: 'error',
-    fields: { shardId: 'text', freeBytes: 'number', reserveBytes: 'number', place: 'text' },
-    help: 'growing writes are refused until space is back',
+    fields: { place: 'text', reserveBytes: 'number' },
+    help: 'growing writes are refused until space is back; place is the folder that met it first',
   },
 
   // collections, clients and keys
