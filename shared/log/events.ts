@@ -145,8 +145,8 @@ export const LOG_EVENTS = {
   },
   shard_failed: {
     level: 'error',
-    fields: { shardId: 'text', place: 'text', error: 'error' },
-    help: 'a shard could not be opened or served',
+    fields: { shardId: 'text', place: 'text', folder: 'text', error: 'error' },
+    help: 'a shard could not be found, opened, caught up or served; folder is below the data folder',
   },
   image_saved: {
     level: 'info',

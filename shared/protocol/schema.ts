@@ -70,17 +70,20 @@ export const WrittenSchema = closed({ version: Type.Integer({ minimum: 0 }) });
 
 export const PayloadIndexTypeSchema = Type.Enum([...PAYLOAD_INDEX_TYPES]);
 
+/** Where a shard stands; see `ShardPlace`. */
+export const ShardPlaceSchema = closed({
+  clientId: Type.Unsafe<ClientId>(Type.String()),
+  mode: Type.Enum(['live', 'test']),
+  namespace: Type.String(),
+  collection: Type.String(),
+  generation: Type.Integer({ minimum: 1 }),
+  ordinal: Type.Integer({ minimum: 0 }),
+});
+
 export const ShardDescriptorSchema = closed({
   shardId: Type.Unsafe<ShardId>(Type.String()),
   collectionId: Type.Unsafe<CollectionId>(Type.String()),
-  place: closed({
-    clientId: Type.Unsafe<ClientId>(Type.String()),
-    mode: Type.Enum(['live', 'test']),
-    namespace: Type.String(),
-    collection: Type.String(),
-    generation: Type.Integer({ minimum: 1 }),
-    ordinal: Type.Integer({ minimum: 0 }),
-  }),
+  place: ShardPlaceSchema,
   config: closed({
     vector: closed({
       dimension: Type.Integer({ minimum: 1 }),

@@ -21,8 +21,8 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       await registry.create(descriptor);
       return plain({});
     },
-    'shard-drop': async (shardId) => {
-      await registry.drop(shardId);
+    'shard-drop': async (shardId, { place }) => {
+      await registry.drop(shardId, place);
       return plain({});
     },
     'shard-configure': async (_shardId, { descriptor }) => {

@@ -25,6 +25,7 @@ import {
 import path from 'node:path';
 import { assert } from '../../shared/base/assert.ts';
 import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
+import { isShardDescriptor } from '../../shared/protocol/descriptor-check.ts';
 
 const FORMAT = 1;
 const DESCRIPTOR_FILE = 'shard.json';
@@ -88,17 +89,20 @@ export async function writeDescriptor(folder: string, descriptor: ShardDescripto
   await syncFolder(folder);
 }
 
+/** Throws when the file is not there, not whole, or of another format. */
 export async function readDescriptor(folder: string): Promise<ShardDescriptor> {
   const text = await readFile(path.join(folder, DESCRIPTOR_FILE), 'utf8');
-  const { format, descriptor } = JSON.parse(text);
-  assert(format === FORMAT, `shard.json has format ${FORMAT}`);
-  return descriptor as ShardDescriptor;
+  const { format, descriptor } = JSON.parse(text) as Record<string, unknown>;
+  assert(format === FORMAT, `${DESCRIPTOR_FILE} has format ${FORMAT}`);
+  assert(isShardDescriptor(descriptor), `${DESCRIPTOR_FILE} holds a descriptor`);
+  return descriptor;
 }
 
 /** Erases the folder, also one that was half erased; the collection's goes with its last shard. */
 export async function removeShardFolder(folder: string): Promise<void> {
   const dropped = folder + DROPPED;
   const collection = path.dirname(folder);
+  if (!existsSync(collection)) return;
   await rm(dropped, { recursive: true, force: true });
   if (existsSync(folder)) await rename(folder, dropped);
   await syncFolder(collection);
@@ -112,7 +116,9 @@ export async function findShardFolders(dataDir: string): Promise<string[]> {
   await mkdir(clientsFolder(dataDir), { recursive: true });
   await syncFolder(dataDir);
   await syncFolder(path.dirname(dataDir));
+  let collections: string[] = [];
   for (let depth = 0; depth < DEPTH; depth += 1) {
+    collections = level;
     const next: string[] = [];
     for (const parent of level) next.push(...(await subfolders(parent)));
     level = next;
@@ -124,6 +130,9 @@ export async function findShardFolders(dataDir: string): Promise<string[]> {
     } else {
       found.push(folder);
     }
+  }
+  for (const collection of collections) {
+    if ((await readdir(collection)).length === 0) await rmdir(collection);
   }
   return found;
 }

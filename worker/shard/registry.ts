@@ -8,10 +8,11 @@
  *      |                drop                                  drop
  *      +---- erased ---- dropping (not served) <---------------+
  */
+import path from 'node:path';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
-import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
@@ -56,14 +57,19 @@ export class ShardRegistry {
     return this.#entries.size;
   }
 
-  /** Finds the shards on disk. A folder that cannot be read is reported and left alone. */
+  /** Finds the shards on disk. A folder that is not what it should be is reported and left alone:
+   * a copy of a shard in another place must not be taken for the shard. */
   async start(): Promise<void> {
     for (const folder of await findShardFolders(this.#dataDir)) {
       try {
         const descriptor = await readDescriptor(folder);
+        if (folder !== shardFolder(this.#dataDir, descriptor.place)) {
+          throw new Error('its shard.json names another place');
+        }
         this.#enter(descriptor, folder);
       } catch (error) {
-        this.#deps.log.event('shard_failed', { place: 'start', error });
+        const where = path.relative(this.#dataDir, folder);
+        this.#deps.log.event('shard_failed', { place: 'start', folder: where, error });
       }
     }
   }
@@ -78,7 +84,7 @@ export class ShardRegistry {
       const { dimension } = descriptor.config.vector;
       await createShardFolder(folder, descriptor, (making) =>
         store.create(making, { shardId, dimension }),
-      );
+      ).catch(rethrowDiskFull);
       this.#enter(descriptor, folder);
     });
   }
@@ -87,10 +93,10 @@ export class ShardRegistry {
    * Erases the shard and its files. Succeeds when there is none. From the call on the shard is not
    * served; should erasing fail it stays known, so that the next try finds it.
    */
-  drop(shardId: ShardId): Promise<void> {
+  drop(shardId: ShardId, place: ShardPlace): Promise<void> {
     return this.#change(async () => {
       const entry = this.#entries.get(shardId);
-      if (entry === undefined) return;
+      if (entry === undefined) return removeShardFolder(shardFolder(this.#dataDir, place));
       entry.dropping = true;
       // Whoever asked for the opening hears of its failure; here the shard only has to go.
       const shard = entry.shard ?? (await entry.opening?.catch(() => undefined));
@@ -123,7 +129,7 @@ export class ShardRegistry {
   /** Replaces the shard's configuration, on disk and in memory. */
   async configure(descriptor: ShardDescriptor): Promise<number> {
     const shard = await this.shard(descriptor.shardId);
-    const version = await shard.configure(descriptor);
+    const version = await shard.configure(descriptor).catch(rethrowDiskFull);
     const entry = this.#entries.get(descriptor.shardId);
     if (entry === undefined || entry.dropping) throw new AppError('unavailable');
     entry.descriptor = descriptor;
@@ -172,4 +178,11 @@ export class ShardRegistry {
     this.#changes = result.catch(() => undefined);
     return result;
   }
+}
+
+/** A folder or a descriptor that does not fit the disk is the caller's to try again later. */
+function rethrowDiskFull(error: unknown): never {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+  throw new AppError('insufficient_storage', undefined, { cause: error });
 }

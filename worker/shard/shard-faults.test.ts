@@ -1,5 +1,8 @@
 /** What a shard promises when reads and writes meet, and when parts below it fail. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { cp, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AppError } from '../../shared/errors/app-error.ts';
 import {
@@ -104,10 +107,10 @@ test('a drop that fails is not forgotten: the shard is not served, the next try 
   const shard = await rig.create();
   await upsert(shard, range(0, 300));
   const fail = t.mock.method(rig.store, 'drop', () => Promise.reject(new Error('disk')));
-  await assert.rejects(rig.registry.drop(SHARD), /disk/);
+  await assert.rejects(rig.registry.drop(SHARD, descriptor().place), /disk/);
   await assert.rejects(rig.registry.shard(SHARD), { code: 'unavailable' });
   fail.mock.restore();
-  await rig.registry.drop(SHARD);
+  await rig.registry.drop(SHARD, descriptor().place);
   await rig.close(false);
   await rig.open();
   assert.equal(rig.registry.size, 0);
@@ -120,7 +123,7 @@ test('dropping a shard while it is saved ends its upkeep', async (t) => {
   const save = t.mock.method(shard, 'save');
   const link = t.mock.method(shard, 'link');
   while (save.mock.callCount() === 0) await nextTurn();
-  await rig.registry.drop(SHARD);
+  await rig.registry.drop(SHARD, descriptor().place);
   const before = link.mock.callCount();
   for (let turn = 0; turn < 100; turn += 1) await nextTurn();
   assert.ok(link.mock.callCount() <= before + 1, 'nothing is linked for a dropped shard');
@@ -144,10 +147,34 @@ test('a change that meets a drop is refused, not a defect', async (t) => {
   const rig = await ShardRig.start(t);
   await upsert(await rig.create(), range(0, 300));
   const changing = rig.registry.configure(descriptor({ payloadIndexes: { odd: 'bool' } }));
-  const dropping = rig.registry.drop(SHARD);
+  const dropping = rig.registry.drop(SHARD, descriptor().place);
   await changing.catch((error: unknown) => {
     assert.ok(error instanceof AppError && error.code === 'unavailable', String(error));
   });
   await dropping;
   assert.equal(rig.registry.size, 0);
+});
+
+test('a shard whose description was lost is erased all the same', async (t) => {
+  const rig = await ShardRig.start(t);
+  const { folder } = await rig.create();
+  await rig.close(false);
+  await rm(path.join(folder, 'shard.json'));
+  await rig.open();
+  assert.equal(rig.registry.size, 0);
+  assert.ok(existsSync(folder), 'it is not erased by itself');
+  await rig.registry.drop(SHARD, descriptor().place);
+  assert.equal(existsSync(folder), false);
+});
+
+test('a copy of a shard in another place is not taken for the shard', async (t) => {
+  const rig = await ShardRig.start(t);
+  let shard = await rig.create();
+  await upsert(shard, [1]);
+  await rig.close(false);
+  await cp(path.dirname(shard.folder), `${path.dirname(shard.folder)}.bak`, { recursive: true });
+  await rig.open();
+  await upsert(await rig.registry.shard(SHARD), [2]);
+  shard = await rig.restart(false);
+  assert.equal(shard.reads.status().points, 2);
 });

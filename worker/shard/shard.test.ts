@@ -127,8 +127,8 @@ test('a dropped shard is gone with its files, and its place can be taken again',
   const rig = await ShardRig.start(t);
   const shard = await rig.create();
   await upsert(shard, [1]);
-  await rig.registry.drop(SHARD);
-  await rig.registry.drop(SHARD);
+  await rig.registry.drop(SHARD, descriptor().place);
+  await rig.registry.drop(SHARD, descriptor().place);
   await assert.rejects(rig.registry.shard(SHARD), { code: 'unavailable' });
   await assert.rejects(readFile(path.join(shard.folder, 'points.db')), { code: 'ENOENT' });
   assert.equal((await rig.create()).reads.status().points, 0);

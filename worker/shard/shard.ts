@@ -130,7 +130,11 @@ export class Shard {
   ): Promise<number> {
     let version = this.#state.appliedVersion;
     for (let at = 0; at < keys.length; at += CHANGE_POINTS_MAX) {
-      version = await this.#write(opOf(keys.slice(at, at + CHANGE_POINTS_MAX) as Keys));
+      try {
+        version = await this.#write(opOf(keys.slice(at, at + CHANGE_POINTS_MAX) as Keys));
+      } catch (error) {
+        throw at === 0 ? error : partlyDone(error, at, keys.length);
+      }
     }
     return version;
   }
@@ -286,4 +290,11 @@ export class Shard {
   #slices(): Slices {
     return new Slices(this.#deps.clock);
   }
+}
+
+/** The same error, saying how far the change came. */
+function partlyDone(error: unknown, done: number, of: number): unknown {
+  if (!(error instanceof AppError)) return error;
+  const text = `${done} of ${of} points were changed, then: ${error.message}; repeat the request`;
+  return new AppError(error.code, text, { cause: error });
 }
