@@ -125,7 +125,10 @@ export class Reconciler {
     const { router, clock, log } = this.#deps;
     try {
       const deadline = Deadline.after(clock, DROP_TIMEOUT_MS);
-      await router.request(shard, 'shard-drop', {}, undefined, deadline);
+      const { clientId, mode, namespace, name, generation } = doomed.record;
+      const { ordinal } = shard;
+      const place = { clientId, mode, namespace, collection: name, generation, ordinal };
+      await router.request(shard, 'shard-drop', { place }, undefined, deadline);
       doomed.shards.delete(shard.shardId);
     } catch (error) {
       log.event('shard_dropped', { shardId: shard.shardId, error });
