@@ -57,6 +57,7 @@ export async function startCoordinator(
 
   const { authenticator, keys } = await composeKeys(config, deps, store);
   const dataPlane = new DataPlane({ ...deps, store: store.collections, router });
+  shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(
     {
       clients: new ClientAdmin({ store, random, log }),
@@ -74,8 +75,9 @@ export async function startCoordinator(
         requestsPerClientMax: LIMITS.clientInFlightMax,
         bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
         bodyBytesMax: LIMITS.bodiesBytesMax,
+        smallBodyBytesMax: LIMITS.smallBodyBytesMax,
       }),
-      notReady: () => (link.connected().length > 0 ? undefined : 'no worker is connected yet'),
+      notReady: () => dataPlane.notReady(),
       log,
       clock,
     },

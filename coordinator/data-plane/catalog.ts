@@ -5,7 +5,7 @@
  * The key of a lookup begins with the client and the mode that the API key proved, so another
  * client's collection is not forbidden, it is not there: the same 404, from the same code.
  */
-import type { CollectionId } from '../../shared/base/ids.ts';
+import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { CollectionRecord } from '../store/collections.ts';
@@ -20,6 +20,8 @@ type Place = Pick<CollectionRecord, 'clientId' | 'mode' | 'namespace'>;
 
 export class Catalog {
   readonly #byPlace = new Map<string, Map<string, CollectionRecord>>();
+  /** How many shards each worker holds; a worker without any is not in it. */
+  readonly #shards = new Map<WorkerId, number>();
 
   constructor(records: Iterable<CollectionRecord> = []) {
     for (const record of records) if (record.state === 'active') this.put(record);
@@ -53,10 +55,18 @@ export class Catalog {
     return total;
   }
 
+  /** Every worker that holds a shard of a collection that is there. */
+  workers(): WorkerId[] {
+    return [...this.#shards.keys()];
+  }
+
   /** Adds a collection or replaces its record. */
   put(record: CollectionRecord): void {
     const key = placeKey(record);
     const records = this.#byPlace.get(key) ?? new Map<string, CollectionRecord>();
+    const before = records.get(record.name);
+    if (before !== undefined) this.#countShards(before, -1);
+    this.#countShards(record, 1);
     records.set(record.name, record);
     this.#byPlace.set(key, records);
   }
@@ -65,9 +75,19 @@ export class Catalog {
   remove(record: Place & { name: string; collectionId: CollectionId }): void {
     const key = placeKey(record);
     const records = this.#byPlace.get(key);
-    if (records?.get(record.name)?.collectionId !== record.collectionId) return;
+    const known = records?.get(record.name);
+    if (records === undefined || known?.collectionId !== record.collectionId) return;
+    this.#countShards(known, -1);
     records.delete(record.name);
     if (records.size === 0) this.#byPlace.delete(key);
+  }
+
+  #countShards({ shards }: CollectionRecord, change: 1 | -1): void {
+    for (const { workerId } of shards) {
+      const count = (this.#shards.get(workerId) ?? 0) + change;
+      if (count === 0) this.#shards.delete(workerId);
+      else this.#shards.set(workerId, count);
+    }
   }
 }
 

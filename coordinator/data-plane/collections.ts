@@ -6,13 +6,15 @@
  *   check -> place -> store: creating -> worker: shard-create -> store: active -> catalog
  *                                            | fails
  *                                            +--> store: deleting -> worker: shard-drop -> gone
+ *
+ * Changes of one collection, its deletion too, come one after the other. `config-repair.ts` says
+ * what becomes of a change that fails.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { CollectionId, ShardId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
-import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { formatPayloadPath, parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import type { JsonObject } from '../../shared/domain/point.ts';
@@ -22,7 +24,8 @@ import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import { type Catalog, NAMESPACE_DEFAULT, type Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
-import { CollectionLocks } from './collection-locks.ts';
+import type { CollectionLocks } from './collection-locks.ts';
+import type { ConfigRepair } from './config-repair.ts';
 import {
   type CreateInput,
   collectionNameProblem,
@@ -32,16 +35,19 @@ import {
   type UpdateInput,
 } from './parse-collection.ts';
 import type { Reconciler } from './reconcile.ts';
+import { descriptorOf } from './shard-descriptor.ts';
 import { soleShard } from './sole-shard.ts';
 
 export interface CollectionsDeps {
   catalog: Catalog;
+  locks: CollectionLocks;
   store: Pick<
     CollectionsTable,
-    'create' | 'activate' | 'updateConfig' | 'updatePayloadIndexes' | 'markDeleting'
+    'create' | 'activate' | 'beginChange' | 'finishChange' | 'markDeleting'
   >;
   router: Pick<Router, 'request' | 'place'>;
   reconciler: Pick<Reconciler, 'erase'>;
+  repair: Pick<ConfigRepair, 'later' | 'settle'>;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -49,7 +55,6 @@ export interface CollectionsDeps {
 
 export class Collections {
   readonly #deps: CollectionsDeps;
-  readonly #locks = new CollectionLocks();
   /** Collections of each client that are being made; they count towards its bound. */
   readonly #creating = new Map<string, number>();
 
@@ -106,14 +111,25 @@ export class Collections {
 
   /** False when there is no such collection. Its shards go now or when their worker returns. */
   async delete(owner: Owner, name: string, deadline: Deadline): Promise<boolean> {
-    const { catalog, store, reconciler, clock } = this.#deps;
+    const { catalog, locks, reconciler, clock } = this.#deps;
     const record = catalog.get(owner, name);
     if (record === undefined) return false;
-    store.markDeleting(record.collectionId);
-    catalog.remove(record);
+    if (!(await locks.run(record.collectionId, async () => this.#remove(record)))) return false;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancel = clock.after(deadline.remainingMs(), resolve);
-    await Promise.race([reconciler.erase(record), late]).finally(cancel);
+    const erased = reconciler.erase({ ...record, state: 'deleting' });
+    await Promise.race([erased, late]).finally(cancel);
+    return true;
+  }
+
+  /** Takes the collection away from its client; false when that was done meanwhile. */
+  #remove(record: CollectionRecord): boolean {
+    const { catalog, store, repair } = this.#deps;
+    const { collectionId, name, namespace } = record;
+    if (catalog.get(record, name, namespace)?.collectionId !== collectionId) return false;
+    store.markDeleting(collectionId);
+    catalog.remove(record);
+    repair.settle(collectionId);
     return true;
   }
 
@@ -190,8 +206,7 @@ export class Collections {
       await router.request(shard, 'shard-create', body, undefined, deadline);
       store.activate(record.collectionId);
     } catch (error) {
-      store.markDeleting(record.collectionId);
-      // The client gets its answer now; the shard goes when its worker answers.
+      // The client gets its answer now; row and shard go when disk and worker let them.
       void this.#deps.reconciler.erase(record);
       // Undone, so this is no longer "may or may not have happened".
       if (!(error instanceof AppError) || error.code !== 'write_outcome_unknown') throw error;
@@ -201,50 +216,47 @@ export class Collections {
     catalog.put({ ...record, state: 'active' });
   }
 
-  /** Worker first: what the record says, a worker has done. Repeating a change is harmless. */
   async #change(
     owner: Owner,
     name: string,
     deadline: Deadline,
     change: (record: CollectionRecord) => CollectionRecord,
   ): Promise<number> {
-    const { catalog, store, router } = this.#deps;
+    const { catalog, locks } = this.#deps;
     const { collectionId } = catalog.find(owner, name);
-    return this.#locks.run(collectionId, async () => {
+    return locks.run(collectionId, async () => {
       const current = catalog.find(owner, name);
       if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
-      const changed = change(current);
+      return this.#configure(current, change(current), deadline);
+    });
+  }
+
+  /** See the head of `config-repair.ts`. */
+  async #configure(
+    current: CollectionRecord,
+    changed: CollectionRecord,
+    deadline: Deadline,
+  ): Promise<number> {
+    const { catalog, store, router, repair } = this.#deps;
+    const { collectionId } = current;
+    store.beginChange(collectionId);
+    let version: number;
+    try {
       const body = { descriptor: descriptorOf(changed) };
       const shard = soleShard(changed);
       const reply = await router.request(shard, 'shard-configure', body, undefined, deadline);
-      if (changed.config !== current.config) store.updateConfig(collectionId, changed.config);
-      if (changed.payloadIndexes !== current.payloadIndexes) {
-        store.updatePayloadIndexes(collectionId, changed.payloadIndexes);
-      }
-      catalog.put(changed);
-      return reply.body.version;
-    });
+      store.finishChange(collectionId, changed);
+      version = reply.body.version;
+    } catch (error) {
+      repair.later(current);
+      throw error;
+    }
+    repair.settle(collectionId);
+    catalog.put(changed);
+    return version;
   }
 }
 
 function alreadyExists(name: string): AppError {
   return new AppError('already_exists', `Collection \`${name}\` already exists!`);
-}
-
-function descriptorOf(record: CollectionRecord): ShardDescriptor {
-  const { shardId, ordinal } = soleShard(record);
-  return {
-    shardId,
-    collectionId: record.collectionId,
-    place: {
-      clientId: record.clientId,
-      mode: record.mode,
-      namespace: record.namespace,
-      collection: record.name,
-      generation: record.generation,
-      ordinal,
-    },
-    config: record.config,
-    payloadIndexes: record.payloadIndexes,
-  };
 }

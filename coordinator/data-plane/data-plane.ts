@@ -3,9 +3,11 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
-import type { CollectionsTable } from '../store/collections.ts';
+import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import { Catalog } from './catalog.ts';
+import { CollectionLocks } from './collection-locks.ts';
 import { Collections } from './collections.ts';
+import { ConfigRepair } from './config-repair.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
 import { Writes } from './writes.ts';
@@ -23,19 +25,51 @@ export class DataPlane {
   readonly collections: Collections;
   readonly queries: Queries;
   readonly writes: Writes;
+  readonly #catalog: Catalog;
+  readonly #router: Router;
+  readonly #store: CollectionsTable;
   readonly #reconciler: Reconciler;
+  readonly #repair: ConfigRepair;
 
   constructor({ store, router, clock, random, log }: DataPlaneDeps) {
     const catalog = new Catalog(store.all());
+    const locks = new CollectionLocks();
+    const known = { catalog, locks, store, router, clock, log };
     const reconciler = new Reconciler({ collections: store, router, clock, log });
+    const repair = new ConfigRepair(known);
+    this.#catalog = catalog;
+    this.#router = router;
+    this.#store = store;
     this.#reconciler = reconciler;
-    this.collections = new Collections({ catalog, store, router, reconciler, clock, random, log });
-    this.queries = new Queries({ catalog, router });
-    this.writes = new Writes({ catalog, router });
+    this.#repair = repair;
+    this.collections = new Collections({ ...known, reconciler, repair, random });
+    this.queries = new Queries({ catalog, router, clock });
+    this.writes = new Writes({ catalog, router, clock });
   }
 
-  /** Takes up half-made and half-deleted collections; before the first request is served. */
+  /** Takes up what an earlier run left half done; before the first request is served. */
   start(): void {
     this.#reconciler.start();
+    this.#repair.start(this.#store.all().filter(isPending));
   }
+
+  /** Tries nothing again from now on. */
+  close(): void {
+    this.#reconciler.close();
+    this.#repair.close();
+  }
+
+  /** Why not every collection can be served; undefined when all can. */
+  notReady(): string | undefined {
+    const connected = new Set(this.#router.connected());
+    if (connected.size === 0) return 'no worker is connected';
+    const holders = this.#catalog.workers();
+    const away = holders.filter((workerId) => !connected.has(workerId)).length;
+    if (away === 0) return undefined;
+    return `${away} of ${holders.length} workers that hold shards are not connected`;
+  }
+}
+
+function isPending({ state, configPending }: CollectionRecord): boolean {
+  return state === 'active' && configPending;
 }

@@ -1,12 +1,12 @@
 /**
- * Points as the dialect's JSON. Payload bytes are spliced in as they are stored.
+ * Points as the dialect's JSON. Payload bytes are spliced in as they are stored. A large reply is
+ * written in slices.
  *
- * Numbers are float32 and nine significant digits name each float32 exactly. Scores are few and
- * printed as shortly as that allows (`0.1`). Components of vectors are many, and cutting their
- * trailing zeros would cost three times the rest, so they keep them (`0.0223102160`); a reader
- * gets the same number.
+ * Numbers are float32: scores are printed as shortly as that allows (`0.1`), components of vectors
+ * with at most nine digits (`float-text.ts`).
  */
 import { must } from '../../shared/base/assert.ts';
+import type { Slices } from '../../shared/base/slices.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import type { Records } from '../../shared/protocol/schema.ts';
 import type { JsonWriter } from './json-writer.ts';
@@ -17,9 +17,20 @@ export interface RecordList {
   vectors: Float32Array;
 }
 
+/** Hits of one search. */
+export interface ScoredList {
+  list: RecordList;
+  scores: number[];
+}
+
 /** `[{"id":..,"payload":..,"vector":..}, ...]` */
-export function writeRecords(out: JsonWriter, list: RecordList): void {
-  writeList(out, list.records.ids.length, (index) => writeRecord(out, list, index));
+export async function writeRecords(
+  out: JsonWriter,
+  list: RecordList,
+  slices: Slices,
+): Promise<void> {
+  const count = list.records.ids.length;
+  await writeList(out, count, slices, (index) => writeRecord(out, list, index));
 }
 
 /** One record. */
@@ -31,8 +42,12 @@ export function writeRecord(out: JsonWriter, list: RecordList, index: number): v
 }
 
 /** `[{"id":..,"version":..,"score":..,"payload":..,"vector":..}, ...]` */
-export function writeScoredPoints(out: JsonWriter, list: RecordList, scores: number[]): void {
-  writeList(out, list.records.ids.length, (index) => {
+export async function writeScoredPoints(
+  out: JsonWriter,
+  { list, scores }: ScoredList,
+  slices: Slices,
+): Promise<void> {
+  await writeList(out, list.records.ids.length, slices, (index) => {
     out.ascii('{"id":');
     out.pointId(idAt(list.records, index));
     out.ascii(`,"version":${list.records.versions[index]},"score":${scoreText(scores[index])}`);
@@ -45,9 +60,15 @@ function idAt(records: Records, index: number): PointId {
   return must(records.ids[index], 'a record has an id');
 }
 
-function writeList(out: JsonWriter, count: number, writeItem: (index: number) => void): void {
+async function writeList(
+  out: JsonWriter,
+  count: number,
+  slices: Slices,
+  writeItem: (index: number) => void,
+): Promise<void> {
   out.ascii('[');
   for (let index = 0; index < count; index += 1) {
+    if (slices.due) await slices.rest();
     if (index > 0) out.ascii(',');
     writeItem(index);
   }
@@ -66,18 +87,8 @@ function writeContents(out: JsonWriter, list: RecordList, index: number): void {
   if (list.records.vectors) {
     const dimension = list.vectors.length / ids.length;
     out.ascii(',"vector":');
-    writeVector(out, list.vectors.subarray(index * dimension, (index + 1) * dimension));
+    out.floats(list.vectors.subarray(index * dimension, (index + 1) * dimension));
   }
-}
-
-function writeVector(out: JsonWriter, vector: Float32Array): void {
-  let text = '[';
-  for (let i = 0; i < vector.length; i += 1) {
-    const x = vector[i] as number;
-    if (i > 0) text += ',';
-    text += Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : x.toPrecision(9);
-  }
-  out.ascii(`${text}]`);
 }
 
 /** The shortest decimal that names the float32; the double itself where that would overflow. */

@@ -6,8 +6,10 @@
  *   (1 - diversity) * similarity(query, candidate) - diversity * max similarity(picked, candidate)
  *
  * The similarity is the collection's own score, negated where it is a distance. The reply keeps
- * the scores of the search. Costs `limit` x candidates similarities; both are bounded.
+ * the scores of the search. Costs `limit` x candidates similarities; both are bounded, and the work
+ * is cut into slices.
  */
+import type { Slices } from '../../shared/base/slices.ts';
 import { type Distance, higherIsNearer } from '../../shared/domain/distance.ts';
 
 export interface Candidates {
@@ -20,7 +22,11 @@ export interface Candidates {
 }
 
 /** Indexes of the picked candidates, in the order of their picking; at most `limit`. */
-export function pickDiverse(candidates: Candidates, limit: number, diversity: number): number[] {
+export async function pickDiverse(
+  candidates: Candidates,
+  { limit, diversity }: { limit: number; diversity: number },
+  slices: Slices,
+): Promise<number[]> {
   const { scores, distance } = candidates;
   const sign = higherIsNearer(distance) ? 1 : -1;
   const rest = scores.map((_score, index) => index);
@@ -34,6 +40,7 @@ export function pickDiverse(candidates: Candidates, limit: number, diversity: nu
     });
     const [pick] = rest.splice(at, 1) as [number];
     picked.push(pick);
+    if (slices.due) await slices.rest();
     for (const index of rest) {
       const similarity = sign * scoreOf(candidates, pick, index);
       if (similarity > (nearest[index] as number)) nearest[index] = similarity;

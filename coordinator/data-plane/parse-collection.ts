@@ -20,7 +20,8 @@ import { UNNAMED_VECTOR } from '../../shared/domain/point.ts';
 import { refuseUnknown } from './field-path.ts';
 import { unknownVectorName } from './parse-vector.ts';
 
-const M_RANGE: Range = { min: 2, max: LIMITS.hnswMMax };
+/** With fewer links a graph falls apart. 0 is allowed too: no graph, every search is exact. */
+const M_RANGE: Range = { min: 4, max: LIMITS.hnswMMax };
 const EF_CONSTRUCT_RANGE: Range = { min: 4, max: LIMITS.hnswEfConstructMax };
 
 /** Why no collection can have this name; undefined when one can. */
@@ -177,7 +178,7 @@ function mergeHnsw(current: HnswConfig, input: unknown, path: string): HnswConfi
   const given = asObject(input, path);
   refuseUnknown(given, HNSW_SETTINGS, path);
   return {
-    m: integerOr(current.m, given.m, M_RANGE, `${path}.m`),
+    m: linksOr(current.m, given.m, `${path}.m`),
     efConstruct: integerOr(
       current.efConstruct,
       given.ef_construct,
@@ -187,15 +188,26 @@ function mergeHnsw(current: HnswConfig, input: unknown, path: string): HnswConfi
   };
 }
 
+function linksOr(current: number, input: unknown, path: string): number {
+  if (input === undefined || input === null) return current;
+  if (input === 0 || isWithin(input, M_RANGE)) return Number(input);
+  const problem = `must be an integer from ${M_RANGE.min} to ${M_RANGE.max}, or 0 for no graph`;
+  throw new InvalidInput(path, problem);
+}
+
 interface Range {
   min: number;
   max: number;
 }
 
-function integerOr(current: number, input: unknown, { min, max }: Range, path: string): number {
+function integerOr(current: number, input: unknown, range: Range, path: string): number {
   if (input === undefined || input === null) return current;
-  if (Number.isInteger(input) && Number(input) >= min && Number(input) <= max) return Number(input);
-  throw new InvalidInput(path, `must be an integer from ${min} to ${max}`);
+  if (isWithin(input, range)) return Number(input);
+  throw new InvalidInput(path, `must be an integer from ${range.min} to ${range.max}`);
+}
+
+function isWithin(input: unknown, { min, max }: Range): boolean {
+  return Number.isInteger(input) && Number(input) >= min && Number(input) <= max;
 }
 
 function asObject(input: unknown, path: string): Record<string, unknown> {

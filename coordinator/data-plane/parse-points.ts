@@ -6,8 +6,10 @@
  *
  * All of a batch is checked before any of it is sent, so it is stored whole or not at all. An id
  * that occurs twice keeps its last point, as if the points had been stored one after the other.
+ * Vectors and payloads of a large batch are read in slices.
  */
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { isJsonObject, stringifyJson } from '../../shared/domain/json.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -33,42 +35,53 @@ export interface UpsertInput {
   batch?: unknown;
 }
 
+/** What points are read for, and by whose leave. */
+export interface PointsReading {
+  config: VectorConfig;
+  slices: Slices;
+}
+
 /** Throws `InvalidInput`. `path` is the place of the object that holds `points` or `batch`. */
-export function parseUpsert(input: UpsertInput, config: VectorConfig, path = ''): ParsedPoints {
+export async function parseUpsert(
+  input: UpsertInput,
+  reading: PointsReading,
+  path = '',
+): Promise<ParsedPoints> {
   const listed = input.points !== undefined && input.points !== null;
   const batched = input.batch !== undefined && input.batch !== null;
   if (listed === batched) throw new InvalidInput(path, 'give either "points" or "batch"');
   return listed
-    ? parseList(input.points, config, within(path, 'points'))
-    : parseBatch(input.batch, config, within(path, 'batch'));
+    ? parseList(input.points, reading, within(path, 'points'))
+    : parseBatch(input.batch, reading, within(path, 'batch'));
 }
 
 /** Points with vectors only: `[{"id": 1, "vector": [...]}, ...]`. */
-export function parsePointVectors(
+export async function parsePointVectors(
   input: unknown,
-  config: VectorConfig,
+  reading: PointsReading,
   path: string,
-): { ids: PointId[]; vectors: Float32Array } {
-  const { ids, vectors } = parseItems(input, config, path, ['id', 'vector']);
+): Promise<{ ids: PointId[]; vectors: Float32Array }> {
+  const { ids, vectors } = await parseItems(input, reading, path, ['id', 'vector']);
   return { ids, vectors };
 }
 
-function parseList(input: unknown, config: VectorConfig, path: string): ParsedPoints {
-  return parseItems(input, config, path, ['id', 'vector', 'payload']);
+function parseList(input: unknown, reading: PointsReading, path: string): Promise<ParsedPoints> {
+  return parseItems(input, reading, path, ['id', 'vector', 'payload']);
 }
 
-function parseItems(
+async function parseItems(
   input: unknown,
-  config: VectorConfig,
+  { config, slices }: PointsReading,
   path: string,
   fields: readonly string[],
-): ParsedPoints {
+): Promise<ParsedPoints> {
   if (!Array.isArray(input)) throw new InvalidInput(path, 'must be a list of points');
   checkBatchSize(input.length, path);
   const points = input.map((point, i) => checkedPoint(point, fields, `${path}[${i}]`));
   const slots = new Slots(points.map((point, i) => parsePointId(point.id, `${path}[${i}].id`)));
   const parsed = emptyPoints(slots.ids, config);
   for (let i = 0; i < points.length; i += 1) {
+    if (slices.due) await slices.rest();
     const point = points[i] as JsonObject;
     const place = placeOf(parsed.vectors, slots.of(i), config);
     readVector(point.vector, config, place, `${path}[${i}].vector`);
@@ -84,7 +97,11 @@ function checkedPoint(point: unknown, fields: readonly string[], path: string): 
   return point;
 }
 
-function parseBatch(input: unknown, config: VectorConfig, path: string): ParsedPoints {
+async function parseBatch(
+  input: unknown,
+  { config, slices }: PointsReading,
+  path: string,
+): Promise<ParsedPoints> {
   if (!isJsonObject(input)) throw new InvalidInput(path, 'must be a JSON object');
   refuseUnknown(input, ['ids', 'vectors', 'payloads'], path);
   const ids = listOf(input.ids, `${path}.ids`);
@@ -101,6 +118,7 @@ function parseBatch(input: unknown, config: VectorConfig, path: string): ParsedP
   const slots = new Slots(ids.map((id, i) => parsePointId(id, `${path}.ids[${i}]`)));
   const parsed = emptyPoints(slots.ids, config);
   for (let i = 0; i < ids.length; i += 1) {
+    if (slices.due) await slices.rest();
     const place = placeOf(parsed.vectors, slots.of(i), config);
     readVector(vectors[i], config, place, `${path}.vectors[${i}]`);
     parsed.payloads[slots.of(i)] = encodePayload(payloads[i], `${path}.payloads[${i}]`);

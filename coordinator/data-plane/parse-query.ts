@@ -44,6 +44,7 @@ export interface OldSearchInput extends SearchOptionsInput {
 export interface Diversity {
   /** 0: only near the query; 1: only far from each other. */
   diversity: number;
+  /** The nearest hits that are chosen from; at least as many as are wanted. */
   candidates: number;
 }
 
@@ -62,7 +63,15 @@ export function parseQuery(input: QueryInput, config: VectorConfig, path = ''): 
   if (using !== UNNAMED_VECTOR) throw unknownVectorName(within(path, 'using'), using);
   const options = parseOptions(input, path, false);
   const target = parseTarget(input.query, config, within(path, 'query'));
-  return { ...target, search: { ...options, target: target.search } };
+  const { search, mmr, ...vector } = target;
+  const parsed = { ...vector, search: { ...options, target: search } };
+  if (mmr === undefined) return parsed;
+  const wanted = options.limit + options.offset;
+  if (wanted > LIMITS.mmrCandidatesMax) {
+    const problem = `with "mmr", "limit" and "offset" together are at most ${LIMITS.mmrCandidatesMax}`;
+    throw new InvalidInput(path, problem);
+  }
+  return { ...parsed, mmr: { ...mmr, candidates: Math.max(wanted, mmr.candidates) } };
 }
 
 /** The older form: `{"vector": [...], ...}`. */

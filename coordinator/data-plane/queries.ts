@@ -1,9 +1,11 @@
 /**
  * Reads. Each is one frame to the shard's worker and one back; the reply is written as JSON
- * straight from it, payload bytes as they are.
+ * straight from it, payload bytes as they are, in slices when it is large.
  */
+import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
@@ -13,7 +15,13 @@ import type { Reply, Request } from '../../shared/protocol/messages.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import { type RecordList, writeRecord, writeRecords, writeScoredPoints } from './encode-records.ts';
+import {
+  type RecordList,
+  type ScoredList,
+  writeRecord,
+  writeRecords,
+  writeScoredPoints,
+} from './encode-records.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { pickDiverse } from './mmr.ts';
 import {
@@ -34,6 +42,7 @@ import { soleShard } from './sole-shard.ts';
 export interface QueriesDeps {
   catalog: Catalog;
   router: Pick<Router, 'request'>;
+  clock: Clock;
 }
 
 /** Which collection, until when, and where the result is written. */
@@ -58,11 +67,6 @@ export interface ScrollInput extends ViewInput {
 
 const SCROLL_LIMIT_DEFAULT = 10;
 
-interface Found {
-  list: RecordList;
-  scores: number[];
-}
-
 export class Queries {
   readonly #deps: QueriesDeps;
 
@@ -75,7 +79,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseQuery(input, record.config.vector);
     const [found] = await this.#search(record, [parsed], call.deadline);
-    if (found !== undefined) writePoints(call.out, found);
+    if (found !== undefined) await writePoints(call.out, found, this.#slices());
   }
 
   /** Writes `[{"points": [...]}, ...]`. */
@@ -83,7 +87,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseQuery);
     const results = await this.#search(record, parsed, call.deadline);
-    writeEach(call.out, results, (found) => writePoints(call.out, found));
+    await writeEach(call.out, results, this.#slices(), writePoints);
   }
 
   /** Writes `[point, ...]`, as the older search does. */
@@ -91,7 +95,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseOldSearch(input, record.config.vector);
     const [found] = await this.#search(record, [parsed], call.deadline);
-    if (found !== undefined) writeScoredPoints(call.out, found.list, found.scores);
+    if (found !== undefined) await writeScoredPoints(call.out, found, this.#slices());
   }
 
   /** Writes `[[point, ...], ...]`. */
@@ -99,7 +103,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseOldSearch);
     const results = await this.#search(record, parsed, call.deadline);
-    writeEach(call.out, results, ({ list, scores }) => writeScoredPoints(call.out, list, scores));
+    await writeEach(call.out, results, this.#slices(), writeScoredPoints);
   }
 
   /** Writes `[point, ...]`; points that are not there are left out. */
@@ -109,7 +113,7 @@ export class Queries {
       payload: parsePayloadSelector(input.with_payload, true),
       withVector: parseWithVector(input.with_vector),
     });
-    writeRecords(call.out, list);
+    await writeRecords(call.out, list, this.#slices());
   }
 
   /** Writes the point with payload and vector. Throws `point_not_found`. */
@@ -132,7 +136,7 @@ export class Queries {
     const reply = await router.request(shard, 'points-scroll', body, undefined, call.deadline);
     const { records, next } = reply.body;
     call.out.ascii('{"points":');
-    writeRecords(call.out, { records, vectors: reply.vectors });
+    await writeRecords(call.out, { records, vectors: reply.vectors }, this.#slices());
     call.out.ascii(',"next_page_offset":');
     if (next === null) call.out.ascii('null');
     else call.out.pointId(next);
@@ -163,19 +167,27 @@ export class Queries {
     record: CollectionRecord,
     parsed: ParsedSearch[],
     deadline: Deadline,
-  ): Promise<Found[]> {
+  ): Promise<ScoredList[]> {
     if (parsed.length === 0) return [];
-    const { dimension, distance } = record.config.vector;
+    const { vector } = record.config;
+    const { dimension } = vector;
+    checkDiversity(parsed, vector);
     const body = { searches: parsed.map(searchOf) };
     const vectors = joinVectors(parsed, dimension);
     const { router } = this.#deps;
     const reply = await router.request(soleShard(record), 'points-query', body, vectors, deadline);
     const found = splitResults(reply.body, reply.vectors, dimension);
-    return found.map((hits, i) => {
+    const slices = this.#slices();
+    for (let i = 0; i < found.length; i += 1) {
       const search = parsed[i];
-      if (search?.mmr === undefined) return hits;
-      return diversify(hits, search, { dimension, distance });
-    });
+      if (search?.mmr === undefined) continue;
+      found[i] = await diversify(found[i] as ScoredList, search, vector, slices);
+    }
+    return found;
+  }
+
+  #slices(): Slices {
+    return new Slices(this.#deps.clock);
   }
 }
 
@@ -187,18 +199,25 @@ function parseEach<T>(
   return inputs.map((input, i) => parse(input, config, `searches[${i}]`));
 }
 
-function writeEach(out: JsonWriter, results: Found[], write: (found: Found) => void): void {
+type WriteList = (out: JsonWriter, list: ScoredList, slices: Slices) => Promise<void>;
+
+async function writeEach(
+  out: JsonWriter,
+  results: ScoredList[],
+  slices: Slices,
+  write: WriteList,
+): Promise<void> {
   out.ascii('[');
-  results.forEach((found, i) => {
+  for (const [i, found] of results.entries()) {
     if (i > 0) out.ascii(',');
-    write(found);
-  });
+    await write(out, found, slices);
+  }
   out.ascii(']');
 }
 
-function writePoints(out: JsonWriter, found: Found): void {
+async function writePoints(out: JsonWriter, found: ScoredList, slices: Slices): Promise<void> {
   out.ascii('{"points":');
-  writeScoredPoints(out, found.list, found.scores);
+  await writeScoredPoints(out, found, slices);
   out.ascii('}');
 }
 
@@ -224,8 +243,16 @@ function parseScroll(input: ScrollInput): Request<'points-scroll'> {
 /** What the worker is asked: with diversity, all candidates with their vectors. */
 function searchOf({ search, mmr }: ParsedSearch): Search {
   if (mmr === undefined) return search;
-  const limit = Math.max(mmr.candidates, search.limit + search.offset);
-  return { ...search, limit, offset: 0, withVector: true };
+  return { ...search, limit: mmr.candidates, offset: 0, withVector: true };
+}
+
+/** Throws `InvalidInput` when all candidates of the request have too many components together. */
+function checkDiversity(parsed: ParsedSearch[], { dimension }: VectorConfig): void {
+  const candidates = parsed.reduce((sum, { mmr }) => sum + (mmr?.candidates ?? 0), 0);
+  const most = Math.floor(LIMITS.mmrComponentsMax / dimension);
+  if (candidates <= most) return;
+  const problem = `the searches with "mmr" have at most ${most} candidates together at this dimension`;
+  throw new InvalidInput('', problem);
 }
 
 function joinVectors(parsed: ParsedSearch[], dimension: number): Float32Array | undefined {
@@ -243,7 +270,7 @@ function splitResults(
   reply: Reply<'points-query'>,
   vectors: Float32Array,
   dimension: number,
-): Found[] {
+): ScoredList[] {
   let at = 0;
   return reply.results.map(({ records, scores }) => {
     const floats = records.vectors ? records.ids.length * dimension : 0;
@@ -253,14 +280,15 @@ function splitResults(
   });
 }
 
-function diversify(
-  { list, scores }: Found,
+async function diversify(
+  { list, scores }: ScoredList,
   { search, mmr }: ParsedSearch,
   of: VectorConfig,
-): Found {
+  slices: Slices,
+): Promise<ScoredList> {
   const candidates = { scores, vectors: list.vectors, ...of };
-  const wanted = search.limit + search.offset;
-  const order = pickDiverse(candidates, wanted, mmr?.diversity ?? 0).slice(search.offset);
+  const wanted = { limit: search.limit + search.offset, diversity: mmr?.diversity ?? 0 };
+  const order = (await pickDiverse(candidates, wanted, slices)).slice(search.offset);
   const { ids, versions, payloads } = list.records;
   const pick = <T>(items: readonly T[]): T[] => order.map((index) => items[index] as T);
   const records = { ids: pick(ids), versions: pick(versions), vectors: search.withVector };

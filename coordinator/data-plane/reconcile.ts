@@ -2,85 +2,93 @@
  * Collections on their way out. A deleted collection is gone for its client at once; its shards
  * are erased when their workers can be reached, now or after their return:
  *
- *   markDeleting (store) -> shard-drop to each worker -> all answered -> remove (store)
- *                              |  away, or no answer
- *                              +--> kept; tried again when that worker connects
+ *   erase() -> store: deleting -> shard-drop to each worker -> all answered -> store: removed
+ *                   |                 |  away                                    |
+ *                   |                 +--> kept; tried again when it connects    |
+ *                   +--- fails -------+--- fails --------------------------------+
+ *                                     v
+ *                   tried again after a pause that grows (`retries.ts`)
  *
  * At start everything in state `deleting` is taken up, and everything in state `creating` too: the
  * coordinator that was making it died before the client had an answer, so it is rolled back.
- * Dropping a shard twice is harmless, so a try that was cut off is simply repeated.
+ * Each step does no harm when it is repeated, so a try that failed anywhere is simply made again.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
+import { Retries } from './retries.ts';
+import { descriptorOf } from './shard-descriptor.ts';
 
 export interface ReconcilerDeps {
   collections: Pick<CollectionsTable, 'all' | 'markDeleting' | 'remove'>;
-  router: Pick<Router, 'request' | 'workers' | 'onConnect'>;
+  router: Pick<Router, 'request' | 'connected' | 'onConnect'>;
   clock: Clock;
   log: Log;
 }
 
 interface Doomed {
   record: CollectionRecord;
+  /** Whether the store has it as `deleting`. */
+  marked: boolean;
   /** Shards that have not been dropped yet. */
   shards: Map<ShardId, ShardPlacement>;
 }
 
-/** How long one worker may take to erase one shard before it is tried again at its next return. */
+/** How long one worker may take to erase one shard before it is tried again. */
 const DROP_TIMEOUT_MS = 60_000;
+
+const NOBODY: ReadonlySet<WorkerId> = new Set();
 
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #doomed = new Map<CollectionId, Doomed>();
   /** Shards that a worker is being asked to drop at this moment. */
   readonly #dropping = new Set<ShardId>();
+  readonly #retries: Retries<CollectionId>;
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
+    this.#retries = new Retries(deps.clock, (id) => void this.#again(id));
   }
 
   /** Takes up what an earlier run left. Call once, before requests are served. */
   start(): void {
     const { collections, router } = this.#deps;
     for (const record of collections.all()) {
-      if (record.state === 'active') continue;
-      if (record.state === 'creating') collections.markDeleting(record.collectionId);
-      this.#add(record);
+      // Frees the name at once, whoever is connected.
+      if (record.state !== 'active') void this.#try(this.#add(record), NOBODY);
     }
     router.onConnect((workerId) => void this.#reconcile(workerId));
-    for (const { workerId, connected } of router.workers()) {
-      if (connected) void this.#reconcile(workerId);
-    }
+    for (const workerId of router.connected()) void this.#reconcile(workerId);
   }
 
-  /** How many collections wait for a worker to drop their shards. */
-  get waiting(): number {
-    return this.#doomed.size;
+  /** Tries nothing more; what is left is taken up by the next start. */
+  close(): void {
+    this.#retries.close();
   }
 
   /**
-   * Erases a collection whose record is marked `deleting`. Resolves when every worker that can be
-   * reached has been asked; what is left waits for the others. Never rejects.
+   * Erases a collection that nobody can find any more. Resolves when every worker that can be
+   * reached has been asked; what is left is tried later. Never rejects.
    */
   async erase(record: CollectionRecord): Promise<void> {
-    const doomed = this.#add(record);
-    await this.#dropAll(doomed, this.#connected());
+    await this.#try(this.#add(record), new Set(this.#deps.router.connected()));
   }
 
   #add(record: CollectionRecord): Doomed {
     const shards = new Map(record.shards.map((shard) => [shard.shardId, shard]));
-    const doomed = { record, shards };
+    const doomed = { record, shards, marked: record.state === 'deleting' };
     this.#doomed.set(record.collectionId, doomed);
     return doomed;
   }
 
-  #connected(): Set<WorkerId> {
-    const workers = this.#deps.router.workers().filter((worker) => worker.connected);
-    return new Set(workers.map((worker) => worker.workerId));
+  async #again(collectionId: CollectionId): Promise<void> {
+    const doomed = this.#doomed.get(collectionId);
+    if (doomed !== undefined) await this.#try(doomed, new Set(this.#deps.router.connected()));
   }
 
   /** A worker has come: finishes what waited for it. */
@@ -88,7 +96,7 @@ export class Reconciler {
     const waiting = [...this.#doomed.values()].filter((doomed) => holds(doomed, workerId));
     if (waiting.length === 0) return;
     const only = new Set([workerId]);
-    for (const doomed of waiting) await this.#dropAll(doomed, only);
+    for (const doomed of waiting) await this.#try(doomed, only);
     const left = waiting.filter((doomed) => this.#doomed.has(doomed.record.collectionId)).length;
     const rolledBack = waiting.filter((doomed) => doomed.record.state === 'creating').length;
     this.#deps.log.event('reconcile_done', {
@@ -99,42 +107,56 @@ export class Reconciler {
     });
   }
 
-  async #dropAll(doomed: Doomed, workers: ReadonlySet<WorkerId>): Promise<void> {
+  /** One try of all that is left to do, with the shards of `workers`. */
+  async #try(doomed: Doomed, workers: ReadonlySet<WorkerId>): Promise<void> {
     const { shards, record } = doomed;
-    const reachable = [...shards.values()].filter((shard) => workers.has(shard.workerId));
-    await Promise.all(reachable.map((shard) => this.#drop(doomed, shard)));
-    if (shards.size > 0 || !this.#doomed.delete(record.collectionId)) return;
-    this.#remove(record);
-  }
-
-  #remove(record: CollectionRecord): void {
-    const { collectionId, clientId, shards } = record;
     try {
-      this.#deps.collections.remove(collectionId);
+      this.#mark(doomed);
+      const reachable = [...shards.values()].filter((shard) => workers.has(shard.workerId));
+      await Promise.all(reachable.map((shard) => this.#drop(doomed, shard)));
+      if (shards.size > 0 || !this.#doomed.has(record.collectionId)) return;
+      this.#deps.collections.remove(record.collectionId);
     } catch (error) {
-      // The row stays `deleting`; the next start drops (nothing) and removes it.
-      this.#deps.log.event('reconcile_done', { waiting: 1, error });
+      this.#failed(doomed, error);
       return;
     }
-    this.#deps.log.event('collection_deleted', { collectionId, clientId, shards: shards.length });
+    this.#doomed.delete(record.collectionId);
+    this.#retries.settle(record.collectionId);
+    const { collectionId, clientId } = record;
+    const fields = { collectionId, clientId, shards: record.shards.length };
+    this.#deps.log.event('collection_deleted', fields);
+  }
+
+  #mark(doomed: Doomed): void {
+    if (doomed.marked) return;
+    try {
+      this.#deps.collections.markDeleting(doomed.record.collectionId);
+    } catch (error) {
+      // The row is gone already: an earlier try got so far.
+      if (!(error instanceof AppError) || error.code !== 'collection_not_found') throw error;
+    }
+    doomed.marked = true;
   }
 
   async #drop(doomed: Doomed, shard: ShardPlacement): Promise<void> {
     if (this.#dropping.has(shard.shardId)) return;
     this.#dropping.add(shard.shardId);
-    const { router, clock, log } = this.#deps;
+    const { router, clock } = this.#deps;
     try {
       const deadline = Deadline.after(clock, DROP_TIMEOUT_MS);
-      const { clientId, mode, namespace, name, generation } = doomed.record;
-      const { ordinal } = shard;
-      const place = { clientId, mode, namespace, collection: name, generation, ordinal };
+      const { place } = descriptorOf(doomed.record);
       await router.request(shard, 'shard-drop', { place }, undefined, deadline);
       doomed.shards.delete(shard.shardId);
-    } catch (error) {
-      log.event('shard_dropped', { shardId: shard.shardId, error });
     } finally {
       this.#dropping.delete(shard.shardId);
     }
+  }
+
+  #failed({ record: { collectionId } }: Doomed, error: unknown): void {
+    const next = this.#retries.retry(collectionId);
+    if (next === undefined) return;
+    const { attempts: attempt, delayMs } = next;
+    this.#deps.log.event('erase_failed', { collectionId, attempt, delayMs, error });
   }
 }
 

@@ -3,8 +3,10 @@
  * has it on disk: `wait: false` is accepted and waits too, because an acknowledgement that may be
  * lost is not one.
  */
+import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
@@ -20,6 +22,7 @@ import { soleShard } from './sole-shard.ts';
 export interface WritesDeps {
   catalog: Catalog;
   router: Pick<Router, 'request'>;
+  clock: Clock;
 }
 
 export interface WriteCall {
@@ -59,7 +62,7 @@ type WriteOf<N extends MessageName> = N extends MessageName
 export type WriteVersion = number | null;
 
 /** Checks a change against the collection it is for. Throws `InvalidInput`. */
-export type ParseWrite = (config: VectorConfig) => Write;
+export type ParseWrite = (config: VectorConfig, slices: Slices) => Write | Promise<Write>;
 
 export class Writes {
   readonly #deps: WritesDeps;
@@ -70,13 +73,16 @@ export class Writes {
 
   async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
-    return this.#send(record, parse(record.config.vector), call.deadline);
+    const write = await parse(record.config.vector, new Slices(this.#deps.clock));
+    return this.#send(record, write, call.deadline);
   }
 
   /** All are checked before the first is sent; each is then stored whole, in order. */
   async runAll(call: WriteCall, parses: ParseWrite[]): Promise<WriteVersion[]> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
-    const writes = parses.map((parse) => parse(record.config.vector));
+    const slices = new Slices(this.#deps.clock);
+    const writes: Write[] = [];
+    for (const parse of parses) writes.push(await parse(record.config.vector, slices));
     const versions: WriteVersion[] = [];
     for (const write of writes) versions.push(await this.#send(record, write, call.deadline));
     return versions;
@@ -92,8 +98,8 @@ export class Writes {
 }
 
 export function upsertWrite(input: UpsertInput, path = ''): ParseWrite {
-  return (config) => {
-    const { ids, vectors, payloads } = parseUpsert(input, config, path);
+  return async (config, slices) => {
+    const { ids, vectors, payloads } = await parseUpsert(input, { config, slices }, path);
     return { name: 'points-upsert', body: { ids, payloads }, vectors, empty: ids.length === 0 };
   };
 }
@@ -106,9 +112,9 @@ export function deleteWrite(input: SelectorInput, path = ''): ParseWrite {
 }
 
 export function updateVectorsWrite(input: UpdateVectorsInput, path = ''): ParseWrite {
-  return (config) => {
+  return async (config, slices) => {
     const at = within(path, 'points');
-    const { ids, vectors } = parsePointVectors(input.points, config, at);
+    const { ids, vectors } = await parsePointVectors(input.points, { config, slices }, at);
     return { name: 'vectors-update', body: { ids }, vectors, empty: ids.length === 0 };
   };
 }

@@ -22,3 +22,12 @@ export class AllowedMethods {
     return [...new Set(methods)].toSorted();
   }
 }
+
+/** What may have become of the path on its way; '' when nothing comes to mind. */
+export function hintOf(path: string): string {
+  if (path !== '/' && path !== '/collections' && path !== '/collections/') return '';
+  return (
+    '; for a collection, write /collections/{name}: a name can not be "." or "..", which programs ' +
+    'that send requests take out of a path'
+  );
+}

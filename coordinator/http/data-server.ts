@@ -4,22 +4,28 @@
  *   header -> key -> place among the client's requests -> body (bounded, scanned, parsed)
  *          -> schema -> endpoint -> result spliced into the envelope
  */
+import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { InFlight } from '../limits/in-flight.ts';
-import { AllowedMethods } from './allowed-methods.ts';
+import { AllowedMethods, hintOf } from './allowed-methods.ts';
+import { brokenRequestHandler } from './broken-request.ts';
 import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
 import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
-import { enterRequest, type RequestPlace } from './request-places.ts';
+import { notSupported } from './not-supported.ts';
+import { checkHeader, presentedKey } from './request-header.ts';
+import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
@@ -46,6 +52,8 @@ const RECEIVE_TIMEOUT_MS = 300_000;
 /** The longest part of a path is a payload key with each of its bytes escaped as %XX. */
 const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
 const RETRY_AFTER_SECONDS = '1';
+/** In the log only: the client was gone before the answer. */
+const STATUS_HUNG_UP = 499;
 /** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
 const DISCARDED_BYTES_MAX = 4 * LIMITS.bodyBytesMax;
 
@@ -75,18 +83,29 @@ export function createDataServer(
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     requestTimeout: RECEIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    // A request without Host gets its answer from `checkHeader`, in the form of all answers.
+    http: { requireHostHeader: false },
     return503OnClosing: false,
     routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
     frameworkErrors: (error, _request, reply) => sendError(reply, toAppError(error), 0),
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: brokenRequestHandler(deps.clock),
   });
+  // Else Node itself answers an Expect that it does not know, without a body.
+  server.server.on('checkExpectation', (request, response) => server.routing(request, response));
   const allowed = new AllowedMethods();
   server.addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) allowed.add(name, url);
   });
   server.setValidatorCompiler(createValidatorCompiler());
-  addJsonBodyParser(server);
+  addJsonBodyParser(server, {
+    clock: deps.clock,
+    enter: ({ dataState: { place } }) => {
+      place?.startWork();
+      return () => place?.endWork();
+    },
+  });
   admitRequests(server, deps);
+  countBodies(server);
   answerErrors(server, deps, allowed);
   addHealthRoutes(server, deps.notReady);
   for (const endpoint of DATA_ENDPOINTS) addEndpoint(server, endpoint, deps, options);
@@ -110,21 +129,24 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       place: undefined,
     };
     request.dataState = state;
-    if (request.routeOptions.config.public === true) return done();
     try {
+      checkHeader(request.raw);
+      if (request.routeOptions.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
-      state.principal = authenticator.authenticate(presentedKey(request));
+      state.principal = authenticator.authenticate(presentedKey(request.raw));
       state.place = enterRequest(inFlight, state.principal.clientId, request.headers);
     } catch (error) {
       return done(error as Error);
     }
+    const stopWatch = hasBody(request.headers) ? cutOffSlow(request, reply, clock) : undefined;
     reply.raw.once('close', () => {
+      stopWatch?.();
       state.place?.closed();
       log.event('request_done', {
         route: request.routeOptions.url,
         clientId: state.principal?.clientId,
         keyId: state.principal?.keyId,
-        status: reply.statusCode,
+        status: reply.raw.writableFinished ? reply.statusCode : STATUS_HUNG_UP,
         ms: clock.monotonicMs() - state.startMs,
       });
     });
@@ -132,17 +154,21 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
   });
 }
 
-const BEARER = /^bearer +(\S+)$/i;
+function cutOffSlow(request: FastifyRequest, reply: FastifyReply, clock: Clock): () => void {
+  return watchPace(request.raw, clock, () => {
+    if (!reply.sent) reply.send(new AppError('request_timeout'));
+  });
+}
 
-function presentedKey(request: FastifyRequest): string {
-  const { 'api-key': key, authorization } = request.headers;
-  if (typeof key === 'string') return key;
-  const bearer = BEARER.exec(authorization ?? '')?.[1];
-  if (bearer !== undefined) return bearer;
-  throw new AppError(
-    'unauthenticated',
-    'an API key is needed: send the header "api-key: KEY" or "Authorization: Bearer KEY"',
-  );
+/** Large bodies, and those that do not tell their length, count as they arrive. */
+function countBodies(server: FastifyInstance): void {
+  server.addHook('preParsing', (request, reply, body, done) => {
+    const { place } = request.dataState;
+    if (place === undefined || !isCounted(request.headers)) return done(null, body);
+    const counted = new CountedBody(request.raw, (bytes) => place.receive(bytes));
+    reply.raw.once('close', () => counted.destroy());
+    done(null, counted);
+  });
 }
 
 function addEndpoint(
@@ -169,11 +195,19 @@ function addEndpoint(
     } finally {
       state.place?.endWork();
     }
-    reply.header('content-type', 'application/json');
-    return reply.send(closeResult(out, clock.monotonicMs() - state.startMs));
+    return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
   const { method, url, schema } = endpoint;
   server.route({ method, url, schema, handler });
+}
+
+/** A large reply is written as fast as its reader takes it, one part after the other. */
+function sendResult(reply: FastifyReply, parts: Buffer[]): FastifyReply {
+  reply.header('content-type', 'application/json');
+  const [only, ...others] = parts;
+  if (others.length === 0) return reply.send(only);
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  return reply.header('content-length', length).send(Readable.from(parts));
 }
 
 function answerErrors(
@@ -184,10 +218,12 @@ function answerErrors(
   const { clock, log } = deps;
   server.setNotFoundHandler((request, reply) => {
     const [path = ''] = request.url.split('?', 1);
+    const missing = notSupported(request.method, path);
+    if (missing !== undefined) throw missing;
     const methods = allowed.of(path);
     if (methods.length === 0) throw new AppError('not_found', 'there is nothing at this path');
     reply.header('allow', methods.join(', '));
-    const text = `this path does not take ${request.method}, only ${methods.join(', ')}`;
+    const text = `this path does not take ${request.method}, only ${methods.join(', ')}${hintOf(path)}`;
     throw new AppError('method_not_allowed', text);
   });
   server.setErrorHandler((error, request, reply) => {
@@ -206,12 +242,17 @@ function answerErrors(
   });
 }
 
+/** These end the connection. */
+const CLOSING = new Set<ErrorCode>(['shutting_down', 'request_timeout']);
+/** These may come in the middle of a body. */
+const CUTTING = new Set<ErrorCode>(['body_too_large', 'too_many_requests', 'overloaded']);
+
 function sendError(reply: FastifyReply, error: AppError, ms: number): void {
   const { status } = error;
   if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  if (error.code === 'shutting_down') reply.header('connection', 'close');
-  if (error.code === 'body_too_large') readOut(reply);
+  if (CLOSING.has(error.code)) reply.header('connection', 'close');
+  if (CUTTING.has(error.code)) readOut(reply);
   reply.code(status).header('content-type', 'application/json').send(errorText(error, ms));
 }
 
@@ -222,25 +263,4 @@ function sendError(reply: FastifyReply, error: AppError, ms: number): void {
 function readOut(reply: FastifyReply): void {
   const bytes = Number(reply.request.headers['content-length']);
   if (bytes <= DISCARDED_BYTES_MAX) reply.removeHeader('connection');
-}
-
-interface BrokenSocket {
-  writable: boolean;
-  end(text: string): unknown;
-  destroy(): unknown;
-}
-
-/** What is not HTTP, or was too slow or too large in its header, has no request to answer to. */
-function answerBrokenRequest(_error: unknown, socket: BrokenSocket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const error = new AppError('invalid_argument', 'the request is not valid HTTP, or was too slow');
-  const body = errorText(error, 0);
-  const length = Buffer.byteLength(body);
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n` +
-      `connection: close\r\n\r\n${body}`,
-  );
 }

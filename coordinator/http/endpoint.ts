@@ -7,7 +7,7 @@ import type { Deadline } from '../../shared/base/deadline.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
-import { closedObject } from './validation.ts';
+import { closedObject, formedText } from './validation.ts';
 
 export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes'>;
 
@@ -53,7 +53,7 @@ export function bodylessEndpoint(
 }
 
 /** Seconds; `readTimeoutMs` checks the range. */
-const Timeout = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' }));
+const Timeout = formedText('^[1-9][0-9]{0,8}$', 'a whole number of seconds from 1 on');
 
 /**
  * There is one copy of each shard and it has one writer, so every ordering and consistency that
@@ -62,8 +62,9 @@ const Timeout = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' }));
 const QUERY_STRINGS = {
   read: closedObject({
     timeout: Timeout,
-    consistency: Type.Optional(
-      Type.String({ pattern: '^(?:majority|quorum|all|[1-9][0-9]{0,8})$' }),
+    consistency: formedText(
+      '^(?:majority|quorum|all|[1-9][0-9]{0,8})$',
+      'majority, quorum, all, or a whole number from 1 on',
     ),
   }),
   write: closedObject({

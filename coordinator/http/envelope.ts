@@ -16,7 +16,8 @@ export function openResult(): JsonWriter {
   return out;
 }
 
-export function closeResult(out: JsonWriter, ms: number): Buffer {
+/** The bytes of the reply, in order. */
+export function closeResult(out: JsonWriter, ms: number): Buffer[] {
   out.ascii(`,"status":"ok","time":${seconds(ms)}}`);
   return out.finish();
 }

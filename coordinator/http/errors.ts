@@ -27,9 +27,19 @@ const LIBRARY_ERRORS: Record<string, [ErrorCode, string?]> = {
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof InvalidInput) return new AppError('invalid_argument', error.message);
+  if (isHangUp(error)) {
+    return new AppError('invalid_argument', 'the connection ended before the body', {
+      cause: error,
+    });
+  }
   const library = LIBRARY_ERRORS[codeOf(error)];
   if (library !== undefined) return new AppError(library[0], library[1], { cause: error });
   return new AppError('internal', undefined, { cause: error });
+}
+
+/** Node's error of a request whose client went away; other connections fail in other words. */
+function isHangUp(error: unknown): boolean {
+  return codeOf(error) === 'ECONNRESET' && error instanceof Error && error.message === 'aborted';
 }
 
 function codeOf(error: unknown): string {

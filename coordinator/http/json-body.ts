@@ -1,20 +1,38 @@
 /**
  * JSON bodies: bounded by the server before a byte is kept, scanned for depth before the parse
- * (V8's parser recurses), and exact for 64-bit integers. Any other content type is refused.
+ * (V8's parser recurses), exact for 64-bit integers, and parsed in slices when they are large. Any
+ * other content type is refused.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Clock } from '../../shared/base/clock.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import { Slices } from '../../shared/base/slices.ts';
 import { parseJsonBytes } from '../../shared/domain/json.ts';
+import { parseJsonPieces } from '../../shared/domain/json-pieces.ts';
 import type { JsonValue } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 
+/** Parsing this much takes about a millisecond. */
+const WHOLE_BYTES_MAX = 128 * 1024;
+
+/** For bodies that are parsed in slices. */
+export interface LargeBodies {
+  clock: Clock;
+  /** Called before the first slice; what it returns is called after the last. */
+  enter(request: FastifyRequest): () => void;
+}
+
 /** Makes `application/json` the only content type that `server` reads. */
-export function addJsonBodyParser(server: FastifyInstance): void {
+export function addJsonBodyParser(server: FastifyInstance, large?: LargeBodies): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<Buffer>(
     'application/json',
     { parseAs: 'buffer' },
     (request, bytes, done) => {
+      if (large !== undefined && bytes.length > WHOLE_BYTES_MAX) {
+        parseLarge(request, bytes, large).then((body) => done(null, body), done);
+        return;
+      }
       try {
         checkEncoding(request.headers['content-encoding']);
         // Some clients announce JSON on a DELETE and send none.
@@ -38,7 +56,32 @@ function parseBody(bytes: Buffer): JsonValue {
   try {
     return parseJsonBytes(bytes);
   } catch (error) {
-    if (!(error instanceof InvalidInput)) throw error;
-    throw new AppError('invalid_json', error.message);
+    throw asInvalidJson(error);
   }
+}
+
+async function parseLarge(
+  request: FastifyRequest,
+  bytes: Buffer,
+  { clock, enter }: LargeBodies,
+): Promise<JsonValue> {
+  checkEncoding(request.headers['content-encoding']);
+  const leave = enter(request);
+  try {
+    const slices = new Slices(clock);
+    const pieces = parseJsonPieces(bytes);
+    for (;;) {
+      const piece = pieces.next();
+      if (piece.done === true) return piece.value;
+      if (slices.due) await slices.rest();
+    }
+  } catch (error) {
+    throw asInvalidJson(error);
+  } finally {
+    leave();
+  }
+}
+
+function asInvalidJson(error: unknown): unknown {
+  return error instanceof InvalidInput ? new AppError('invalid_json', error.message) : error;
 }

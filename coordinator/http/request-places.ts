@@ -1,19 +1,19 @@
 /**
  * A request's place among its client's requests, from its header to the end of both the work and
- * the reply: a client that hangs up does not get the place back while a worker still works for it.
+ * the reply: a client that hangs up does not get the place back while somebody still works for it.
+ * Work is the parse of a large body, and then the endpoint.
  *
- *   waiting --- startWork ---> working --- endWork ---> answered --- closed ---> left
- *      |                          |
- *      | closed                   | closed
- *      v                          v
- *    left                     abandoned --- endWork ---> left
+ *   idle --- startWork ---> working          idle --- closed ---> left
+ *     ^                      |    |
+ *     +------ endWork -------+    +--- closed ---> abandoned --- endWork ---> left
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import type { InFlight } from '../limits/in-flight.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { InFlight, InFlightPlace } from '../limits/in-flight.ts';
 
-type PlaceState = 'waiting' | 'working' | 'answered' | 'abandoned' | 'left';
+type PlaceState = 'idle' | 'working' | 'abandoned' | 'left';
 
 /** Takes a place. Throws `too_many_requests` or `overloaded`. */
 export function enterRequest(
@@ -24,26 +24,44 @@ export function enterRequest(
   return new RequestPlace(inFlight.enter(clientId, announcedBytes(headers)));
 }
 
-/** A body that does not tell its length may be as long as bodies can be. */
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  if (headers['transfer-encoding'] !== undefined) return true;
+  return Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** A small body of known length is wholly its client's: there is nothing to count. */
+export function isCounted(headers: IncomingHttpHeaders): boolean {
+  if (headers['transfer-encoding'] !== undefined) return true;
+  return Number(headers['content-length'] ?? 0) > LIMITS.smallBodyBytesMax;
+}
+
+/** 0 when the header does not say; such a body is counted as it comes. */
 function announcedBytes(headers: IncomingHttpHeaders): number {
-  if (headers['transfer-encoding'] !== undefined) return LIMITS.bodyBytesMax;
+  if (headers['transfer-encoding'] !== undefined) return 0;
   return Math.min(Number(headers['content-length'] ?? 0), LIMITS.bodyBytesMax);
 }
 
 export class RequestPlace {
-  readonly #giveBack: () => void;
-  #state: PlaceState = 'waiting';
+  readonly #place: InFlightPlace;
+  #state: PlaceState = 'idle';
 
-  constructor(giveBack: () => void) {
-    this.#giveBack = giveBack;
+  constructor(place: InFlightPlace) {
+    this.#place = place;
   }
 
+  /** Bytes of the body have come. Throws `too_many_requests` or `overloaded`. */
+  receive(bytes: number): void {
+    if (this.#state !== 'left') this.#place.receive(bytes);
+  }
+
+  /** Throws when the client has hung up: there is nobody to work for. */
   startWork(): void {
-    if (this.#state === 'waiting') this.#state = 'working';
+    if (this.#state === 'left') throw new AppError('invalid_argument', 'the client has hung up');
+    this.#state = 'working';
   }
 
   endWork(): void {
-    if (this.#state === 'working') this.#state = 'answered';
+    if (this.#state === 'working') this.#state = 'idle';
     else if (this.#state === 'abandoned') this.#leave();
   }
 
@@ -55,6 +73,6 @@ export class RequestPlace {
 
   #leave(): void {
     this.#state = 'left';
-    this.#giveBack();
+    this.#place.leave();
   }
 }

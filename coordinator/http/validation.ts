@@ -2,7 +2,7 @@
  * Checks of requests against their schemas, with sentences that name the field and say what to
  * change. Nothing is coerced and nothing is stripped: what arrives either fits or is refused, so a
  * misspelt field can never become a silent default. Values of a query string are texts and their
- * schemas say so (`Type.Enum(['true', 'false'])`, `Type.String({ pattern: ... })`).
+ * schemas say so (`Type.Enum(['true', 'false'])`, `formedText(...)`).
  *
  * A server uses it as `server.setValidatorCompiler(createValidatorCompiler())`. A refusal reaches
  * the server's error handler as an `InvalidInput`, which `toAppError` (`errors.ts`) maps to 400.
@@ -11,6 +11,7 @@ import Type, { type Static, type TProperties, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import { clipName, compileShape } from './body-shape.ts';
 
 /** An object without further fields. */
 export function closedObject<P extends TProperties>(properties: P) {
@@ -20,6 +21,11 @@ export function closedObject<P extends TProperties>(properties: P) {
 /** A field that may be absent or null; stock clients send either for "not given". */
 export function nullable<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Union([schema, Type.Null()]));
+}
+
+/** A text of a given form; `form` is the sentence for one that has another. */
+export function formedText(pattern: string, form: string) {
+  return Type.Optional(Type.String({ pattern, form }));
 }
 
 /** A field whose content a parser checks later, in one pass and with its own sentences. */
@@ -34,17 +40,17 @@ type Validate = (data: unknown) => { value: unknown } | { error: InvalidInput };
 export function createValidatorCompiler() {
   return (route: { schema: unknown; httpPart?: string }): Validate => {
     const validator = Compile(route.schema as TSchema);
+    const findMisfit = compileShape(route.schema as TSchema);
     const part = (route.httpPart ?? 'body') as HttpPart;
+    const kind = part === 'querystring' ? 'parameter' : 'field';
     return (data) => {
+      const misfit = findMisfit?.(data, '', kind);
+      if (misfit !== undefined) return { error: misfit };
       if (validator.Check(data)) return { value: data };
-      return { error: describeErrors(validator.Errors(data), data, part) };
+      const errors = validator.Errors(data);
+      return { error: describeErrors({ errors, data, part, kind, schema: route.schema }) };
     };
   };
-}
-
-/** The public sentence of a failed validation; undefined when `error` is something else. */
-export function describeValidation(error: unknown): string | undefined {
-  return error instanceof InvalidInput ? error.message : undefined;
 }
 
 const PART_NAMES: Record<HttpPart, string> = {
@@ -54,27 +60,30 @@ const PART_NAMES: Record<HttpPart, string> = {
   headers: 'the headers',
 };
 
-function describeErrors(
-  errors: readonly TLocalizedValidationError[],
-  data: unknown,
-  part: HttpPart,
-): InvalidInput {
-  const chosen = chooseError(errors);
-  if (chosen === undefined) return new InvalidInput('', `${PART_NAMES[part]} is not valid`);
+interface Seen {
+  errors: readonly TLocalizedValidationError[];
+  data: unknown;
+  part: HttpPart;
+  kind: string;
+  schema: unknown;
+}
+
+function describeErrors(seen: Seen): InvalidInput {
+  const chosen = chooseError(seen.errors);
+  if (chosen === undefined) return new InvalidInput('', `${PART_NAMES[seen.part]} is not valid`);
   const path = formatPointer(chosen.instancePath);
-  const where = path === '' && chosen.keyword === 'type' ? PART_NAMES[part] : path;
-  return new InvalidInput(where, problemOf(chosen, errors, data, part));
+  const where = path === '' && chosen.keyword === 'type' ? PART_NAMES[seen.part] : path;
+  return new InvalidInput(where, problemOf(chosen, seen));
 }
 
 /**
- * The error that says most. A union reports every branch: an unknown or a missing field and a
- * bound that was passed tell more than "must match a schema in anyOf" or "must be null".
+ * The error that says most. A union reports every branch: a missing field and a bound that was
+ * passed tell more than "must match a schema in anyOf" or "must be null".
  */
 function chooseError(
   errors: readonly TLocalizedValidationError[],
 ): TLocalizedValidationError | undefined {
   return (
-    errors.find((error) => error.keyword === 'additionalProperties') ??
     errors.find((error) => error.keyword === 'required') ??
     errors.find((error) => !['boolean', 'anyOf', 'type'].includes(error.keyword)) ??
     errors.find((error) => error.keyword === 'type') ??
@@ -82,36 +91,31 @@ function chooseError(
   );
 }
 
-function problemOf(
-  error: TLocalizedValidationError,
-  errors: readonly TLocalizedValidationError[],
-  data: unknown,
-  part: HttpPart,
-): string {
-  const kind = part === 'querystring' ? 'parameter' : 'field';
+function problemOf(error: TLocalizedValidationError, seen: Seen): string {
   switch (error.keyword) {
-    case 'additionalProperties':
-      return `unknown ${kind} ${quoteNames(error.params.additionalProperties)}`;
     case 'required':
-      return `the ${kind} ${quoteNames(error.params.requiredProperties)} is missing`;
+      return `the ${seen.kind} ${quoteNames(error.params.requiredProperties)} is missing`;
     case 'type':
-      return typeProblem(error.instancePath, errors, data);
+      return typeProblem(error.instancePath, seen);
     case 'enum':
       return `must be one of ${quoteNames(error.params.allowedValues)}`;
     case 'minimum':
     case 'maximum':
       return `must be ${error.params.comparison} ${error.params.limit}`;
+    case 'pattern':
+      return formOf(valueAt(seen.schema, error.schemaPath)) ?? error.message;
     default:
       return error.message;
   }
 }
 
+function formOf(schema: unknown): string | undefined {
+  if (typeof schema !== 'object' || schema === null || !('form' in schema)) return undefined;
+  return typeof schema.form === 'string' ? schema.form : undefined;
+}
+
 /** "must be an integer", with all the types that a union allows; null is not worth a word. */
-function typeProblem(
-  instancePath: string,
-  errors: readonly TLocalizedValidationError[],
-  data: unknown,
-): string {
+function typeProblem(instancePath: string, { errors, data }: Seen): string {
   const types = new Set<string>();
   for (const error of errors) {
     if (error.keyword !== 'type' || error.instancePath !== instancePath) continue;
@@ -145,7 +149,7 @@ function formatPointer(pointer: string): string {
   let text = '';
   for (const step of pointerSteps(pointer)) {
     if (/^[0-9]+$/.test(step)) text += `[${step}]`;
-    else text += `${text === '' ? '' : '.'}${clip(step)}`;
+    else text += `${text === '' ? '' : '.'}${clipName(step)}`;
   }
   return text;
 }
@@ -156,13 +160,10 @@ function pointerSteps(pointer: string): string[] {
 }
 
 const NAMES_SHOWN_MAX = 8;
-const NAME_CHARS_MAX = 64;
 
 function quoteNames(names: readonly unknown[]): string {
-  const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => JSON.stringify(clip(String(name))));
+  const shown = names
+    .slice(0, NAMES_SHOWN_MAX)
+    .map((name) => JSON.stringify(clipName(String(name))));
   return shown.join(', ') + (names.length > shown.length ? ', ...' : '');
-}
-
-function clip(name: string): string {
-  return name.length <= NAME_CHARS_MAX ? name : `${name.slice(0, NAME_CHARS_MAX)}...`;
 }

@@ -3,6 +3,11 @@
  * header of a request to the end of its reply. One client that sends more than it waits for meets
  * its own bounds (429) before it can fill queues and memory that others share; all clients
  * together meet the bound of the process (503).
+ *
+ * What a header announces is reserved from its own client only. The bytes that all share are
+ * counted as they arrive: a promise costs its sender nothing, so it may not keep anybody out. The
+ * first bytes of each body are not shared at all, so small requests go on when large ones fill
+ * the process; they are bounded by the number of requests of each client.
  */
 import { assert } from '../../shared/base/assert.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
@@ -12,6 +17,16 @@ export interface InFlightOptions {
   requestsPerClientMax: number;
   bodyBytesPerClientMax: number;
   bodyBytesMax: number;
+  /** So many bytes of each body do not count towards `bodyBytesMax`. */
+  smallBodyBytesMax: number;
+}
+
+/** The place of one request. */
+export interface InFlightPlace {
+  /** Bytes of the body have come. Throws `too_many_requests` or `overloaded`. */
+  receive(bytes: number): void;
+  /** Gives the place back; once. */
+  leave(): void;
 }
 
 interface UnderWay {
@@ -22,7 +37,7 @@ interface UnderWay {
 export class InFlight {
   readonly #options: InFlightOptions;
   readonly #clients = new Map<ClientId, UnderWay>();
-  #bodyBytes = 0;
+  #sharedBytes = 0;
 
   constructor(options: InFlightOptions) {
     assert(options.requestsPerClientMax > 0, 'a client may have a request under way');
@@ -36,32 +51,66 @@ export class InFlight {
   }
 
   /**
-   * Takes a place for a request with a body of that size at most; the function gives it back, once.
-   * Throws `too_many_requests` or `overloaded`.
+   * Takes a place for a request whose body is announced to be that long; 0 when it does not say.
+   * Throws `too_many_requests` or `overloaded`: a body that does not fit now is better not sent.
    */
-  enter(clientId: ClientId, bodyBytes: number): () => void {
-    const { requestsPerClientMax, bodyBytesPerClientMax, bodyBytesMax } = this.#options;
+  enter(clientId: ClientId, announcedBytes: number): InFlightPlace {
+    const { requestsPerClientMax } = this.#options;
     const client = this.#clients.get(clientId) ?? { requests: 0, bodyBytes: 0 };
     if (client.requests >= requestsPerClientMax) {
       throw tooMany(`more than ${requestsPerClientMax} requests`);
     }
-    if (client.bodyBytes + bodyBytes > bodyBytesPerClientMax) {
-      throw tooMany(`more than ${bodyBytesPerClientMax} bytes of request bodies`);
-    }
-    if (this.#bodyBytes + bodyBytes > bodyBytesMax) throw new AppError('overloaded');
+    this.#checkClient(client, announcedBytes);
+    this.#checkShared(this.#sharedPart(announcedBytes));
     this.#clients.set(clientId, client);
     client.requests += 1;
-    client.bodyBytes += bodyBytes;
-    this.#bodyBytes += bodyBytes;
+    client.bodyBytes += announcedBytes;
+    return this.#place(clientId, client, announcedBytes);
+  }
+
+  #place(clientId: ClientId, client: UnderWay, announcedBytes: number): InFlightPlace {
+    let reserved = announcedBytes;
+    let received = 0;
+    let shared = 0;
     let left = false;
-    return () => {
-      assert(!left, 'a place is given back once');
-      left = true;
-      client.requests -= 1;
-      client.bodyBytes -= bodyBytes;
-      this.#bodyBytes -= bodyBytes;
-      if (client.requests === 0) this.#clients.delete(clientId);
+    return {
+      receive: (bytes) => {
+        assert(!left, 'a body comes while its request has a place');
+        const more = Math.max(0, received + bytes - reserved);
+        const moreShared = this.#sharedPart(received + bytes) - shared;
+        this.#checkClient(client, more);
+        this.#checkShared(moreShared);
+        received += bytes;
+        reserved += more;
+        shared += moreShared;
+        client.bodyBytes += more;
+        this.#sharedBytes += moreShared;
+      },
+      leave: () => {
+        assert(!left, 'a place is given back once');
+        left = true;
+        client.requests -= 1;
+        client.bodyBytes -= reserved;
+        this.#sharedBytes -= shared;
+        if (client.requests === 0) this.#clients.delete(clientId);
+      },
     };
+  }
+
+  #sharedPart(bodyBytes: number): number {
+    return Math.max(0, bodyBytes - this.#options.smallBodyBytesMax);
+  }
+
+  #checkClient(client: UnderWay, bytes: number): void {
+    const { bodyBytesPerClientMax } = this.#options;
+    if (client.bodyBytes + bytes <= bodyBytesPerClientMax) return;
+    throw tooMany(`more than ${bodyBytesPerClientMax} bytes of request bodies`);
+  }
+
+  #checkShared(bytes: number): void {
+    if (bytes > 0 && this.#sharedBytes + bytes > this.#options.bodyBytesMax) {
+      throw new AppError('overloaded');
+    }
   }
 }
 

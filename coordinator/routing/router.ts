@@ -60,6 +60,11 @@ export class Router {
     return best.workerId;
   }
 
+  /** Workers that can be asked at this moment. */
+  connected(): WorkerId[] {
+    return this.#link.connected();
+  }
+
   /** Every worker that holds a shard or is connected, by id. */
   workers(): WorkerState[] {
     const counts = this.#shardCounts();

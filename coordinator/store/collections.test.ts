@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, it } from 'node:test';
+import Database from 'better-sqlite3';
 import { systemClock } from '../../shared/base/clock.ts';
 import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { HNSW_DEFAULTS } from '../../shared/domain/collection.ts';
@@ -55,11 +56,10 @@ it('returns the same record from create and, after a restart, from all', () => {
   assert.deepEqual(store.collections.all(), [created]);
   store.collections.activate(created.collectionId);
   const config = { ...created.config, hnsw: { m: 32, efConstruct: 200 } };
-  store.collections.updateConfig(created.collectionId, config);
-  store.collections.updatePayloadIndexes(created.collectionId, { 'a.b[]': 'keyword' });
+  const payloadIndexes = { 'a.b[]': 'keyword' } as const;
+  store.collections.finishChange(created.collectionId, { config, payloadIndexes });
   store.close();
   store = open();
-  const payloadIndexes = { 'a.b[]': 'keyword' };
   assert.deepEqual(store.collections.all(), [
     { ...created, state: 'active', config, payloadIndexes },
   ]);
@@ -84,7 +84,7 @@ it('keeps a name apart by client, mode and namespace', () => {
     { name: 'Things' },
   ];
   for (const other of others) {
-    assert.equal(store.collections.create(newCollection(other)).generation, 1);
+    assert.equal(store.collections.create(newCollection(other)).state, 'creating');
   }
 });
 
@@ -101,12 +101,73 @@ it('gives the next generation, beside a deleting one and after it is gone', () =
   assert.equal(store.collections.create(newCollection()).generation, 3);
 });
 
+it('counts generations for each client, mode and namespace, whatever the names', () => {
+  const generation = (changes: Partial<NewCollection>) =>
+    store.collections.create(newCollection(changes)).generation;
+  assert.deepEqual(
+    [1, 2, 3].map((n) => generation({ name: `n${n}` })),
+    [1, 2, 3],
+  );
+  for (const other of [{ clientId: BOB }, { mode: 'test' }, { namespace: 'other' }] as const) {
+    assert.equal(generation(other), 1);
+  }
+  for (const { collectionId } of store.collections.all()) store.collections.remove(collectionId);
+  assert.equal(generation({ name: 'n1' }), 4);
+});
+
+it('leaves nothing of a name behind when its collection is gone', () => {
+  const rows = () => {
+    const database = new Database(join(folder, 'control.db'), { readonly: true });
+    const tables = database
+      .prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type = 'table'`)
+      .pluck()
+      .all();
+    const counts = tables.map((table) =>
+      database.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get(),
+    );
+    database.close();
+    return counts;
+  };
+  const once = (name: string) => {
+    const { collectionId } = store.collections.create(newCollection({ name }));
+    store.collections.markDeleting(collectionId);
+    store.collections.remove(collectionId);
+  };
+  once('first');
+  store.close();
+  const before = rows();
+  store = open();
+  for (let i = 0; i < 20; i += 1) once(`random-${i}`);
+  store.close();
+  assert.deepEqual(rows(), before);
+  store = open();
+});
+
+it('remembers a change that was begun until it is finished or settled', () => {
+  const { collectionId, config } = store.collections.create(newCollection());
+  const pending = () => store.collections.all()[0]?.configPending;
+  assert.throws(() => store.collections.beginChange(collectionId), {
+    code: 'collection_not_found',
+  });
+  store.collections.activate(collectionId);
+  assert.equal(pending(), false);
+  store.collections.beginChange(collectionId);
+  store.close();
+  store = open();
+  assert.equal(pending(), true);
+  store.collections.settleChange(collectionId);
+  assert.equal(pending(), false);
+  store.collections.beginChange(collectionId);
+  store.collections.finishChange(collectionId, { config, payloadIndexes: {} });
+  assert.equal(pending(), false);
+});
+
 it('does not use up a generation when a create fails', () => {
   const first = newCollection();
   store.collections.create(first);
   // The same shard id again: the shard's insert fails after the generation was raised.
   assert.throws(() => store.collections.create(newCollection({ name: 'b', shards: first.shards })));
-  assert.equal(store.collections.create(newCollection({ name: 'b' })).generation, 1);
+  assert.equal(store.collections.create(newCollection({ name: 'b' })).generation, 2);
 });
 
 it('does not change what is gone or going', () => {
@@ -116,8 +177,9 @@ it('does not change what is gone or going', () => {
   assert.throws(() => store.collections.activate(collectionId), gone);
   store.collections.markDeleting(collectionId);
   assert.throws(() => store.collections.activate(collectionId), gone);
-  assert.throws(() => store.collections.updateConfig(collectionId, config), gone);
-  assert.throws(() => store.collections.updatePayloadIndexes(collectionId, {}), gone);
+  assert.throws(() => store.collections.beginChange(collectionId), gone);
+  const change = { config, payloadIndexes: {} };
+  assert.throws(() => store.collections.finishChange(collectionId, change), gone);
   store.collections.remove(collectionId);
   assert.throws(() => store.collections.markDeleting(collectionId), gone);
 });
@@ -131,5 +193,4 @@ it('counts shards by worker, and forgets them with their collection', () => {
   ]);
   store.collections.remove(first.collectionId);
   assert.equal(store.shards.countByWorker().get(W1), 1);
-  assert.equal(store.shards.byWorker(W1)[0]?.ordinal, 0);
 });

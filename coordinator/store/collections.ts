@@ -7,8 +7,13 @@
  *
  * A row is written before any worker hears of its shards and removed after the last worker has
  * dropped them, so that a crash at any point leaves a row that says what must be finished. A name
- * is free again as soon as its collection is `deleting`; the next one of that name gets the next
+ * is free again as soon as its collection is `deleting`; the next one of that name gets a later
  * generation, and with it another folder.
+ *
+ * A change of the configuration is marked before the worker hears of it, so that a crash between
+ * the two leaves a row that says that they may differ (`data-plane/config-repair.ts`):
+ *
+ *   beginChange() -> pending -- finishChange() (the new one) or settleChange() (the old one) --> not
  */
 import type Database from 'better-sqlite3';
 import { must } from '../../shared/base/assert.ts';
@@ -40,9 +45,11 @@ export interface NewCollection {
 }
 
 export interface CollectionRecord extends NewCollection {
-  /** Counts the collections of this client, mode and namespace that had this name, from 1. */
+  /** Counts the collections that this client, mode and namespace ever had, from 1. */
   generation: number;
   state: CollectionState;
+  /** Whether the worker may have another configuration. */
+  configPending: boolean;
   createdAt: number;
 }
 
@@ -56,11 +63,13 @@ interface CollectionRow {
   state: CollectionState;
   config: string;
   payloadIndexes: string;
+  configPending: 0 | 1;
   createdAt: number;
 }
 
 const COLUMNS = `collection_id AS collectionId, client_id AS clientId, mode, namespace, name,
-  generation, state, config, payload_indexes AS payloadIndexes, created_at AS createdAt`;
+  generation, state, config, payload_indexes AS payloadIndexes,
+  config_pending AS configPending, created_at AS createdAt`;
 
 export class CollectionsTable {
   readonly #clock: Clock;
@@ -68,8 +77,9 @@ export class CollectionsTable {
   readonly #all: Database.Statement<[], CollectionRow>;
   readonly #allShards: Database.Statement<[], ShardPlacement & { collectionId: CollectionId }>;
   readonly #activate: Database.Statement<[CollectionId]>;
-  readonly #updateConfig: Database.Statement<[string, CollectionId]>;
-  readonly #updateIndexes: Database.Statement<[string, CollectionId]>;
+  readonly #beginChange: Database.Statement<[CollectionId]>;
+  readonly #finishChange: Database.Statement<[string, string, CollectionId]>;
+  readonly #settleChange: Database.Statement<[CollectionId]>;
   readonly #markDeleting: Database.Statement<[CollectionId]>;
   readonly #remove: Database.Statement<[CollectionId]>;
   readonly #count: Database.Statement<[], number>;
@@ -84,12 +94,15 @@ export class CollectionsTable {
     this.#activate = database.prepare(
       `UPDATE collections SET state = 'active' WHERE collection_id = ? AND state = 'creating'`,
     );
-    this.#updateConfig = database.prepare(
-      `UPDATE collections SET config = ? WHERE collection_id = ? AND state <> 'deleting'`,
+    this.#beginChange = database.prepare(
+      `UPDATE collections SET config_pending = 1 WHERE collection_id = ? AND state = 'active'`,
     );
-    this.#updateIndexes = database.prepare(
-      `UPDATE collections SET payload_indexes = ?
-        WHERE collection_id = ? AND state <> 'deleting'`,
+    this.#finishChange = database.prepare(
+      `UPDATE collections SET config = ?, payload_indexes = ?, config_pending = 0
+        WHERE collection_id = ? AND state = 'active'`,
+    );
+    this.#settleChange = database.prepare(
+      'UPDATE collections SET config_pending = 0 WHERE collection_id = ?',
     );
     this.#markDeleting = database.prepare(
       `UPDATE collections SET state = 'deleting' WHERE collection_id = ?`,
@@ -102,7 +115,7 @@ export class CollectionsTable {
   }
 
   /**
-   * Records a collection in state `creating` with its shards and the next generation of its name.
+   * Records a collection in state `creating` with its shards and the next generation.
    * Throws `already_exists` while another one of that name is not `deleting`.
    */
   create(collection: NewCollection): CollectionRecord {
@@ -114,17 +127,23 @@ export class CollectionsTable {
     mustChange(() => this.#activate.run(collectionId));
   }
 
-  /** Throws `collection_not_found` when the collection is gone or `deleting`. */
-  updateConfig(collectionId: CollectionId, config: CollectionConfig): void {
-    mustChange(() => this.#updateConfig.run(JSON.stringify(config), collectionId));
+  /** Marks the configuration as about to change. Throws `collection_not_found` unless `active`. */
+  beginChange(collectionId: CollectionId): void {
+    mustChange(() => this.#beginChange.run(collectionId));
   }
 
-  /** Throws `collection_not_found` when the collection is gone or `deleting`. */
-  updatePayloadIndexes(
+  /** Records the new configuration. Throws `collection_not_found` unless `active`. */
+  finishChange(
     collectionId: CollectionId,
-    payloadIndexes: Record<string, PayloadIndexType>,
+    { config, payloadIndexes }: Pick<CollectionRecord, 'config' | 'payloadIndexes'>,
   ): void {
-    mustChange(() => this.#updateIndexes.run(JSON.stringify(payloadIndexes), collectionId));
+    const texts = [JSON.stringify(config), JSON.stringify(payloadIndexes)] as const;
+    mustChange(() => this.#finishChange.run(...texts, collectionId));
+  }
+
+  /** The worker has the recorded configuration (again); repeating it is harmless. */
+  settleChange(collectionId: CollectionId): void {
+    guarded(() => this.#settleChange.run(collectionId));
   }
 
   /** Throws `collection_not_found` when there is no such collection; repeating it is harmless. */
@@ -156,9 +175,8 @@ export class CollectionsTable {
     database: Database.Database,
   ): Database.Transaction<(collection: NewCollection) => CollectionRecord> {
     const nextGeneration = database
-      .prepare<[Omit<NewCollection, 'shards' | 'config' | 'payloadIndexes'>], number>(
-        `INSERT INTO collection_generations (client_id, mode, namespace, name, generation)
-          VALUES (@clientId, @mode, @namespace, @name, 1)
+      .prepare<[ClientId, Mode, string], number>(
+        `INSERT INTO generations (client_id, mode, namespace, generation) VALUES (?, ?, ?, 1)
           ON CONFLICT DO UPDATE SET generation = generation + 1 RETURNING generation`,
       )
       .pluck();
@@ -171,7 +189,7 @@ export class CollectionsTable {
       .pluck();
     const insert = database.prepare<[CollectionRow]>(
       `INSERT INTO collections VALUES (@collectionId, @clientId, @mode, @namespace, @name,
-        @generation, @state, @config, @payloadIndexes, @createdAt)`,
+        @generation, @state, @config, @payloadIndexes, @configPending, @createdAt)`,
     );
     const insertShard = database.prepare<[ShardId, CollectionId, number, WorkerId]>(
       'INSERT INTO shards VALUES (?, ?, ?, ?)',
@@ -182,18 +200,20 @@ export class CollectionsTable {
       if (taken.get(clientId, mode, namespace, name) !== undefined) {
         throw new AppError('already_exists', `Collection \`${name}\` already exists!`);
       }
-      const generation = must(nextGeneration.get(identity), 'a generation is given');
+      const next = nextGeneration.get(clientId, mode, namespace);
+      const generation = must(next, 'a generation is given');
       const given = { generation, state: 'creating', createdAt: this.#clock.now() } as const;
       insert.run({
         ...identity,
         ...given,
         config: JSON.stringify(config),
         payloadIndexes: JSON.stringify(payloadIndexes),
+        configPending: 0,
       });
       for (const { shardId, ordinal, workerId } of shards) {
         insertShard.run(shardId, collectionId, ordinal, workerId);
       }
-      return { ...collection, ...given };
+      return { ...collection, ...given, configPending: false };
     });
   }
 }
@@ -203,6 +223,7 @@ function fromRow(row: CollectionRow): CollectionRecord {
     ...row,
     config: JSON.parse(row.config) as CollectionConfig,
     payloadIndexes: JSON.parse(row.payloadIndexes) as Record<string, PayloadIndexType>,
+    configPending: row.configPending === 1,
     shards: [],
   };
 }

@@ -8,12 +8,12 @@
  *      |
  *      +-- 1 --- n collections 1 --- n shards      workers (placement by id, no foreign key: a
  *      |                                           shard outlives the memory of its worker)
- *      +-- 1 --- n collection_generations
+ *      +-- 1 --- n generations
  *
  * Times are milliseconds since 1970 (UTC). `collections_live` keeps a name unique among the
- * collections that are not being deleted; `collection_generations` remembers the last generation a
- * name had, also after its collection is gone, so that a new collection of an old name never
- * meets the old one's files.
+ * collections that are not being deleted; `generations` counts the collections that a client ever
+ * had in a mode and namespace, so that a new collection of an old name never meets the old one's
+ * files. (One counter a name would stay behind for each name that was ever used.)
  */
 import type Database from 'better-sqlite3';
 import { assert } from '../../shared/base/assert.ts';
@@ -53,19 +53,19 @@ const MIGRATIONS: readonly string[] = [
     state TEXT NOT NULL CHECK (state IN ('creating', 'active', 'deleting')),
     config TEXT NOT NULL CHECK (json_valid(config)),
     payload_indexes TEXT NOT NULL CHECK (json_valid(payload_indexes)),
+    config_pending INTEGER NOT NULL CHECK (config_pending IN (0, 1)),
     created_at INTEGER NOT NULL,
-    UNIQUE (client_id, mode, namespace, name, generation)
+    UNIQUE (client_id, mode, namespace, generation)
   ) STRICT;
   CREATE UNIQUE INDEX collections_live ON collections (client_id, mode, namespace, name)
     WHERE state <> 'deleting';
 
-  CREATE TABLE collection_generations (
+  CREATE TABLE generations (
     client_id TEXT NOT NULL REFERENCES clients (client_id),
     mode TEXT NOT NULL,
     namespace TEXT NOT NULL,
-    name TEXT NOT NULL,
     generation INTEGER NOT NULL CHECK (generation >= 1),
-    PRIMARY KEY (client_id, mode, namespace, name)
+    PRIMARY KEY (client_id, mode, namespace)
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE shards (

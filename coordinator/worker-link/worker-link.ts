@@ -61,7 +61,6 @@ export class WorkerLink {
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #connections = new Set<Connection>();
   readonly #connectListeners: ((workerId: WorkerId) => void)[] = [];
-  readonly #disconnectListeners: ((workerId: WorkerId) => void)[] = [];
   #epoch: number;
   #state: 'new' | 'open' | 'closing' = 'new';
   #onIdle: (() => void) | undefined;
@@ -137,11 +136,6 @@ export class WorkerLink {
     this.#connectListeners.push(listener);
   }
 
-  /** Calls `listener` when a worker has lost its connection, unless a newer one took over. */
-  onDisconnect(listener: (workerId: WorkerId) => void): void {
-    this.#disconnectListeners.push(listener);
-  }
-
   /** Takes no new requests, waits for those that are sent until the deadline, then hangs up. */
   async close(deadline: Deadline): Promise<void> {
     if (this.#state === 'closing') return;
@@ -209,7 +203,6 @@ export class WorkerLink {
       if (lane?.line !== connection) return;
       this.#detach(lane, connection, reason);
       this.#forgetIfEmpty(connection.workerId);
-      for (const listener of this.#disconnectListeners) listener(connection.workerId);
     },
   };
 

@@ -4,14 +4,15 @@
  * itself, secrets, and names that nobody knows are refused here, before anything starts.
  */
 import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
+import { ConfigError } from '../../shared/config/config-error.ts';
 import {
   ENV_FILE_NAME,
   ENV_PREFIX,
   envNameOf,
   type OptionTable,
 } from '../../shared/config/option-table.ts';
+import { readConfig } from '../../shared/config/read-config.ts';
 import { WORKER_OPTIONS } from '../../worker/config.ts';
-import { CommandError } from './command-error.ts';
 
 export type Environment = Record<string, string>;
 
@@ -32,7 +33,7 @@ const SET_BY_UP: Record<string, string> = {
 /** Read by programs that use the service, which share a shell with it. */
 const NAMES_OF_OTHERS = new Set(['BULKHEAD_API_KEY']);
 
-/** Throws a `CommandError` that lists every name which can not be passed on. */
+/** Throws a `ConfigError` that lists every name and every value which can not be passed on. */
 export function childEnvironments(env: Readonly<Record<string, string | undefined>>): {
   coordinator: Environment;
   worker: Environment;
@@ -40,22 +41,48 @@ export function childEnvironments(env: Readonly<Record<string, string | undefine
   const system = pick(env, SYSTEM_NAMES);
   const coordinatorNames = settableNames(COORDINATOR_OPTIONS);
   const workerNames = settableNames(WORKER_OPTIONS);
-  const problems = Object.keys(env)
+  const unknown = Object.keys(env)
     .filter((name) => name.startsWith(ENV_PREFIX) && !NAMES_OF_OTHERS.has(name))
     .filter((name) => !coordinatorNames.includes(name) && !workerNames.includes(name))
     .map((name) => describeProblem(name));
-  if (problems.length > 0) throw new CommandError(problems.join('\n'));
+  const problems = new Set([
+    ...unknown,
+    ...valueProblems(COORDINATOR_OPTIONS, env),
+    ...valueProblems(WORKER_OPTIONS, env),
+  ]);
+  if (problems.size > 0) throw new ConfigError([...problems]);
   return {
     coordinator: { ...system, ...pick(env, coordinatorNames) },
     worker: { ...system, ...pick(env, workerNames) },
   };
 }
 
+/** The options that the environment of `up` may set. */
+function settable(table: OptionTable): OptionTable {
+  return Object.fromEntries(
+    Object.entries(table).filter(
+      ([option, spec]) => spec.kind !== 'secret' && !Object.hasOwn(SET_BY_UP, envNameOf(option)),
+    ),
+  );
+}
+
 function settableNames(table: OptionTable): string[] {
-  return Object.entries(table)
-    .filter(([, spec]) => spec.kind !== 'secret')
-    .map(([option]) => envNameOf(option))
-    .filter((name) => !Object.hasOwn(SET_BY_UP, name));
+  return Object.keys(settable(table)).map(envNameOf);
+}
+
+/** A child would say it too, but only the first child, in a line of its log. */
+function valueProblems(
+  table: OptionTable,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  const options = settable(table);
+  try {
+    readConfig(options, { env: pick(env, Object.keys(options).map(envNameOf)) });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
 }
 
 function describeProblem(name: string): string {

@@ -5,7 +5,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -232,7 +240,42 @@ test('what keeps it from starting is a sentence and exit code 1', async (t) => {
   await fails(start([...elsewhere, '--port', String(port)]), /already in use.*--port/);
   await fails(start(elsewhere, { BULKHEAD_PORT: '1' }), /BULKHEAD_PORT is set by.*use --port/);
   await fails(start(elsewhere, { BULKHEAD_PROT: '1' }), /BULKHEAD_PROT is not a setting/);
+  const many = {
+    BULKHEAD_PROT: '1',
+    BULKHEAD_PORT: '1',
+    BULKHEAD_LOG_LEVEL: 'loud',
+    BULKHEAD_QUERY_TIMEOUT_MS: 'x',
+    BULKHEAD_HANDLES_MAX: '0',
+  };
+  const all = start(elsewhere, many);
+  await fails(all, /BULKHEAD_PROT is not/);
+  for (const name of Object.keys(many)) assert.equal(all.log.split(name).length, 2, all.log);
   await fails(start([...elsewhere, '--workers', '0']), /integer, 1 to 64/);
+});
+
+test('a data folder that can not be one is a sentence and exit code 1, at once', async (t) => {
+  const { folder, start } = install(t);
+  writeFileSync(join(folder, 'file'), '');
+  symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'));
+  const cases: [string, RegExp][] = [
+    ['/proc/nope', /cannot use \/proc\/nope, the file system does not take it: name another/],
+    ['/proc/nope/deeper', /cannot use \/proc\/nope, /],
+    ['/proc', /cannot use \/proc, the file system does not take it/],
+    [join(folder, 'file'), /file is not a folder: name another folder with --data/],
+    [join(folder, 'file', 'inside'), /file is not a folder: name another/],
+    [join(folder, 'dangling'), /dangling, something else is there/],
+    [join(folder, 'x'.repeat(300)), /the name is too long/],
+  ];
+  for (const [data, sentence] of cases) {
+    const up = start(['--data', data]);
+    assert.equal((await up.exited).code, 1, data);
+    assert.match(up.log, sentence);
+    assert.doesNotMatch(up.log, /\n {4}at /);
+  }
+  const deep = join(folder, 'made', 'level', 'by', 'level');
+  const up = start(['--data', deep]);
+  await up.waitFor('ready');
+  assert.equal(statSync(deep).mode & 0o777, 0o700);
 });
 
 test('a child that ends before it is ready fails the start, and nothing is left running', async (t) => {

@@ -5,7 +5,6 @@
  *   -> `ready` -> (children die and are restarted) -> signal -> drain -> exit 0
  *                                                                \-> second signal -> exit 130
  */
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -13,6 +12,7 @@ import type { SecureRandom } from '../../shared/base/random.ts';
 import { AdminClient } from './admin-client.ts';
 import { childEnvironments } from './child-environment.ts';
 import { CommandError } from './command-error.ts';
+import { asDataFolderError, makeDataFolder } from './data-folder.ts';
 import { lockDataFolder } from './data-lock.ts';
 import { createEnvFiles, type EnvFiles, readAdminToken } from './env-files.ts';
 import { checkPortFree } from './port-check.ts';
@@ -46,12 +46,12 @@ export interface UpContext {
 export async function up(options: UpOptions, context: UpContext): Promise<number> {
   const dataFolder = resolve(options.data);
   const environments = childEnvironments(context.env);
+  makeDataFolder(dataFolder);
   const signals = new StopSignals(context.clock);
-  signals.start();
-  mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   const lock = await lockDataFolder(dataFolder);
+  signals.start();
   try {
-    const envFiles = await createEnvFiles(dataFolder, context.random);
+    const envFiles = await prepareEnvFiles(dataFolder, context.random);
     await checkPortFree(options.host, options.port, '--port');
     await checkPortFree(options.host, options.adminPort, '--admin-port');
     const report = new UpReport({ json: options.json, write: context.write });
@@ -70,6 +70,14 @@ export async function up(options: UpOptions, context: UpContext): Promise<number
   } finally {
     signals.close();
     await lock.release();
+  }
+}
+
+async function prepareEnvFiles(dataFolder: string, random: SecureRandom): Promise<EnvFiles> {
+  try {
+    return await createEnvFiles(dataFolder, random);
+  } catch (error) {
+    throw asDataFolderError(dataFolder, error);
   }
 }
 

@@ -19,7 +19,7 @@ export const PAYLOAD_INDEX_TYPES = [
 export type PayloadIndexType = (typeof PAYLOAD_INDEX_TYPES)[number];
 
 export interface HnswConfig {
-  /** Links of a node per upper level; level 0 has twice as many. */
+  /** Links of a node per upper level; level 0 has twice as many. 0: no graph, every search exact. */
   m: number;
   efConstruct: number;
 }
@@ -46,7 +46,7 @@ export interface ShardPlace {
   mode: Mode;
   namespace: string;
   collection: string;
-  /** Counts the collections of this client that had this name, from 1. */
+  /** Counts the collections that this client ever had in mode and namespace, from 1. */
   generation: number;
   ordinal: number;
 }

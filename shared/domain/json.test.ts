@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InvalidInput } from '../base/invalid.ts';
 import { SeededRandom, secureRandom } from '../base/random.ts';
-import { parseJson, parseJsonBytes, parseJsonObject, scanJson, stringifyJson } from './json.ts';
+import { parseJsonBytes, parseJsonObject, scanJson, stringifyJson } from './json.ts';
 import { LIMITS } from './limits.ts';
 import type { JsonObject, JsonValue } from './point.ts';
 
@@ -21,9 +21,9 @@ function refusal(text: string): string {
 
 describe('scanJson', () => {
   it('counts nesting outside strings', () => {
-    assert.equal(scanJson(bytes('{"a":[{"b":"[[[[{{\\"[["}]}')).depth, 3);
-    assert.equal(scanJson(bytes('17')).depth, 0);
-    assert.equal(scanJson(bytes(nested(LIMITS.jsonDepthMax))).depth, LIMITS.jsonDepthMax);
+    assert.equal(scanJson(bytes('{"a":[{"b":"[[[[{{\\"[["}]}')).deepest, 3);
+    assert.equal(scanJson(bytes('17')).deepest, 0);
+    assert.equal(scanJson(bytes(nested(LIMITS.jsonDepthMax))).deepest, LIMITS.jsonDepthMax);
   });
 
   it('refuses deep nesting, also in text that is not JSON', () => {
@@ -32,11 +32,25 @@ describe('scanJson', () => {
   });
 
   it('sees long integers and only those', () => {
-    const big = (text: string) => scanJson(bytes(text)).bigInteger;
-    assert.equal(big('{"id":9007199254740993}'), true);
-    assert.equal(big('-12345678901234567890'), true);
-    assert.equal(big('[0.12345678901234567890, 1.5e10, 123456789012345]'), false);
-    assert.equal(big('{"a":"12345678901234567890"}'), false);
+    const longIn = (text: string) => {
+      const { longIntegers } = scanJson(bytes(text));
+      return longIntegers.length === 0 ? [] : [text.slice(longIntegers[0], longIntegers[1])];
+    };
+    assert.deepEqual(longIn('{"id":9007199254740993}'), ['9007199254740993']);
+    assert.deepEqual(longIn('-12345678901234567890'), ['-12345678901234567890']);
+    assert.deepEqual(longIn('[0.12345678901234567890, 1.5e10, 123456789012345]'), []);
+    assert.deepEqual(longIn('[1e-12345678901234567890, 12345678901234567890e1]'), []);
+    assert.deepEqual(longIn('{"a":"12345678901234567890"}'), []);
+  });
+
+  it('is suspicious of what a parse must refuse, and of little else', () => {
+    const suspicious = (text: string) => scanJson(bytes(text)).suspicious;
+    for (const text of ['1e999', '1E+400', '{"__proto__":1}', '{"\\u005f_proto__":1}']) {
+      assert.equal(suspicious(text), true, text);
+    }
+    for (const text of ['1e-999', '1e99', '{"__proto":1}', '"\\n"', 'true', '[false,1.5e10]']) {
+      assert.equal(suspicious(text), false, text);
+    }
   });
 });
 
@@ -53,13 +67,40 @@ describe('parseJsonBytes', () => {
     });
   });
 
-  it('keeps integers exact beside a text that uses the marker', () => {
-    for (const marked of ['"\u007f12345678901234567"', '"\\u007F12345678901234567"']) {
-      assert.deepEqual(parseJsonBytes(bytes(`[12345678901234567,${marked}]`)), [
-        12345678901234567n,
-        '\u007f12345678901234567',
-      ]);
+  it('keeps integers exact beside texts that use the marker', () => {
+    const texts = [
+      '\u007f',
+      '\u007f12345678901234567',
+      '\u007f=1',
+      '\u007f\u007f',
+      '\u007f=\u007f1',
+    ];
+    for (const text of texts) {
+      const object = { [text]: text, z: 1 };
+      const raw = JSON.stringify(object);
+      for (const json of [
+        raw,
+        raw.replaceAll('\u007f', '\\u007F'),
+        raw.replace('\u007f', '\\u007f'),
+      ]) {
+        assert.deepEqual(parseJsonBytes(bytes(`[12345678901234567,${json}]`)), [
+          12345678901234567n,
+          object,
+        ]);
+        assert.deepEqual(parseJsonBytes(bytes(json)), object);
+      }
     }
+    const ordered = parseJsonBytes(bytes('{"b":1,"\u007f1":2,"a":12345678901234567}'));
+    assert.deepEqual(Object.keys(ordered as object), ['b', '\u007f1', 'a']);
+  });
+
+  it('takes no longer for such texts (10 MiB of vectors, one of them, one long integer)', () => {
+    const vectors = `[${'0.12345678,'.repeat(64)}1],`.repeat(13_000);
+    const body = bytes(`[${vectors}12345678901234567,"\u007f"]`);
+    const startMs = performance.now();
+    parseJsonBytes(body);
+    const ms = performance.now() - startMs;
+    assert.ok(ms < 1_500, `${ms} ms for ${body.length} bytes`);
   });
 
   it('does not make a long number in the place of a key acceptable', () => {
@@ -70,7 +111,14 @@ describe('parseJsonBytes', () => {
   });
 
   it('refuses numbers that overflow a double', () => {
-    for (const text of ['1e999', '{"a":[-1E400]}', `[${'9'.repeat(400)}.0]`]) {
+    const digits = '9'.repeat(400);
+    for (const text of [
+      '1e999',
+      '{"a":[-1E400]}',
+      `[${digits}.0]`,
+      digits,
+      `${'9'.repeat(300)}e9`,
+    ]) {
       assert.match(refusal(text), /too large for a 64-bit float/);
     }
     assert.deepEqual(parseJsonBytes(bytes('[1e-400,1e308,-0]')), [0, 1e308, -0]);
@@ -147,12 +195,6 @@ describe('stringifyJson', () => {
   });
 });
 
-describe('parseJson', () => {
-  it('rounds long integers when exactness is not asked for', () => {
-    assert.equal(parseJson('9007199254740993', false), 9007199254740992);
-  });
-});
-
 function accepts(parse: () => unknown): boolean {
   try {
     parse();
@@ -169,9 +211,20 @@ function randomValue(random: SeededRandom, depth: number): JsonValue {
   if (kind === 2) return random.below(1_000) - 500;
   if (kind === 3) return BigInt(random.below(2 ** 31)) * 2n ** 33n + 2n ** 54n + 1n;
   if (kind === 4) return random.normal();
-  if (kind === 5) return random.pick(['', 'é', '"\\/', '12345678901234567', '\u0001', '🙂', ']}']);
+  if (kind === 5)
+    return random.pick([
+      '',
+      'é',
+      '"\\/',
+      '12345678901234567',
+      '\u0001',
+      '🙂',
+      ']}',
+      '\u007f1',
+      '\u007f=',
+    ]);
   const length = random.below(4);
   if (kind === 6) return Array.from({ length }, () => randomValue(random, depth + 1));
-  const keys = Array.from({ length }, () => random.pick(['a', 'b c', '"', '{', 'ü']));
+  const keys = Array.from({ length }, () => random.pick(['a', 'b c', '"', '{', 'ü', '\u007f']));
   return Object.fromEntries(keys.map((key) => [key, randomValue(random, depth + 1)]));
 }

@@ -2,99 +2,70 @@
  * JSON as this service reads and writes it: exact, bounded, and never naming `__proto__`.
  *
  * Integers beyond 2^53 (ids are unsigned 64-bit) become bigints and are written back digit by
- * digit. `scanJson` runs over the bytes before any parse: it refuses deep nesting, which would
- * make later recursion overflow the stack, and says whether there is a long integer at all.
+ * digit. A parse with long integers has to see the source text of numbers. `JSON.parse` offers it
+ * to a reviver, but then calls it for every value, which costs ten times the parse. So the bytes
+ * are scanned first (`json-scan.ts`), long integers are put in quotes behind a marker, and the walk
+ * that checks the result makes them bigints:
  *
- * A parse with long integers has to see the source text of numbers. `JSON.parse` offers it to a
- * reviver, but then calls it for every value, which makes a batch of vectors with 64-bit ids many
- * times slower. So long integers are first put in quotes behind a marker character and turned
- * into bigints in the walk that checks the result; only a text that itself uses the marker takes
- * the reviver.
+ *   12345678901234567      ->  "<DEL>12345678901234567"     a long integer
+ *   "<DEL>any text"        ->  "<DEL>=<DEL>any text"        a string that begins with the marker
+ *
+ * so that no string of the caller can be taken for a number, whatever it says.
  */
 import { isUtf8 } from 'node:buffer';
 import { InvalidInput } from '../base/invalid.ts';
+import { JsonScan, MARKER, scanOn } from './json-scan.ts';
 import { locateSyntaxError } from './json-syntax.ts';
-import { LIMITS } from './limits.ts';
 import type { JsonObject, JsonValue } from './point.ts';
 
-export interface JsonScan {
-  /** Deepest nesting of arrays and objects; 0 for a bare value. */
-  depth: number;
-  /** Whether a number has an integer part that may lie beyond 2^53. */
-  bigInteger: boolean;
-}
-
+/** Stands behind the marker in front of what was a string all along. */
+const KEPT = 0x3d;
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const MINUS = 0x2d;
-const POINT = 0x2e;
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
-/** 2^53 has 16 digits. */
-const BIG_DIGITS_MIN = 16;
-/** U+007F stands raw in no sane document; see the head of this file. */
-const MARKER = '\u007f';
-const MARKER_CODE = 0x7f;
+
+/** Scans all of `bytes`. Throws `InvalidInput` when it is nested too deeply. */
+export function scanJson(bytes: Uint8Array): JsonScan {
+  const scan = new JsonScan();
+  scanOn(scan, bytes, { pauseAt: bytes.length, floor: 0 });
+  return scan;
+}
 
 /**
- * One pass over the bytes; nothing is checked but the depth. Throws `InvalidInput` as soon as the
- * nesting is deeper than `LIMITS.jsonDepthMax`.
+ * UTF-8 JSON text of untrusted origin. Throws `InvalidInput` for a syntax error (with its position,
+ * never with the text), a number too large for a double, and `__proto__` as a key.
  */
-export function scanJson(bytes: Uint8Array): JsonScan {
-  const length = bytes.length;
-  let deepest = 0;
-  let depth = 0;
-  let bigInteger = false;
-  let at = 0;
-  while (at < length) {
-    const byte = bytes[at] as number;
-    at += 1;
-    if (byte >= DIGIT_0 && byte <= DIGIT_9) {
-      const start = at - 1;
-      at = afterDigits(bytes, at);
-      if (at - start >= BIG_DIGITS_MIN) bigInteger = true;
-    } else if (byte === POINT) {
-      at = afterDigits(bytes, at);
-    } else if (byte === QUOTE) {
-      at = afterString(bytes, at);
-    } else if (byte === 0x5b || byte === 0x7b) {
-      depth += 1;
-      if (depth > deepest) deepest = depth;
-      if (depth > LIMITS.jsonDepthMax) throw tooDeep();
-    } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
-  }
-  return { depth: deepest, bigInteger };
-}
-
-function afterDigits(bytes: Uint8Array, at: number): number {
-  const length = bytes.length;
-  let index = at;
-  while (index < length && ((bytes[index] as number) - DIGIT_0) >>> 0 < 10) index += 1;
-  return index;
-}
-
-/** The index after the closing quote of a string whose text begins at `at`. */
-function afterString(bytes: Uint8Array, at: number): number {
-  const length = bytes.length;
-  let index = at;
-  while (index < length) {
-    const byte = bytes[index] as number;
-    index += 1;
-    if (byte === QUOTE) return index;
-    if (byte === BACKSLASH) index += 1;
-  }
-  return index;
-}
-
-function tooDeep(): InvalidInput {
-  return new InvalidInput('', `the JSON is nested deeper than ${LIMITS.jsonDepthMax} levels`);
-}
-
-/** UTF-8 JSON text of untrusted origin. Throws `InvalidInput`. */
 export function parseJsonBytes(bytes: Uint8Array): JsonValue {
-  const { bigInteger } = scanJson(bytes);
+  const scan = scanJson(bytes);
+  checkUtf8(bytes);
+  try {
+    return parseSpan(bytes, { start: 0, end: bytes.length, open: '', close: '' }, scan);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw syntaxError(textOf(bytes, 0, bytes.length));
+    throw error;
+  }
+}
+
+export function checkUtf8(bytes: Uint8Array): void {
   if (!isUtf8(bytes)) throw new InvalidInput('', 'the text is not valid UTF-8');
-  return parseJson(textOf(bytes), bigInteger);
+}
+
+/** A part of a text that is valid JSON between `open` and `close`. */
+export interface Span {
+  start: number;
+  end: number;
+  open: string;
+  close: string;
+}
+
+/**
+ * Parses a span that `scan` has seen, and takes its notes of it. Throws `SyntaxError` for what is
+ * not JSON and `InvalidInput` for what is refused.
+ */
+export function parseSpan(bytes: Uint8Array, span: Span, scan: JsonScan): JsonValue {
+  const { start, end, open, close } = span;
+  const edits = takeEdits(scan, end);
+  const text = edits === undefined ? textOf(bytes, start, end) : editedText(bytes, span, edits);
+  const value = JSON.parse(open + text + close) as JsonValue;
+  return edits !== undefined || scan.suspicious ? checked(value, edits !== undefined) : value;
 }
 
 /** The same, for what has to be an object (a payload). */
@@ -108,50 +79,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-}
-
-/**
- * Parses text whose depth `scanJson` has checked. `exact` (its `bigInteger`) keeps integers beyond
- * 2^53 as bigints. Throws `InvalidInput` for a syntax error (with its position, never with the
- * text), a number too large for a double, and `__proto__` as a key.
- */
-export function parseJson(text: string, exact: boolean): JsonValue {
-  if (exact) return parseExact(text);
-  const value = parseText(text);
-  return isSuspicious(text) ? checked(value, false) : value;
-}
-
-/** Whether the text may hold what `checked` refuses; a cheap search that errs to true. */
-function isSuspicious(text: string): boolean {
-  return text.includes('__proto__') || text.includes('\\u00') || /[eE]\+?[0-9]{3}/.test(text);
-}
-
-function parseExact(text: string): JsonValue {
-  if (text.includes(MARKER) || /\\u007f/i.test(text)) {
-    return checked(parseText(text, reviveExact), false);
-  }
-  return checked(parseText(quoteBigIntegers(text), undefined, text), true);
-}
-
-type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
-
-const reviveExact: Reviver = (_key, value, { source }) => {
-  if (typeof value !== 'number' || source === undefined || Number.isSafeInteger(value))
-    return value;
-  return /^-?[0-9]+$/.test(source) ? BigInt(source) : value;
-};
-
-/** `original` is the text whose positions an error message gives. */
-function parseText(text: string, reviver?: Reviver, original = text): JsonValue {
-  try {
-    // TypeScript does not know the third argument of a reviver (ECMAScript 2026).
-    return JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as JsonValue;
-  } catch (error) {
-    if (error instanceof SyntaxError) throw syntaxError(original);
-    throw error;
-  }
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
 }
 
 function syntaxError(text: string): InvalidInput {
@@ -159,50 +88,62 @@ function syntaxError(text: string): InvalidInput {
   return new InvalidInput('', `the JSON is not valid at position ${position}: ${problem}`);
 }
 
-/** The text with every integer of 16 digits or more as a string: the marker, then the digits. */
-function quoteBigIntegers(text: string): string {
-  let quoted = '';
-  let copied = 0;
-  let at = 0;
-  while (at < text.length) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      at = afterTextString(text, at + 1);
-    } else if (code === MINUS || code === 0x2b || (code >= DIGIT_0 && code <= DIGIT_9)) {
-      const start = at;
-      at = afterTextNumber(text, at + 1);
-      if (at - start >= BIG_DIGITS_MIN && /^-?[1-9][0-9]*$/.test(text.slice(start, at))) {
-        quoted += `${text.slice(copied, start)}"${MARKER}${text.slice(start, at)}"`;
-        copied = at;
-      }
-    } else at += 1;
-  }
-  return quoted + text.slice(copied);
+interface Edits {
+  /** Start and end of each. */
+  longIntegers: number[];
+  /** Where strings that begin with the marker start. */
+  marked: number[];
 }
 
-function afterTextString(text: string, at: number): number {
-  let index = at;
-  while (index < text.length) {
-    const code = text.charCodeAt(index);
-    if (code === QUOTE) return index + 1;
-    index += code === BACKSLASH ? 2 : 1;
-  }
-  return index;
+/** The scan's notes before `end`; undefined when there is no long integer. */
+function takeEdits(scan: JsonScan, end: number): Edits | undefined {
+  if (scan.longIntegers.length === 0 && scan.marked.length === 0) return undefined;
+  const edits = {
+    longIntegers: scan.longIntegers.filter((at) => at <= end),
+    marked: scan.marked.filter((at) => at < end),
+  };
+  scan.longIntegers = scan.longIntegers.slice(edits.longIntegers.length);
+  scan.marked = scan.marked.slice(edits.marked.length);
+  return edits.longIntegers.length === 0 ? undefined : edits;
 }
 
-/** The index after a run of what numbers are made of: digits and `+ - . e E`. */
-function afterTextNumber(text: string, at: number): number {
-  let index = at;
-  while (index < text.length) {
-    const code = text.charCodeAt(index);
-    const digit = code >= DIGIT_0 && code <= DIGIT_9;
-    if (!digit && code !== 0x2e && code !== MINUS && code !== 0x2b && (code | 0x20) !== 0x65) break;
-    index += 1;
+/** The text of the span with the marker put in; see the head of this file. */
+function editedText(bytes: Uint8Array, { start, end }: Span, edits: Edits): string {
+  const { longIntegers, marked } = edits;
+  const extra = 1.5 * longIntegers.length + 2 * marked.length;
+  const out = Buffer.allocUnsafe(end - start + extra);
+  let length = 0;
+  let copied = start;
+  let next = 0;
+  const copyTo = (at: number): void => {
+    out.set(bytes.subarray(copied, at), length);
+    length += at - copied;
+    copied = at;
+  };
+  const keepBefore = (at: number): void => {
+    for (; next < marked.length && (marked[next] as number) < at; next += 1) {
+      copyTo(marked[next] as number);
+      out[length] = MARKER;
+      out[length + 1] = KEPT;
+      length += 2;
+    }
+  };
+  for (let i = 0; i < longIntegers.length; i += 2) {
+    keepBefore(longIntegers[i] as number);
+    copyTo(longIntegers[i] as number);
+    out[length] = QUOTE;
+    out[length + 1] = MARKER;
+    length += 2;
+    copyTo(longIntegers[i + 1] as number);
+    out[length] = QUOTE;
+    length += 1;
   }
-  return index;
+  keepBefore(end);
+  copyTo(end);
+  return out.toString('utf8', 0, length);
 }
 
-/** Walks a parsed value; see `parseJson` for what is refused. `marked`: see `quoteBigIntegers`. */
+/** Walks a parsed value; see `parseJsonBytes` for what is refused. `marked`: see `editedText`. */
 function checked(root: JsonValue, marked: boolean): JsonValue {
   const holder: JsonObject = { root };
   const rest: (JsonObject | JsonValue[])[] = [holder];
@@ -215,8 +156,10 @@ function checked(root: JsonValue, marked: boolean): JsonValue {
       }
       continue;
     }
+    const keys = Object.keys(next);
+    if (marked && keys.some(isMarked)) restoreKeys(next, keys);
     for (const key of Object.keys(next)) {
-      checkKey(key, marked);
+      if (key === '__proto__') throw new InvalidInput('', '"__proto__" is not allowed as a key');
       const value = next[key] as JsonValue;
       if (typeof value === 'object' && value !== null) rest.push(value);
       else next[key] = checkedScalar(value, marked);
@@ -225,21 +168,33 @@ function checked(root: JsonValue, marked: boolean): JsonValue {
   return holder.root as JsonValue;
 }
 
-function checkKey(key: string, marked: boolean): void {
-  if (key === '__proto__') throw new InvalidInput('', '"__proto__" is not allowed as a key');
-  if (marked && key.charCodeAt(0) === MARKER_CODE) {
-    throw new InvalidInput('', 'the JSON is not valid: a key is a text in quotes, not a number');
-  }
+function isMarked(text: string): boolean {
+  return text.charCodeAt(0) === MARKER;
+}
+
+/** Gives keys that begin with the marker their own text again, in their old order. */
+function restoreKeys(object: JsonObject, keys: readonly string[]): void {
+  const values = keys.map((key) => object[key] as JsonValue);
+  for (const key of keys) delete object[key];
+  keys.forEach((key, i) => {
+    object[isMarked(key) ? keptText(key) : key] = values[i] as JsonValue;
+  });
+}
+
+/** Throws `InvalidInput` when it was a number: a key is a text. */
+function keptText(text: string): string {
+  if (text.charCodeAt(1) === KEPT) return text.slice(2);
+  throw new InvalidInput('', 'the JSON is not valid: a key is a text in quotes, not a number');
 }
 
 function checkedScalar(value: JsonValue, marked: boolean): JsonValue {
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new InvalidInput('', 'a number is too large for a 64-bit float');
   }
-  if (!marked || typeof value !== 'string' || value.charCodeAt(0) !== MARKER_CODE) return value;
-  const exact = BigInt(value.slice(1));
-  const rounded = Number(exact);
-  return Number.isSafeInteger(rounded) ? rounded : exact;
+  if (!marked || typeof value !== 'string' || !isMarked(value)) return value;
+  if (value.charCodeAt(1) === KEPT) return value.slice(2);
+  const rounded = Number(value.slice(1));
+  return Number.isSafeInteger(rounded) ? rounded : BigInt(value.slice(1));
 }
 
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };

@@ -11,6 +11,8 @@ export const LIMITS = {
   bodyBytesMax: 32 * MIB,
   /** Nesting of JSON, checked before the parse: V8 recurses, and so do filters and payloads. */
   jsonDepthMax: 64,
+  /** Arrays and objects of one JSON text: empty, they take twenty times their text in memory. */
+  jsonContainersMax: 1_000_000,
   /** Largest vector; a point with one takes 16 KiB. */
   dimensionMax: 4_096,
   /** Points of one upsert, ids of one delete, retrieve or payload change. */
@@ -21,6 +23,8 @@ export const LIMITS = {
   searchHitsMax: 16_384,
   /** Candidates of one diverse search: its cost is their number squared times the dimension. */
   mmrCandidatesMax: 256,
+  /** Components of all candidates of one request: 16 MiB that the worker sends for its answer. */
+  mmrComponentsMax: 4 * MIB,
   /** Points of one scroll page. */
   scrollLimitMax: 10_000,
   /** Candidates the graph search keeps; beyond this an exact scan is cheaper. */
@@ -49,6 +53,8 @@ export const LIMITS = {
   clientBodyBytesMax: 128 * MIB,
   /** Bodies of all requests that are under way; parsed, they take several times as much. */
   bodiesBytesMax: 512 * MIB,
+  /** So much of each body does not count towards all: small requests pass when large ones wait. */
+  smallBodyBytesMax: 64 * 1024,
   /** Requests under way to one worker. */
   workerInFlightMax: 1_024,
   /** Bytes that may wait in one worker's socket before new requests are refused. */
@@ -88,5 +94,15 @@ assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply
 assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
 assert(LIMITS.bodyBytesMax <= LIMITS.clientBodyBytesMax, 'a client may send the largest body');
 assert(LIMITS.clientBodyBytesMax < LIMITS.bodiesBytesMax, 'no client fills the process alone');
+assert(
+  LIMITS.clientInFlightMax * LIMITS.smallBodyBytesMax <= LIMITS.clientBodyBytesMax,
+  'a client may have all its requests under way when they are small',
+);
 assert(LIMITS.searchHitsMax <= LIMITS.hnswEfMax, 'ef can be as large as the hits wanted');
 assert(LIMITS.filterDepthMax < LIMITS.jsonDepthMax, 'a legal filter passes the depth scan');
+assert(
+  LIMITS.mmrCandidatesMax * LIMITS.dimensionMax <= LIMITS.mmrComponentsMax,
+  'one diverse search of the largest vectors is allowed',
+);
+assert(4 * LIMITS.mmrComponentsMax < LIMITS.replyBytesMax, 'diverse candidates fit one reply');
+assert(16 * LIMITS.batchPointsMax < LIMITS.jsonContainersMax, 'payloads of a batch may nest');

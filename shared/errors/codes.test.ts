@@ -11,15 +11,16 @@ test('the table of codes is pinned: clients match on them', () => {
     'invalid_argument 400',
     'invalid_json 400',
     'unauthenticated 401',
-    'forbidden 403',
     'not_found 404',
     'collection_not_found 404',
     'point_not_found 404',
     'method_not_allowed 405',
+    'request_timeout 408 retryable',
     'already_exists 409',
     'body_too_large 413',
     'unsupported_media_type 415',
     'too_many_requests 429 retryable',
+    'header_too_large 431',
     'internal 500',
     'not_supported 501',
     'unavailable 503 retryable',
@@ -38,10 +39,10 @@ test('a code is a snake_case word and its text is one public sentence', () => {
   }
 });
 
-test('a server error may be tried again, a client error may not until it is changed', () => {
+test('a server error may be tried again, a client error may not until it is changed, but for being late or many', () => {
   for (const [code, { status, retryable }] of Object.entries(ERROR_CODES)) {
     if (status === 500 || status === 501) assert.equal(retryable, false, code);
-    else assert.equal(retryable, status === 429 || status >= 503, code);
+    else assert.equal(retryable, [408, 429].includes(status) || status >= 503, code);
   }
 });
 

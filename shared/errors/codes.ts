@@ -5,7 +5,7 @@
  */
 
 interface ErrorSpec {
-  status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 501 | 503 | 504 | 507;
+  status: 400 | 401 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 431 | 500 | 501 | 503 | 504 | 507;
   retryable: boolean;
   text: string;
 }
@@ -14,15 +14,16 @@ export const ERROR_CODES = {
   invalid_argument: { status: 400, retryable: false, text: 'the request is not valid' },
   invalid_json: { status: 400, retryable: false, text: 'the body is not valid JSON' },
   unauthenticated: { status: 401, retryable: false, text: 'a valid API key is needed' },
-  forbidden: { status: 403, retryable: false, text: 'this key may not do that' },
   not_found: { status: 404, retryable: false, text: 'not found' },
   collection_not_found: { status: 404, retryable: false, text: 'the collection does not exist' },
   point_not_found: { status: 404, retryable: false, text: 'the point does not exist' },
   method_not_allowed: { status: 405, retryable: false, text: 'method not allowed' },
+  request_timeout: { status: 408, retryable: true, text: 'the request came too slowly' },
   already_exists: { status: 409, retryable: false, text: 'it already exists' },
   body_too_large: { status: 413, retryable: false, text: 'the body is too large' },
   unsupported_media_type: { status: 415, retryable: false, text: 'the body must be JSON' },
   too_many_requests: { status: 429, retryable: true, text: 'too many requests at once' },
+  header_too_large: { status: 431, retryable: false, text: 'the header is too large' },
   internal: { status: 500, retryable: false, text: 'an internal error; it has been logged' },
   not_supported: { status: 501, retryable: false, text: 'not supported' },
   unavailable: { status: 503, retryable: true, text: 'the data is not available at the moment' },

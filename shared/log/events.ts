@@ -112,7 +112,7 @@ export const LOG_EVENTS = {
       code: 'text',
       ms: 'number',
     },
-    help: 'a request was answered; route is the pattern, never the path',
+    help: 'a request was answered (499: its client hung up); route is the pattern, never the path',
   },
 
   // shards
@@ -133,14 +133,9 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text', reason: 'text', points: 'number', ms: 'number' },
     help: 'a shard had no usable image and was read again from its rows',
   },
-  shard_linked: {
-    level: 'debug',
-    fields: { shardId: 'text', points: 'number', ms: 'number' },
-    help: 'all points of a shard are in its graph',
-  },
   shard_dropped: {
     level: 'info',
-    fields: { shardId: 'text', error: 'error' },
+    fields: { shardId: 'text' },
     help: 'a shard and its files are gone',
   },
   shard_failed: {
@@ -187,14 +182,18 @@ export const LOG_EVENTS = {
   },
   reconcile_done: {
     level: 'info',
-    fields: {
-      workerId: 'text',
-      finished: 'number',
-      rolledBack: 'number',
-      waiting: 'number',
-      error: 'error',
-    },
+    fields: { workerId: 'text', finished: 'number', rolledBack: 'number', waiting: 'number' },
     help: 'half-made collections were removed and deletions finished, as far as workers are there',
+  },
+  erase_failed: {
+    level: 'warn',
+    fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
+    help: 'a deleted or half-made collection could not be erased; tried again after delayMs',
+  },
+  configure_failed: {
+    level: 'warn',
+    fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
+    help: "a worker could not be given a collection's recorded configuration; again after delayMs",
   },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
   key_created: {

@@ -50,7 +50,7 @@ test('events below the level are not written', () => {
 test('a field that the table does not name, or of another type, is left out', () => {
   const { log, lines } = capture('debug');
   const row = { shardId: 's', points: 'many', vector: [1, 2], payload: { name: 'x' }, key: 'k' };
-  log.event('shard_linked', row as unknown as { shardId: string });
+  log.event('shard_opened', row as unknown as { shardId: string });
   assert.deepEqual(Object.keys(lines()[0] ?? {}), [
     'level',
     'time',

@@ -134,7 +134,10 @@ const POINTS: BadRequest[] = [
     request: ['PUT', `${C}/points?wait=maybe`, { points: [] }],
     says: /wait: must be one of "true", "false"/,
   },
-  { request: ['PUT', `${C}/points?timeout=0`, { points: [] }], says: /timeout/ },
+  {
+    request: ['PUT', `${C}/points?timeout=0`, { points: [] }],
+    says: /^timeout: a whole number of seconds from 1 on$/,
+  },
   { request: ['PUT', `${C}/points?nope=1`, { points: [] }], says: /unknown parameter "nope"/ },
   {
     request: ['PUT', `${C}/points?ordering=none`, { points: [] }],
@@ -184,6 +187,20 @@ const READS: BadRequest[] = [
   {
     request: query({ query: { nearest: V, mmr: { diversity: 2 } } }),
     says: /query.nearest|mmr.diversity: must be a number from 0 to 1/,
+  },
+  {
+    request: query({ query: { nearest: V, mmr: {} }, limit: 257 }),
+    says: /with "mmr", "limit" and "offset" together are at most 256/,
+  },
+  {
+    request: query({ query: { nearest: V, mmr: {} }, limit: 200, offset: 57 }),
+    says: /together are at most 256/,
+  },
+  {
+    request: post('/points/query/batch', {
+      searches: [{ query: V }, { query: { nearest: V, mmr: {} }, limit: 16_384 }],
+    }),
+    says: /searches\[1\]: with "mmr"/,
   },
   { request: query({ query: -5 }), says: /query: a point id is/ },
   { request: query({ query: V, with_payload: 5 }), says: /with_payload: must be true, false/ },
@@ -323,7 +340,12 @@ const COLLECTIONS: BadRequest[] = [
   { request: create({ vectors: { ...big, hnsw_config: 5 } }), says: /vectors.hnsw_config/ },
   {
     request: create({ vectors: big, hnsw_config: { m: 1000 } }),
-    says: /hnsw_config.m: must be an integer from 2 to 128/,
+    says: /hnsw_config.m: must be an integer from 4 to 128, or 0 for no graph/,
+  },
+  { request: create({ vectors: big, hnsw_config: { m: 3 } }), says: /hnsw_config.m: .*4 to 128/ },
+  {
+    request: create({ vectors: { ...big, hnsw_config: { m: 1 } } }),
+    says: /vectors.hnsw_config.m: .*4 to 128/,
   },
   {
     request: create({ vectors: big, hnsw_config: { ef: 1 } }),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { createSmall, type DataRig, startRig } from './data-rig.ts';
+import { addIndex, createSmall, type DataRig, descriptor, startRig } from './data-rig.ts';
 
 const VECTORS = { vectors: { size: 4, distance: 'Dot' } };
 
@@ -30,7 +30,7 @@ test('a collection that its worker refuses is undone and can be made again', asy
 
 test('without a worker nothing is made and nothing is left', async (t) => {
   const rig = await startRig(t);
-  rig.worker.connected = false;
+  rig.worker.online = false;
   const answer = await rig.call('PUT', '/collections/c', VECTORS);
   assert.equal(answer.status, 503);
   assert.equal(answer.headers.get('retry-after'), '1');
@@ -41,7 +41,7 @@ test('a deletion is done at once and finished when the worker returns', async (t
   const rig = await startRig(t);
   await createSmall(rig);
   const [shardId] = rig.worker.shards.keys();
-  rig.worker.connected = false;
+  rig.worker.online = false;
   assert.equal((await rig.call('DELETE', '/collections/c')).json.result, true);
   assert.equal((await rig.call('GET', '/collections/c')).status, 404);
   assert.deepEqual(rows(rig), [['c', 'deleting']]);
@@ -116,15 +116,15 @@ test('a change is recorded after the worker made it, and one at a time', async (
   rig.worker.interfere = (name) => {
     if (name === 'shard-configure') throw new AppError('overloaded');
   };
-  const index = (field_name: string) =>
-    rig.call('PUT', '/collections/c/index', { field_name, field_schema: 'keyword' });
-  assert.equal((await index('lost')).status, 503);
+  assert.equal((await addIndex(rig, 'lost')).status, 503);
   rig.worker.interfere = () => undefined;
   const fields = ['a', 'b', 'c[].d', '"x.y"'];
-  for (const answer of await Promise.all(fields.map(index))) assert.equal(answer.status, 200);
+  for (const answer of await Promise.all(fields.map((field) => addIndex(rig, field)))) {
+    assert.equal(answer.status, 200);
+  }
   const expected = Object.fromEntries(fields.map((field) => [field, 'keyword']));
   assert.deepEqual(rig.store.collections.all()[0]?.payloadIndexes, expected);
-  assert.deepEqual([...rig.worker.shards.values()][0]?.descriptor.payloadIndexes, expected);
+  assert.deepEqual(descriptor(rig)?.payloadIndexes, expected);
 
   await rig.call('DELETE', `/collections/c/index/${encodeURIComponent('c[].d')}`);
   await rig.call('PATCH', '/collections/c', { hnsw_config: { m: 24 } });
@@ -132,6 +132,15 @@ test('a change is recorded after the worker made it, and one at a time', async (
   assert.deepEqual(Object.keys(json.result.payload_schema), ['a', 'b', '"x.y"']);
   assert.equal(json.result.config.hnsw_config.m, 24);
   assert.equal(rig.store.collections.all()[0]?.config.hnsw.m, 24);
+});
+
+test('a collection without a graph can be asked for', async (t) => {
+  const rig = await startRig(t);
+  const body = { ...VECTORS, hnsw_config: { m: 0 } };
+  assert.equal((await rig.call('PUT', '/collections/c', body)).status, 200);
+  assert.equal(descriptor(rig)?.config.hnsw.m, 0);
+  await rig.call('PATCH', '/collections/c', { hnsw_config: { m: 4 } });
+  assert.equal(descriptor(rig)?.config.hnsw.m, 4);
 });
 
 test('two creations of one name: one wins, the other hears that it exists', async (t) => {

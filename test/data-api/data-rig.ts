@@ -5,10 +5,10 @@ import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
-import { systemClock } from '../../shared/base/clock.ts';
+import { type Clock, systemClock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
-import type { Mode } from '../../shared/domain/collection.ts';
+import type { Mode, ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -34,6 +34,12 @@ export interface RigOptions {
   perClientMax?: number;
   bodyBytesMax?: number;
   queryTimeoutMs?: number;
+  /** Bytes of bodies under way: of one client and of all. */
+  clientBodiesMax?: number;
+  bodiesMax?: number;
+  clock?: Clock;
+  /** Of retries and slices. */
+  planeClock?: Clock;
 }
 
 export interface Answer {
@@ -55,20 +61,23 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
   const inFlight = new InFlight({
     requestsPerClientMax: options.perClientMax ?? 256,
-    bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
-    bodyBytesMax: LIMITS.bodiesBytesMax,
+    bodyBytesPerClientMax: options.clientBodiesMax ?? LIMITS.clientBodyBytesMax,
+    bodyBytesMax: options.bodiesMax ?? LIMITS.bodiesBytesMax,
+    smallBodyBytesMax: LIMITS.smallBodyBytesMax,
   });
   const state = { notReady: undefined as string | undefined };
+  const planes: DataPlane[] = [];
   const openPlane = () => {
     const plane = new DataPlane({
       store: store.collections,
       // A class with private fields is only itself to the compiler; the fake has all it offers.
       router: worker as never,
-      clock: systemClock,
+      clock: options.planeClock ?? systemClock,
       random: secureRandom,
       log,
     });
     plane.start();
+    planes.push(plane);
     return plane;
   };
   const server = createDataServer(
@@ -84,7 +93,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       inFlight,
       notReady: () => state.notReady,
       log,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
     },
     {
       requestTimeoutMs: 5_000,
@@ -96,6 +105,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanUp(t, async () => {
     await ending.close();
+    for (const plane of planes) plane.close();
     store.close();
   });
 
@@ -133,4 +143,15 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
 export async function createSmall(rig: DataRig, distance = 'Cosine', name = 'c'): Promise<void> {
   const answer = await rig.call('PUT', `/collections/${name}`, { vectors: { size: 4, distance } });
   if (answer.status !== 200) throw new Error(answer.text);
+}
+
+/** A keyword index of the collection `c`. */
+export function addIndex(rig: DataRig, field: string): Promise<Answer> {
+  const body = { field_name: field, field_schema: 'keyword' };
+  return rig.call('PUT', '/collections/c/index', body);
+}
+
+/** What the worker knows of its only shard. */
+export function descriptor(rig: DataRig): ShardDescriptor | undefined {
+  return [...rig.worker.shards.values()][0]?.descriptor;
 }

@@ -40,19 +40,18 @@ export class FakeWorker {
   readonly workerId = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
   readonly sent: SentMessage[] = [];
   readonly shards = new Map<ShardId, FakeShard>();
-  connected = true;
+  online = true;
   /** Called before a message is handled; what it throws or awaits is what the caller meets. */
   interfere: (name: MessageName, deadline: Deadline) => void | Promise<void> = () => undefined;
   readonly #onConnect: ((workerId: WorkerId) => void)[] = [];
 
   place(): WorkerId {
-    if (!this.connected) throw new AppError('unavailable');
+    if (!this.online) throw new AppError('unavailable');
     return this.workerId;
   }
 
-  workers() {
-    const { workerId, connected } = this;
-    return [{ workerId, connected, shards: this.shards.size, inFlight: 0 }];
+  connected(): WorkerId[] {
+    return this.online ? [this.workerId] : [];
   }
 
   onConnect(listener: (workerId: WorkerId) => void): void {
@@ -60,7 +59,7 @@ export class FakeWorker {
   }
 
   connect(): void {
-    this.connected = true;
+    this.online = true;
     for (const listener of this.#onConnect) listener(this.workerId);
   }
 
@@ -71,7 +70,7 @@ export class FakeWorker {
     vectors: Float32Array | undefined,
     deadline: Deadline,
   ): Promise<WithVectors<Reply<N>>> {
-    if (!this.connected) throw new AppError('unavailable');
+    if (!this.online) throw new AppError('unavailable');
     const { shardId } = route;
     this.sent.push({ shardId, name, body, vectors: [...(vectors ?? [])] });
     await this.interfere(name, deadline);

@@ -91,12 +91,6 @@ export class Rig {
     return promise;
   }
 
-  nextDisconnect(): Promise<WorkerId> {
-    const { promise, resolve } = Promise.withResolvers<WorkerId>();
-    this.link.onDisconnect(resolve);
-    return promise;
-  }
-
   /** A real worker link, dialling; closed after the test. */
   worker(
     handlers: Partial<Handlers>,

@@ -3,52 +3,70 @@
  * hold the same points; every read is compared.
  */
 import assert from 'node:assert/strict';
-import { parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
+import { stringifyJson } from '../../shared/domain/json.ts';
 import type { JsonValue } from '../../shared/domain/point.ts';
+import { CollectionClient, type Endpoint, type Hit } from './collection-client.ts';
 import { DIMENSION, type Generator } from './generate.ts';
-import { type Clause, holdsFilter, type Id, type Json, type Model, type Payload } from './model.ts';
+import {
+  type Clause,
+  changedPayload,
+  compareIds,
+  DELETED_KEYS,
+  holdsFilter,
+  type Id,
+  isHigherNearer,
+  type Json,
+  type Model,
+  type PayloadChange,
+  scoreOf,
+} from './model.ts';
 
-export interface Endpoint {
-  url: string;
-  key: string;
-}
-
-const INDEXES: [string, string][] = [
+export const INDEXES: readonly [field: string, type: string][] = [
   ['kind', 'keyword'],
   ['n', 'integer'],
   ['weight', 'float'],
   ['flag', 'bool'],
   ['tags', 'keyword'],
   ['deep.kind', 'keyword'],
+  ['text', 'text'],
+  ['at', 'datetime'],
+  ['parts[].kind', 'keyword'],
 ];
-const SCORE_TOLERANCE = 2e-5;
+export const SCORE_TOLERANCE = 2e-5;
+const EF_MIN = 8;
+const EF_MAX = 128;
+const HASTY_EF = 4;
+const PAGE_POINTS = 700;
+const FILL_BATCH_POINTS = 500;
 
-interface Hit {
-  id: Id;
-  score: number;
-  payload?: Payload;
+/** Hits of approximate searches: how many there should have been, and were. */
+export interface Recall {
+  wanted: number;
+  found: number;
 }
 
 export class ModelSession {
   readonly model: Model;
-  readonly collection: string;
-  readonly #endpoint: Endpoint;
+  readonly recall: Recall = { wanted: 0, found: 0 };
+  readonly client: CollectionClient;
   readonly #generate: Generator;
   readonly #indexed = new Set<string>();
-  /** Hits of approximate queries: how many there should have been, and how many were found. */
-  wanted = 0;
-  found = 0;
 
-  constructor(endpoint: Endpoint, model: Model, collection: string, generate: Generator) {
-    this.#endpoint = endpoint;
+  constructor(endpoint: Endpoint, model: Model, generate: Generator) {
     this.model = model;
-    this.collection = collection;
+    this.client = new CollectionClient(endpoint, `m-${model.distance}`);
     this.#generate = generate;
   }
 
-  async create(): Promise<void> {
-    const vectors = { size: DIMENSION, distance: this.model.distance };
-    await this.#call('PUT', '', { vectors });
+  /** Makes the collection, with the first `count` points. */
+  async create(count: number): Promise<void> {
+    await this.client.create(DIMENSION, this.model.distance);
+    const points = this.#generate.firstPoints(count);
+    for (let from = 0; from < count; from += FILL_BATCH_POINTS) {
+      const batch = points.slice(from, from + FILL_BATCH_POINTS) as unknown as Json;
+      await this.client.call('PUT', '/points?wait=true', { points: batch });
+    }
+    this.model.upsert(points);
   }
 
   /** One random operation; its name. */
@@ -78,72 +96,75 @@ export class ModelSession {
 
   /** Every point, compared. */
   async compareAll(): Promise<void> {
-    const rows: { id: Id; payload: Payload | null; vector: number[] }[] = [];
-    let offset: Json = null;
+    const rows: Hit[] = [];
+    let offset: Id | null = null;
     do {
-      const page = (await this.#call('POST', '/points/scroll', {
-        limit: 97,
+      const from: Clause = offset === null ? {} : { offset };
+      const page = await this.client.scroll({
+        limit: PAGE_POINTS,
         with_payload: true,
         with_vector: true,
-        ...(offset === null ? {} : { offset }),
-      })) as { points: typeof rows; next_page_offset: Json };
+        ...from,
+      });
       rows.push(...page.points);
       offset = page.next_page_offset ?? null;
     } while (offset !== null);
-    assert.deepEqual(new Set(rows.map((row) => row.id)), new Set(this.model.points.keys()));
-    assert.equal(rows.length, this.model.points.size, 'no point is there twice');
+    assert.deepEqual(
+      rows.map((row) => row.id),
+      [...this.model.points.keys()].sort(compareIds),
+    );
     for (const row of rows) {
       const point = this.model.points.get(row.id);
       assert.ok(point);
       assert.deepEqual(row.payload ?? {}, point.payload);
       const length = this.model.distance === 'Cosine' ? Math.hypot(...point.vector) : 1;
-      row.vector.forEach((x, i) => {
-        assert.ok(Math.abs(x - (point.vector[i] ?? 0) / length) < SCORE_TOLERANCE);
+      const far = row.vector?.findIndex((x, i) => {
+        return Math.abs(x - (point.vector[i] ?? 0) / length) > SCORE_TOLERANCE;
       });
+      assert.equal(far, -1, `${row.id} has another vector`);
     }
   }
 
   async #upsert(): Promise<void> {
     const points = this.#generate.points(20);
-    await this.#call('PUT', '/points?wait=true', { points: points as unknown as Json });
+    await this.client.call('PUT', '/points?wait=true', { points: points as unknown as Json });
     this.model.upsert(points);
   }
 
   async #delete(): Promise<void> {
     const points = this.#generate.ids(6);
-    await this.#call('POST', '/points/delete?wait=true', { points });
+    await this.client.call('POST', '/points/delete?wait=true', { points });
     for (const id of points) this.model.points.delete(id);
   }
 
   async #deleteByFilter(): Promise<void> {
     const filter = { must: [this.#generate.filter(), { has_id: this.#generate.ids(60) }] };
     const gone = this.model.matching(filter);
-    await this.#call('POST', '/points/delete?wait=true', { filter });
+    await this.client.call('POST', '/points/delete?wait=true', { filter });
     for (const point of gone) this.model.points.delete(point.id);
   }
 
   async #changePayload(): Promise<void> {
     const { random } = this.#generate;
     const filter = { must: [this.#generate.filter(), { has_id: this.#generate.ids(40) }] };
-    const some = [...this.model.points.keys()].slice(0, 5);
+    const some = this.#generate.ids(5).filter((id) => this.model.points.has(id));
     const byIds = random.next() < 0.5 && some.length > 0;
     const selector: Clause = byIds ? { points: some } : { filter };
     const targets = byIds ? some : this.model.matching(filter).map((point) => point.id);
     const payload = this.#generate.payload();
-    const change = random.pick(['set', 'overwrite', 'delete', 'clear'] as const);
-    const keys = ['kind', 'deep.kind', 'tags'];
-    const calls: Record<typeof change, [string, string, Clause]> = {
+    const change = random.pick<PayloadChange>(['set', 'overwrite', 'delete', 'clear']);
+    const calls: Record<PayloadChange, [string, string, Clause]> = {
       set: ['POST', '/points/payload', { ...selector, payload }],
       overwrite: ['PUT', '/points/payload', { ...selector, payload }],
-      delete: ['POST', '/points/payload/delete', { ...selector, keys }],
+      delete: ['POST', '/points/payload/delete', { ...selector, keys: DELETED_KEYS }],
       clear: ['POST', '/points/payload/clear', selector],
     };
     const [method, path, body] = calls[change];
-    await this.#call(method, `${path}?wait=true`, body);
+    await this.client.call(method, `${path}?wait=true`, body);
     for (const id of targets) {
       const point = this.model.points.get(id);
       assert.ok(point);
-      point.payload = changed(point.payload, change, payload);
+      point.payload = changedPayload(point.payload, change, payload);
     }
   }
 
@@ -152,7 +173,8 @@ export class ModelSession {
     if (known.length === 0) return;
     const point = this.#generate.random.pick(known);
     const vector = this.#generate.vector();
-    await this.#call('PUT', '/points/vectors?wait=true', { points: [{ id: point.id, vector }] });
+    const points = [{ id: point.id, vector }];
+    await this.client.call('PUT', '/points/vectors?wait=true', { points });
     point.vector = vector;
   }
 
@@ -160,25 +182,48 @@ export class ModelSession {
     const { random } = this.#generate;
     const query = this.#generate.vector();
     const filter = random.next() < 0.6 ? this.#generate.filter() : undefined;
-    const exact = random.next() < 0.5;
+    const exact = random.next() < 0.4;
+    const ef = EF_MIN + random.below(EF_MAX - EF_MIN + 1);
     const limit = 1 + random.below(20);
-    const { points } = (await this.#call('POST', '/points/query', {
+    const hits = await this.client.search({
       query,
       limit,
       with_payload: true,
-      params: { exact },
+      params: exact ? { exact } : { hnsw_ef: ef },
       ...(filter && { filter }),
-    })) as { points: Hit[] };
-    this.#checkHits(points, query, filter);
+    });
+    this.#checkHits(hits, query, filter);
     const expected = this.model.nearest(query, limit, filter);
-    if (exact) assert.equal(points.length, expected.length);
+    assert.equal(hits.length, expected.length, `hits of ${textOf(filter)}`);
     expected.forEach((score, i) => {
-      const hit = points[i];
+      const hit = hits[i];
       const near = hit !== undefined && Math.abs(hit.score - score) < SCORE_TOLERANCE;
       if (exact) assert.ok(near, `rank ${i}: ${hit?.score} instead of ${score}`);
-      this.wanted += 1;
-      if (near) this.found += 1;
     });
+    if (!exact) this.#noteRecall(hits, expected, this.recall);
+  }
+
+  /** Searches of all points with so small an `ef` that a graph must miss something. */
+  async searchHastily(times: number): Promise<Recall> {
+    const recall = { wanted: 0, found: 0 };
+    for (let i = 0; i < times; i += 1) {
+      const query = this.#generate.vector();
+      const body = { query, limit: HASTY_EF, with_payload: true, params: { hnsw_ef: HASTY_EF } };
+      const hits = await this.client.search(body);
+      this.#checkHits(hits, query, undefined);
+      this.#noteRecall(hits, this.model.nearest(query, HASTY_EF), recall);
+    }
+    return recall;
+  }
+
+  /** A hit counts when it is as near as the last of the true neighbours. */
+  #noteRecall(hits: Hit[], expected: number[], into: Recall): void {
+    const last = expected.at(-1);
+    if (last === undefined) return;
+    const sign = isHigherNearer(this.model.distance) ? -1 : 1;
+    const near = hits.filter((hit) => (hit.score - last) * sign < SCORE_TOLERANCE);
+    into.wanted += expected.length;
+    into.found += near.length;
   }
 
   /** Whatever was missed, what came must be real, match, and carry its own score. */
@@ -187,33 +232,46 @@ export class ModelSession {
     for (const hit of hits) {
       const point = this.model.points.get(hit.id);
       assert.ok(point, `${hit.id} was deleted`);
-      assert.ok(Math.abs(hit.score - this.model.score(query, point.vector)) < SCORE_TOLERANCE);
+      const score = scoreOf(this.model.distance, query, point.vector);
+      assert.ok(Math.abs(hit.score - score) < SCORE_TOLERANCE);
       assert.deepEqual(hit.payload ?? {}, point.payload);
       if (filter !== undefined) assert.ok(holdsFilter(filter, point), `${hit.id} does not match`);
     }
   }
 
   async #scroll(): Promise<void> {
+    const { random } = this.#generate;
     const filter = this.#generate.filter();
-    const { points } = (await this.#call('POST', '/points/scroll', { filter, limit: 500 })) as {
-      points: Hit[];
-    };
-    const expected = this.model.matching(filter).map((point) => point.id);
-    assert.deepEqual(new Set(points.map((point) => point.id)), new Set(expected));
-    assert.equal(points.length, expected.length);
+    const limit = 1 + random.below(400);
+    const offset = random.next() < 0.3 ? this.#generate.id() : undefined;
+    const page = await this.client.scroll({
+      filter,
+      limit,
+      with_payload: false,
+      ...(offset !== undefined && { offset }),
+    });
+    const expected = this.model
+      .matching(filter)
+      .map((point) => point.id)
+      .filter((id) => offset === undefined || compareIds(id, offset) >= 0)
+      .sort(compareIds);
+    assert.deepEqual(
+      page.points.map((point) => point.id),
+      expected.slice(0, limit),
+      textOf(filter),
+    );
+    assert.equal(page.next_page_offset ?? undefined, expected[limit]);
   }
 
   async #count(): Promise<void> {
     const filter = this.#generate.filter();
-    const { count } = (await this.#call('POST', '/points/count', { filter, exact: true })) as {
-      count: number;
-    };
-    assert.equal(count, this.model.matching(filter).length);
+    const count = await this.client.count(filter);
+    assert.equal(count, this.model.matching(filter).length, textOf(filter));
   }
 
   async #retrieve(): Promise<void> {
     const ids = this.#generate.ids(10);
-    const rows = (await this.#call('POST', '/points', { ids, with_payload: true })) as Hit[];
+    const rows = await this.client.retrieve({ ids, with_payload: true });
     const expected = ids.filter((id) => this.model.points.has(id));
     assert.deepEqual(new Set(rows.map((row) => row.id)), new Set(expected));
     for (const row of rows) {
@@ -223,46 +281,17 @@ export class ModelSession {
 
   async #toggleIndex(): Promise<void> {
     const [field, type] = this.#generate.random.pick(INDEXES);
-    if (this.#indexed.delete(field)) await this.#call('DELETE', `/index/${field}`);
-    else {
+    if (this.#indexed.delete(field)) {
+      await this.client.call('DELETE', `/index/${encodeURIComponent(field)}`);
+    } else {
       this.#indexed.add(field);
-      await this.#call('PUT', '/index?wait=true', { field_name: field, field_schema: type });
+      const body = { field_name: field, field_schema: type };
+      await this.client.call('PUT', '/index?wait=true', body);
     }
   }
-
-  /** `result` of a call that must succeed. */
-  async #call(method: string, path: string, body?: Clause): Promise<unknown> {
-    const response = await fetch(`${this.#endpoint.url}/collections/${this.collection}${path}`, {
-      method,
-      headers: { 'api-key': this.#endpoint.key, 'content-type': 'application/json' },
-      ...(body && { body: stringifyJson(body as JsonValue) }),
-    });
-    const reply = Buffer.from(await response.arrayBuffer());
-    assert.equal(response.status, 200, `${method} ${path}: ${reply}`);
-    return (parseJsonBytes(reply) as { result: unknown }).result;
-  }
 }
 
-function changed(
-  before: Payload,
-  change: 'set' | 'overwrite' | 'delete' | 'clear',
-  payload: Payload,
-): Payload {
-  if (change === 'clear') return {};
-  if (change === 'overwrite') return structuredClone(payload);
-  if (change === 'set') return merged(before, structuredClone(payload));
-  const { kind: _kind, tags: _tags, ...rest } = structuredClone(before);
-  const { deep } = rest;
-  if (deep !== undefined && deep !== null) delete (deep as Payload).kind;
-  return rest;
-}
-
-/** Setting a key to null removes it. */
-function merged(before: Payload, payload: Payload): Payload {
-  const after = { ...before };
-  for (const [key, value] of Object.entries(payload)) {
-    if (value === null) delete after[key];
-    else after[key] = value;
-  }
-  return after;
+/** A filter for a message. */
+export function textOf(filter: Clause | undefined): string {
+  return filter === undefined ? 'no filter' : stringifyJson(filter as JsonValue).toString();
 }

@@ -1,4 +1,7 @@
-/** `PATCH /collections/{collection}`: HNSW parameters; they hold for what is linked from now on. */
+/**
+ * `PATCH /collections/{collection}`: HNSW parameters. A graph of other parameters is made in the
+ * background; until it is, searches are exact.
+ */
 import Type from 'typebox';
 import { endpoint } from '../../endpoint.ts';
 import { OptimizersConfig, PayloadStorage } from '../../request-schemas.ts';

@@ -1,0 +1,108 @@
+/**
+ * A collection's configuration stands in two places, its record and its shard's descriptor at the
+ * worker, and the record is right. A change (`collections.ts`) goes
+ *
+ *   store: pending -> worker: shard-configure -> store: the new configuration, not pending
+ *         | fails          | fails, or lost           | fails
+ *         v                +--------------------------+--> still pending
+ *    nothing changed
+ *
+ * so while a collection is pending its worker may have a descriptor that the record does not. The
+ * caller has heard that the change failed; here the worker gets the record's descriptor again,
+ * after a pause that grows and whenever the worker connects, until it has answered and the record
+ * is no longer pending. A coordinator that dies in the middle finds the mark at its next start.
+ * A descriptor replaces the one before it, so sending it too often does no harm.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Router } from '../routing/router.ts';
+import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
+import type { Catalog } from './catalog.ts';
+import type { CollectionLocks } from './collection-locks.ts';
+import { Retries } from './retries.ts';
+import { descriptorOf } from './shard-descriptor.ts';
+import { soleShard } from './sole-shard.ts';
+
+export interface ConfigRepairDeps {
+  catalog: Catalog;
+  locks: CollectionLocks;
+  store: Pick<CollectionsTable, 'settleChange'>;
+  router: Pick<Router, 'request' | 'connected' | 'onConnect'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** How long a worker may take; other changes of the collection wait meanwhile. */
+const CONFIGURE_TIMEOUT_MS = 30_000;
+
+export class ConfigRepair {
+  readonly #deps: ConfigRepairDeps;
+  /** Records by what finds them; what they say of the configuration may be old. */
+  readonly #pending = new Map<CollectionId, CollectionRecord>();
+  readonly #retries: Retries<CollectionId>;
+
+  constructor(deps: ConfigRepairDeps) {
+    this.#deps = deps;
+    this.#retries = new Retries(deps.clock, (id) => void this.#try(id));
+  }
+
+  /** Takes up the `pending` ones of an earlier run. Call once, before requests are served. */
+  start(pending: Iterable<CollectionRecord>): void {
+    for (const record of pending) this.#pending.set(record.collectionId, record);
+    for (const id of this.#pending.keys()) void this.#try(id);
+    this.#deps.router.onConnect((workerId) => this.#connected(workerId));
+  }
+
+  /** Tries nothing more; what is left is taken up by the next start. */
+  close(): void {
+    this.#retries.close();
+  }
+
+  /** A change has failed. */
+  later(record: CollectionRecord): void {
+    this.#pending.set(record.collectionId, record);
+    this.#retries.retry(record.collectionId);
+  }
+
+  /** The collection is gone, or a later change has gone well. */
+  settle(collectionId: CollectionId): void {
+    this.#pending.delete(collectionId);
+    this.#retries.settle(collectionId);
+  }
+
+  #connected(workerId: WorkerId): void {
+    for (const [id, record] of this.#pending) {
+      if (soleShard(record).workerId === workerId) void this.#try(id);
+    }
+  }
+
+  async #try(collectionId: CollectionId): Promise<void> {
+    const { locks, log } = this.#deps;
+    try {
+      await locks.run(collectionId, () => this.#repair(collectionId));
+    } catch (error) {
+      const next = this.#retries.retry(collectionId);
+      if (next === undefined) return;
+      const { attempts: attempt, delayMs } = next;
+      log.event('configure_failed', { collectionId, attempt, delayMs, error });
+    }
+  }
+
+  async #repair(collectionId: CollectionId): Promise<void> {
+    const { catalog, store, router, clock } = this.#deps;
+    const known = this.#pending.get(collectionId);
+    if (known === undefined) return;
+    const record = catalog.get(known, known.name, known.namespace);
+    if (record?.collectionId !== collectionId) return this.settle(collectionId);
+    const shard = soleShard(record);
+    // It is tried again when the worker connects.
+    if (!router.connected().includes(shard.workerId)) return;
+    const deadline = Deadline.after(clock, CONFIGURE_TIMEOUT_MS);
+    const body = { descriptor: descriptorOf(record) };
+    await router.request(shard, 'shard-configure', body, undefined, deadline);
+    store.settleChange(collectionId);
+    this.settle(collectionId);
+  }
+}

@@ -1,0 +1,88 @@
+/** Requests about one collection that must succeed, with ids exact both ways. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
+import type { JsonValue } from '../../shared/domain/point.ts';
+import type { Clause, Distance, Id, Payload } from './model.ts';
+
+const GREEN_TRIES = 1_000;
+const GREEN_PAUSE_MS = 20;
+
+export interface Endpoint {
+  url: string;
+  key: string;
+}
+
+/** A point of a reply. */
+export interface Hit {
+  id: Id;
+  score: number;
+  payload?: Payload | null;
+  vector?: number[] | null;
+}
+
+export interface Page {
+  points: Hit[];
+  next_page_offset?: Id | null;
+}
+
+export class CollectionClient {
+  readonly #endpoint: Endpoint;
+  readonly #name: string;
+
+  constructor(endpoint: Endpoint, name: string) {
+    this.#endpoint = endpoint;
+    this.#name = name;
+  }
+
+  async create(dimension: number, distance: Distance): Promise<void> {
+    await this.call('PUT', '', { vectors: { size: dimension, distance } });
+  }
+
+  async info(): Promise<{ status: string; points_count: number; indexed_vectors_count: number }> {
+    return (await this.call('GET', '')) as Awaited<ReturnType<CollectionClient['info']>>;
+  }
+
+  /** Waits until every point is linked. */
+  async becomeGreen(): Promise<void> {
+    for (let tries = 0; tries < GREEN_TRIES; tries += 1) {
+      const { status, points_count, indexed_vectors_count } = await this.info();
+      assert.ok(indexed_vectors_count <= points_count);
+      if (status === 'green') {
+        assert.equal(indexed_vectors_count, points_count);
+        return;
+      }
+      await sleep(GREEN_PAUSE_MS);
+    }
+    assert.fail(`${this.#name} does not become green`);
+  }
+
+  async search(body: Clause): Promise<Hit[]> {
+    return ((await this.call('POST', '/points/query', body)) as { points: Hit[] }).points;
+  }
+
+  async scroll(body: Clause): Promise<Page> {
+    return (await this.call('POST', '/points/scroll', body)) as Page;
+  }
+
+  async retrieve(body: Clause): Promise<Hit[]> {
+    return (await this.call('POST', '/points', body)) as Hit[];
+  }
+
+  async count(filter: Clause): Promise<number> {
+    const body = { filter, exact: true };
+    return ((await this.call('POST', '/points/count', body)) as { count: number }).count;
+  }
+
+  /** `result` of the reply. */
+  async call(method: string, path: string, body?: Clause): Promise<unknown> {
+    const response = await fetch(`${this.#endpoint.url}/collections/${this.#name}${path}`, {
+      method,
+      headers: { 'api-key': this.#endpoint.key, 'content-type': 'application/json' },
+      ...(body && { body: stringifyJson(body as JsonValue) }),
+    });
+    const reply = Buffer.from(await response.arrayBuffer());
+    assert.equal(response.status, 200, `${method} ${path}: ${reply}`);
+    return (parseJsonBytes(reply) as { result: unknown }).result;
+  }
+}
