@@ -8,6 +8,7 @@
  * that occurs twice keeps its last point, as if the points had been stored one after the other.
  * Vectors and payloads of a large batch are read in slices.
  */
+import { must } from '../../shared/base/assert.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
@@ -17,7 +18,9 @@ import {
   type JsonObject,
   type PayloadBytes,
   type PointId,
+  type PointVectors,
   parsePointId,
+  UNNAMED_VECTOR,
 } from '../../shared/domain/point.ts';
 import { refuseUnknown, within } from './field-path.ts';
 import { checkBatchSize } from './parse-selectors.ts';
@@ -25,8 +28,8 @@ import { readVector, unnamedOf } from './parse-vector.ts';
 
 export interface ParsedPoints {
   ids: PointId[];
-  /** One vector a point, in the order of `ids`, prepared. */
-  vectors: Float32Array;
+  /** By name one vector a point, in the order of `ids`, prepared. */
+  vectors: PointVectors;
   payloads: (PayloadBytes | null)[];
 }
 
@@ -60,7 +63,7 @@ export async function parsePointVectors(
   input: unknown,
   reading: PointsReading,
   path: string,
-): Promise<{ ids: PointId[]; vectors: Float32Array }> {
+): Promise<{ ids: PointId[]; vectors: PointVectors }> {
   const { ids, vectors } = await parseItems(input, reading, path, ['id', 'vector']);
   return { ids, vectors };
 }
@@ -148,13 +151,14 @@ class Slots {
 function emptyPoints(ids: PointId[], config: VectorConfig): ParsedPoints {
   return {
     ids,
-    vectors: new Float32Array(ids.length * config.dimension),
+    vectors: { [UNNAMED_VECTOR]: new Float32Array(ids.length * config.dimension) },
     payloads: new Array<PayloadBytes | null>(ids.length).fill(null),
   };
 }
 
-function placeOf(vectors: Float32Array, slot: number, config: VectorConfig): Float32Array {
-  return vectors.subarray(slot * config.dimension, (slot + 1) * config.dimension);
+function placeOf(vectors: PointVectors, slot: number, config: VectorConfig): Float32Array {
+  const unnamed = must(vectors[UNNAMED_VECTOR], 'a batch has the unnamed vector');
+  return unnamed.subarray(slot * config.dimension, (slot + 1) * config.dimension);
 }
 
 /** A payload's bytes as they are stored; null for none. Throws `InvalidInput`. */

@@ -10,6 +10,7 @@ import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
+import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
@@ -100,7 +101,9 @@ export class Writes {
 export function upsertWrite(input: UpsertInput, path = ''): ParseWrite {
   return async (config, slices) => {
     const { ids, vectors, payloads } = await parseUpsert(input, { config, slices }, path);
-    return { name: 'points-upsert', body: { ids, payloads }, vectors, empty: ids.length === 0 };
+    const { names, floats } = joinVectors(vectors);
+    const body = { ids, names, payloads };
+    return { name: 'points-upsert', body, vectors: floats, empty: ids.length === 0 };
   };
 }
 
@@ -115,7 +118,9 @@ export function updateVectorsWrite(input: UpdateVectorsInput, path = ''): ParseW
   return async (config, slices) => {
     const at = within(path, 'points');
     const { ids, vectors } = await parsePointVectors(input.points, { config, slices }, at);
-    return { name: 'vectors-update', body: { ids }, vectors, empty: ids.length === 0 };
+    const { names, floats } = joinVectors(vectors);
+    const body = { ids, names };
+    return { name: 'vectors-update', body, vectors: floats, empty: ids.length === 0 };
   };
 }
 

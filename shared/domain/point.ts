@@ -9,7 +9,10 @@ declare const uuidBrand: unique symbol;
 export type Uuid = string & { readonly [uuidBrand]: true };
 export type PointId = number | bigint | Uuid;
 
-/** Vectors by name. The unnamed vector has the name `''`. */
+/**
+ * Vectors by name, of one point or of a batch: then each entry holds the vectors of all its points,
+ * one after the other. The unnamed vector has the name `''`.
+ */
 export type PointVectors = Record<string, Float32Array>;
 export const UNNAMED_VECTOR = '';
 

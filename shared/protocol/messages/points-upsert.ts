@@ -2,12 +2,16 @@ import Type from 'typebox';
 import { closed, PayloadSchema, PointIdSchema, WrittenSchema } from '../schema.ts';
 
 /**
- * Stores points, replacing those whose ids are there. Float section: one vector a point, in the
- * order of `ids`, prepared for the collection's distance. The ids are distinct.
+ * Stores points, replacing those whose ids are there. Float section: for each name one vector a
+ * point, in the order of `ids`, prepared for the collection's distance. The ids are distinct.
  */
 export const pointsUpsert = {
   number: 10,
   writes: true,
-  request: closed({ ids: Type.Array(PointIdSchema), payloads: Type.Array(PayloadSchema) }),
+  request: closed({
+    ids: Type.Array(PointIdSchema),
+    names: Type.Array(Type.String()),
+    payloads: Type.Array(PayloadSchema),
+  }),
   reply: WrittenSchema,
 };

@@ -8,6 +8,6 @@ import { closed, PointIdSchema, WrittenSchema } from '../schema.ts';
 export const vectorsUpdate = {
   number: 12,
   writes: true,
-  request: closed({ ids: Type.Array(PointIdSchema) }),
+  request: closed({ ids: Type.Array(PointIdSchema), names: Type.Array(Type.String()) }),
   reply: WrittenSchema,
 };
