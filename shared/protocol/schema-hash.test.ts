@@ -10,6 +10,7 @@ import { PROTOCOL_VERSION } from './version.ts';
  */
 const HASHES: Record<number, string> = {
   1: 'c14f5f0ec4b02ca83561401601f1db4ab7c563794637af44b434d19b3f00c84f',
+  2: 'd69e04de1bcd260b8e54c04759581417b012e51c7e727914cec8268fee140454',
 };
 
 test('the schemas are those that the protocol version promises', () => {

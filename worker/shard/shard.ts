@@ -62,7 +62,11 @@ export class Shard {
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
   upsert(ids: PointId[], vectors: Float32Array, payloads: (PayloadBytes | null)[]) {
-    return this.#gate.shared(() => this.#write({ kind: 'upsert', ids, vectors, payloads }));
+    return this.#gate.shared(() => {
+      // Before the commit: rows that no index can take would be acknowledged and never found.
+      this.#state.index.assertRoom(ids.length);
+      return this.#write({ kind: 'upsert', ids, vectors, payloads });
+    });
   }
 
   updateVectors(ids: PointId[], vectors: Float32Array): Promise<number> {
