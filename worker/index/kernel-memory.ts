@@ -41,6 +41,11 @@ export const NONE = 0xffff_ffff;
 export const LABELS_MAX = 2 ** 25;
 /** Slots handed to a scan at a time. */
 export const SLOT_LIST_MAX = 16_384;
+/** Slots that an exact scan scores at a time. */
+export const SCAN_BATCH = 256;
+const TINY_SLOTS = 64;
+const STATE_FREE = 0;
+const STATE_PENDING = 1;
 /** Candidates a walk can keep. */
 export const EF_MAX = 24_576;
 /** Candidates a search can take for exact scores. */
@@ -68,12 +73,14 @@ const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
 export class KernelMemory {
   readonly shape: Shape;
-  readonly kernel: KernelExports;
+  #kernel: KernelExports | undefined;
   readonly #memory: WasmMemory;
   readonly #blockBytes: number;
   readonly #blockShift: number;
   readonly #blocksAt: number;
   readonly #dimension: number;
+  readonly #rowStride: number;
+  readonly #rawAt: number;
   #words: Uint32Array;
   #floats: Float32Array;
   #doubles: Float64Array;
@@ -89,8 +96,22 @@ export class KernelMemory {
     this.#blockShift = header[8] as number;
     this.#blockBytes = header[9] as number;
     this.#blocksAt = header[10] as number;
-    this.kernel = instantiate(memory);
-    this.kernel.open(0);
+    this.#rowStride = header[7] as number;
+    this.#rawAt = header[18] as number;
+  }
+
+  /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
+  get kernel(): KernelExports {
+    if (this.#kernel !== undefined) return this.#kernel;
+    const kernel = instantiate(this.#memory);
+    kernel.open(0);
+    this.#kernel = kernel;
+    return kernel;
+  }
+
+  /** Whether so few floats are compared without the kernel. */
+  get isTiny(): boolean {
+    return this.shape === 'floats' && this.slots <= TINY_SLOTS;
   }
 
   static create(layout: MemoryLayout): KernelMemory {
@@ -179,8 +200,42 @@ export class KernelMemory {
 
   /** A view of the floats of a slot, valid until the memory grows. */
   raw(slot: number): Float32Array {
-    const at = this.kernel.rawOf(slot) >>> 2;
+    const within = this.#rawAt + this.#within(slot) * this.#dimension * 4;
+    const at = (this.#blockOf(slot) + within) >>> 2;
     return this.#floats.subarray(at, at + this.#dimension);
+  }
+
+  /** Makes a pending row of `vector`. */
+  put(slot: number, label: number, vector: Float32Array): void {
+    this.raw(slot).set(vector);
+    if (this.shape === 'codes') {
+      this.kernel.put(slot, label);
+      return;
+    }
+    this.#setRow(slot, label, STATE_PENDING);
+    if (slot >= this.slots) this.#words[12] = slot + 1;
+  }
+
+  /** Takes the point off its slot; whether the slot is free now (or still part of the graph). */
+  remove(slot: number): boolean {
+    if (this.shape === 'codes') return this.kernel.remove(slot) !== 0;
+    this.#setRow(slot, NONE, STATE_FREE);
+    this.raw(slot).fill(0);
+    return true;
+  }
+
+  #setRow(slot: number, label: number, state: number): void {
+    const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
+    this.#words[row + 2] = label;
+    this.#words[row + 3] = state << 24;
+  }
+
+  #blockOf(slot: number): number {
+    return this.#blocksAt + (slot >>> this.#blockShift) * this.#blockBytes;
+  }
+
+  #within(slot: number): number {
+    return slot & (2 ** this.#blockShift - 1);
   }
 
   setQuery(query: Float32Array): void {
@@ -247,7 +302,7 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const codes = layout.shape === 'codes';
   const m0 = codes ? 2 * m : 0;
   const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = align(16 + dimPad + 4 * m0 + 4);
+  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
@@ -276,7 +331,7 @@ function scratchOf(
   const codes = shape === 'codes';
   const list = Math.max(64, m0 + 8);
   const pool = codes ? 8 * (EF_MAX + 8) : 8;
-  const take = codes ? TAKE_MAX : SLOT_LIST_MAX;
+  const take = codes ? TAKE_MAX : SCAN_BATCH;
   const sizes = [
     dimension * 4,
     16 + Math.max(2 * dimPad, 4 * CODES_FROM),
@@ -289,11 +344,11 @@ function scratchOf(
     codes ? 8 * (TAKE_MAX + 8) : 8,
     codes ? take * 4 : 64,
     take * 8,
-    SLOT_LIST_MAX * 4,
+    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
     codes ? LABELS_MAX / 8 : 64,
   ];
   const addresses: number[] = [];
-  let end = HEADER_BYTES;
+  let end = HEADER_WORDS * 4;
   for (const size of sizes) {
     addresses.push(end);
     end += align(size);

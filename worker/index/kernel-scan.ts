@@ -3,12 +3,10 @@
  * by the kernel in batches. The index may change (and move to another memory) between two steps.
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
-import { type KernelMemory, NONE } from './kernel-memory.ts';
+import { SCAN_BATCH as BATCH, type KernelMemory, NONE } from './kernel-memory.ts';
 import type { Metric } from './metric.ts';
 import { TopK } from './top-k.ts';
 import type { Hits, Scan } from './vector-index.ts';
-
-const BATCH = 256;
 
 export interface ScanSource {
   live: Bitmap;
@@ -28,6 +26,7 @@ export class KernelScan implements Scan {
   readonly #wanted: Wanted;
   readonly #top: TopK;
   readonly #batch = new Uint32Array(BATCH);
+  #query: Float64Array | undefined;
   #word = 0;
 
   constructor(source: ScanSource, metric: Metric, wanted: Wanted) {
@@ -78,6 +77,10 @@ export class KernelScan implements Scan {
   #score(top: TopK, labels: Uint32Array, size: number): void {
     if (size === 0) return;
     const memory = this.#source.memory();
+    if (memory.isTiny) {
+      this.#scoreHere(top, labels.subarray(0, size));
+      return;
+    }
     const list = memory.slotList;
     for (let at = 0; at < size; at += 1) {
       list[at] = this.#source.slotOf(labels[at] as number);
@@ -87,6 +90,16 @@ export class KernelScan implements Scan {
     for (let at = 0; at < size; at += 1) {
       const near = memory.resultNear(at);
       if (near >= top.bar) top.offer(labels[at] as number, near);
+    }
+  }
+
+  /** The same scores, without the kernel. */
+  #scoreHere(top: TopK, labels: Uint32Array): void {
+    const memory = this.#source.memory();
+    this.#query ??= Float64Array.from(this.#wanted.query);
+    for (const label of labels) {
+      const row = memory.raw(this.#source.slotOf(label));
+      top.offer(label, this.#metric.nearness(row, 0, this.#query));
     }
   }
 }

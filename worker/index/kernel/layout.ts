@@ -6,7 +6,7 @@
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
  *        0  header    u32 words, see below
- *     4096  scratch   of the calling thread(s), never saved: queries, pools, lists, filter bits
+ *      256  scratch   of the calling thread(s), never saved: queries, pools, lists, filter bits
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride (64-byte aligned)

@@ -133,7 +133,20 @@ function addNearest(slot: u32, level: u32, found: u32): void {
     store<u32>(links + (<usize>count << 2), slotIn(entry));
     count += 1;
     setCount(slot, level, count);
+    answer(slotIn(entry), slot, level);
   }
+}
+
+/** The other direction of a new link, where it costs nothing: who lost in-links gains one. */
+function answer(from: u32, to: u32, level: u32): void {
+  const count = countOf(from, level);
+  if (count >= capacityOf(level)) return;
+  const links = linksOf(from, level);
+  for (let at: u32 = 0; at < count; at += 1) {
+    if (load<u32>(links + (<usize>at << 2)) == to) return;
+  }
+  store<u32>(links + (<usize>count << 2), to);
+  setCount(from, level, count + 1);
 }
 
 /** Moves the entry point off the condemned; call when all are mended and none is freed. */
