@@ -8,6 +8,8 @@
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import {
   type CollectionConfig,
+  ENGINES,
+  type Engine,
   HNSW_DEFAULTS,
   type HnswConfig,
   PAYLOAD_INDEX_TYPES,
@@ -161,7 +163,8 @@ function parseDistance(distance: unknown): Distance {
   throw new InvalidInput('vectors.distance', `must be one of ${DISTANCES.join(', ')}`);
 }
 
-/** Settings of the graph that are kept, then hints about where and with what to build it. */
+/** Settings of the graph that are kept, hints about where and with what to build it, and `engine`,
+ * which the dialect does not have. */
 const HNSW_SETTINGS = [
   'm',
   'ef_construct',
@@ -171,6 +174,7 @@ const HNSW_SETTINGS = [
   'memory',
   'payload_m',
   'inline_storage',
+  'engine',
 ];
 
 function mergeHnsw(current: HnswConfig, input: unknown, path: string): HnswConfig {
@@ -185,6 +189,7 @@ function mergeHnsw(current: HnswConfig, input: unknown, path: string): HnswConfi
       EF_CONSTRUCT_RANGE,
       `${path}.ef_construct`,
     ),
+    ...engineOr(current.engine, given.engine, `${path}.engine`),
   };
 }
 
@@ -193,6 +198,19 @@ function linksOr(current: number, input: unknown, path: string): number {
   if (input === 0 || isWithin(input, M_RANGE)) return Number(input);
   const problem = `must be an integer from ${M_RANGE.min} to ${M_RANGE.max}, or 0 for no graph`;
   throw new InvalidInput(path, problem);
+}
+
+function engineOr(
+  current: Engine | undefined,
+  input: unknown,
+  path: string,
+): Pick<HnswConfig, 'engine'> {
+  if (input === undefined || input === null) {
+    return current === undefined ? {} : { engine: current };
+  }
+  const engine = ENGINES.find((name) => name === input);
+  if (engine !== undefined) return { engine };
+  throw new InvalidInput(path, `must be one of ${ENGINES.join(', ')}`);
 }
 
 interface Range {

@@ -4,7 +4,7 @@
  */
 import Type, { type Static, type TSchema } from 'typebox';
 import type { ClientId, CollectionId, ShardId } from '../base/ids.ts';
-import { PAYLOAD_INDEX_TYPES } from '../domain/collection.ts';
+import { ENGINES, PAYLOAD_INDEX_TYPES } from '../domain/collection.ts';
 import { DISTANCES } from '../domain/distance.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { PayloadPath } from '../domain/payload-path.ts';
@@ -89,7 +89,11 @@ export const ShardDescriptorSchema = closed({
       dimension: Type.Integer({ minimum: 1 }),
       distance: Type.Enum([...DISTANCES]),
     }),
-    hnsw: closed({ m: Type.Integer(), efConstruct: Type.Integer() }),
+    hnsw: closed({
+      m: Type.Integer(),
+      efConstruct: Type.Integer(),
+      engine: Type.Optional(Type.Enum([...ENGINES])),
+    }),
   }),
   payloadIndexes: Type.Record(Type.String(), PayloadIndexTypeSchema),
 });

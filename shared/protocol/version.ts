@@ -3,5 +3,6 @@
  * in the hello, together with the hash of everything the version promises (`schema-hash.ts`).
  *
  * 1  first version: shards, points, payload changes, queries
+ * 2  a shard's configuration names its search engine
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;

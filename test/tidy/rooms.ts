@@ -47,6 +47,7 @@ const RANKS: Readonly<Record<string, number>> = {
 /** Each outside package and the only places that may import it. Tests are free to. */
 export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['coordinator/store/', 'worker/points/'],
+  assemblyscript: ['scripts/kernel/'],
   commander: ['scripts/'],
   'cli-progress': ['scripts/'],
   fastify: ['coordinator/http/'],

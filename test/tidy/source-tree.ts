@@ -67,7 +67,10 @@ function findImports(path: string, text: string, masked: string): ImportStatemen
 }
 
 function resolveTarget(from: string, specifier: string): string | undefined {
-  return specifier.startsWith('.') ? normalize(join(dirname(from), specifier)) : undefined;
+  if (!specifier.startsWith('.')) return undefined;
+  const target = normalize(join(dirname(from), specifier));
+  // AssemblyScript, the language of the kernel, names modules without their ending.
+  return from.startsWith('worker/index/kernel/') ? `${target}.ts` : target;
 }
 
 /** Texts of a file that name another file of the tree, as a worker thread's entry is named. */

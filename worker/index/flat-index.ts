@@ -41,6 +41,10 @@ export class FlatIndex implements VectorIndex {
     return this.#table.live;
   }
 
+  assertRoom(): void {
+    // Bounded by the memory of the process only.
+  }
+
   add(label: number, vector: Float32Array): void {
     this.#table.set(label, vector);
   }

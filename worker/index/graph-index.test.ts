@@ -24,7 +24,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 function config(dimension: number, distance: Distance = 'Cosine'): IndexConfig {
-  return { dimension, distance, hnsw: { m: 16, efConstruct: 100 } };
+  return { dimension, distance, hnsw: { m: 16, efConstruct: 100, engine: 'hnswlib' } };
 }
 
 interface Cloud {
@@ -257,7 +257,7 @@ test('an image built with other graph settings keeps its vectors and links again
   for (let label = 0; label < 500; label += 1) index.add(label, near(random, cloud));
   index.link(NEVER);
   const saved = await index.save(path.join(folder, 'scratch'));
-  const other = { ...config(8), hnsw: { m: 24, efConstruct: 100 } };
+  const other = { ...config(8), hnsw: { m: 24, efConstruct: 100, engine: 'hnswlib' as const } };
   const copy = await openIndex(other, OPTIONS, saved.sections);
   assert.equal(copy.count, 500);
   assert.equal(copy.linked, 0);

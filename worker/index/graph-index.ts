@@ -113,6 +113,10 @@ export class GraphIndex implements VectorIndex {
     return this.#table.live;
   }
 
+  assertRoom(): void {
+    // Bounded by the memory of the process only.
+  }
+
   add(label: number, vector: Float32Array): void {
     this.#table.set(label, vector);
     this.#serving?.add(label);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Bitmap } from '../../shared/base/bitmap.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
+import { ENGINES } from '../../shared/domain/collection.ts';
 import {
   DISTANCES,
   type Distance,
@@ -95,51 +96,53 @@ async function reopened(index: VectorIndex, config: Parameters<typeof createInde
   }
 }
 
-for (const distance of DISTANCES) {
-  for (const dimension of [1, 3, 16]) {
-    const seed = 100 * dimension + distance.length;
-    test(`${distance}, ${dimension} dimensions, seed ${seed}`, async () => {
-      const random = new SeededRandom(seed);
-      const config = { dimension, distance, hnsw: { m: 8, efConstruct: 40 } };
-      let index = createIndex(config, OPTIONS);
-      const model = new Model(distance);
-      let found = 0;
-      let wanted = 0;
-      for (let step = 0; step < 2_000; step += 1) {
-        const label = random.below(LABELS);
-        const dice = random.next();
-        // Waves: mostly adding, then mostly removing, so that the graph comes and goes.
-        const addShare = Math.floor(step / 500) % 2 === 0 ? 0.75 : 0.15;
-        if (dice < addShare) {
-          const vector = vectorOf(random, dimension, distance);
-          index.add(label, vector);
-          model.vectors.set(label, vector);
-        } else if (dice < 0.9) {
-          index.remove(label);
-          model.vectors.delete(label);
-        } else {
-          index.link(() => random.next() < 0.02);
-        }
-        if (step % 400 === 399) index = await reopened(index, config);
-        if (step % 12 !== 0) continue;
-        assert.equal(index.count, model.vectors.size);
-        assert.equal(index.has(label), model.vectors.has(label));
-        assert.deepEqual(index.vector(label), model.vectors.get(label));
-        const query = vectorOf(random, dimension, distance);
-        const allowed = random.next() < 0.5 ? undefined : new Bitmap();
-        if (allowed !== undefined) {
-          for (let i = 0; i < LABELS; i += 1) if (random.next() < 0.5) allowed.add(i);
-        }
-        assert.deepEqual(scan(index, query, K, allowed), model.search(query, K, allowed));
-        found += assertSound(find(index, query, K, 12, allowed), model, query, allowed);
-        wanted += Math.min(K, model.search(query, K, allowed).labels.length);
+const CASES = ENGINES.flatMap((engine) =>
+  DISTANCES.flatMap((distance) => [1, 3, 16].map((dimension) => ({ engine, distance, dimension }))),
+);
+
+for (const { engine, distance, dimension } of CASES) {
+  const seed = 100 * dimension + distance.length;
+  test(`${engine}, ${distance}, ${dimension} dimensions, seed ${seed}`, async () => {
+    const random = new SeededRandom(seed);
+    const config = { dimension, distance, hnsw: { m: 8, efConstruct: 40, engine } };
+    let index = createIndex(config, OPTIONS);
+    const model = new Model(distance);
+    let found = 0;
+    let wanted = 0;
+    for (let step = 0; step < 2_000; step += 1) {
+      const label = random.below(LABELS);
+      const dice = random.next();
+      // Waves: mostly adding, then mostly removing, so that the graph comes and goes.
+      const addShare = Math.floor(step / 500) % 2 === 0 ? 0.75 : 0.15;
+      if (dice < addShare) {
+        const vector = vectorOf(random, dimension, distance);
+        index.add(label, vector);
+        model.vectors.set(label, vector);
+      } else if (dice < 0.9) {
+        index.remove(label);
+        model.vectors.delete(label);
+      } else {
+        index.link(() => random.next() < 0.02);
       }
-      index.close();
-      // Inner products of unequal lengths are no metric: the graph answers them less well.
-      const floor = distance === 'Dot' ? 0.75 : 0.94;
-      assert.ok(found / wanted >= floor, `recall ${found / wanted}, seed ${seed}`);
-    });
-  }
+      if (step % 400 === 399) index = await reopened(index, config);
+      if (step % 12 !== 0) continue;
+      assert.equal(index.count, model.vectors.size);
+      assert.equal(index.has(label), model.vectors.has(label));
+      assert.deepEqual(index.vector(label), model.vectors.get(label));
+      const query = vectorOf(random, dimension, distance);
+      const allowed = random.next() < 0.5 ? undefined : new Bitmap();
+      if (allowed !== undefined) {
+        for (let i = 0; i < LABELS; i += 1) if (random.next() < 0.5) allowed.add(i);
+      }
+      assert.deepEqual(scan(index, query, K, allowed), model.search(query, K, allowed));
+      found += assertSound(find(index, query, K, 12, allowed), model, query, allowed);
+      wanted += Math.min(K, model.search(query, K, allowed).labels.length);
+    }
+    index.close();
+    // Inner products of unequal lengths are no metric: the graph answers them less well.
+    const floor = distance === 'Dot' ? 0.75 : 0.94;
+    assert.ok(found / wanted >= floor, `recall ${found / wanted}, seed ${seed}`);
+  });
 }
 
 /** What a shard does: the graph's answer, or an exact scan. */

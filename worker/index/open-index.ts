@@ -1,7 +1,10 @@
+import { ENGINE_DEFAULT } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import { FlatIndex } from './flat-index.ts';
 import { GraphIndex } from './graph-index.ts';
 import { HnswlibGraph } from './hnswlib-index.ts';
 import { fromSections } from './index-sections.ts';
+import { KernelIndex } from './kernel-index.ts';
 import type { IndexConfig, IndexOptions, IndexSection, VectorIndex } from './vector-index.ts';
 
 /**
@@ -15,8 +18,9 @@ export async function openIndex(
   options: IndexOptions,
   sections: readonly IndexSection[],
 ): Promise<VectorIndex> {
-  const { table, graph: saved } = fromSections(config, sections);
   const { distance, hnsw } = config;
+  if ((hnsw.engine ?? ENGINE_DEFAULT) === 'kernel') return openKernel(config, options, sections);
+  const { table, graph: saved } = fromSections(config, sections);
   if (distance === 'Manhattan' || hnsw.m === 0) return new FlatIndex(config, table);
   const graphConfig = { ...config, distance };
   const usable =
@@ -33,4 +37,14 @@ export async function openIndex(
     return new GraphIndex(graphConfig, options, { table, graph: undefined });
   }
   return new GraphIndex(graphConfig, options, { table, graph });
+}
+
+function openKernel(
+  config: IndexConfig,
+  options: IndexOptions,
+  sections: readonly IndexSection[],
+): VectorIndex {
+  const index = KernelIndex.open(config, options, sections);
+  if (index !== undefined) return index;
+  throw new AppError('internal', undefined, { detail: 'index sections: not of this kernel' });
 }

@@ -10,6 +10,7 @@
  *      +----remove-----+  +--add again---+      remove: linked -> absent
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
+import type { Engine } from '../../shared/domain/collection.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 
 /** Nearest first; equal scores by ascending label. Scores follow Qdrant's conventions: inner
@@ -31,7 +32,7 @@ export interface Scan {
 export interface IndexConfig {
   dimension: number;
   distance: Distance;
-  hnsw: { m: number; efConstruct: number };
+  hnsw: { m: number; efConstruct: number; engine?: Engine };
 }
 
 export interface IndexOptions {
@@ -70,6 +71,9 @@ export interface VectorIndex {
   /** The live labels. Owned by the index: clone before changing. */
   readonly live: Bitmap;
 
+  /** Throws `AppError` when the index can not take `more` new points; asked before they are
+   * committed. */
+  assertRoom(more: number): void;
   /** Adds or replaces; the next search finds it. The vector is copied. */
   add(label: number, vector: Float32Array): void;
   /** Removes; does nothing when absent. */

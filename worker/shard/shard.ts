@@ -89,7 +89,11 @@ export class Shard {
 
   upsert(ids: PointId[], byName: PointVectors, payloads: (PayloadBytes | null)[]): Promise<number> {
     const vectors = onlyVector(byName);
-    return this.#gate.shared(() => this.#write({ kind: 'upsert', ids, vectors, payloads }));
+    return this.#gate.shared(() => {
+      // Before the commit: rows that no index can take would be acknowledged and never found.
+      this.#state.index.assertRoom(ids.length);
+      return this.#write({ kind: 'upsert', ids, vectors, payloads });
+    });
   }
 
   updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {

@@ -3,7 +3,7 @@
  * graphs in slices of `LINK_MS`, one shard after the other so that a client who loads millions of
  * points does not starve the next; and shards that changed much are saved, one at a time.
  *
- *   wake(shard) -> [a][b][c] -- a turn of the event loop: link a for 2 ms, a goes to the end --+
+ *   wake(shard) -> [a][b][c] -- a turn of the event loop: link a for a slice, a goes last -----+
  *                   ^                                                                       |
  *                   +-----------------------------------------------------------------------+
  *                     nothing left to link and the image old enough -> save queue
@@ -11,7 +11,8 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Shard } from './shard.ts';
 
-const LINK_MS = 2;
+/** A search may have to wait for one slice; a point takes about 0.1 ms. */
+const LINK_MS = 0.5;
 /** An image is renewed when the writes since then are this share of the points. */
 const IMAGE_AGE_MAX = 0.2;
 

@@ -1,0 +1,37 @@
+/** Compiles the search kernel with the AssemblyScript that package-lock.json names. */
+import asc from 'assemblyscript/asc';
+
+export const KERNEL_BUILDS = ['relaxed', 'plain'] as const;
+export type KernelBuild = (typeof KERNEL_BUILDS)[number];
+
+const ROOT = new URL('../..', import.meta.url);
+const SOURCE = 'worker/index/kernel/main.ts';
+
+const FLAGS = [
+  ...['--runtime', 'stub', '--noAssert', '-O3', '--converge'],
+  ...['--importMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+  ...['--enable', 'simd', '--enable', 'bulk-memory', '--enable', 'relaxed-simd'],
+];
+
+/** Where the bytes of a build are committed. */
+export function builtFile(build: KernelBuild): URL {
+  return new URL(`worker/index/kernel/kernel-${build}.wasm`, ROOT);
+}
+
+/** The bytes of a build. Throws with the compiler's messages. */
+export async function compileKernel(build: KernelBuild): Promise<Uint8Array> {
+  let bytes: Uint8Array | undefined;
+  const stderr = asc.createMemoryStream();
+  const use = build === 'relaxed' ? ['--use', 'USE_RELAXED=1'] : [];
+  const { error } = await asc.main(
+    [SOURCE, ...FLAGS, ...use, '--baseDir', ROOT.pathname, '--outFile', 'kernel.wasm'],
+    {
+      stderr,
+      writeFile: (_name, contents) => {
+        if (typeof contents !== 'string') bytes = contents;
+      },
+    },
+  );
+  if (error !== null || bytes === undefined) throw new Error(stderr.toString(), { cause: error });
+  return bytes;
+}

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Bitmap } from '../../shared/base/bitmap.ts';
+import { SeededRandom } from '../../shared/base/random.ts';
+import { type Distance, higherIsNearer, prepareVector } from '../../shared/domain/distance.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import { KernelIndex } from './kernel-index.ts';
+import { EF_MAX, KernelMemory, NONE } from './kernel-memory.ts';
+import { openIndex } from './open-index.ts';
+import type { Hits, IndexConfig, VectorIndex } from './vector-index.ts';
+
+const OPTIONS = { graphFrom: 400, seed: 3 };
+const NEVER = () => false;
+
+function config(dimension: number, distance: Distance = 'Cosine'): IndexConfig {
+  return { dimension, distance, hnsw: { m: 16, efConstruct: 100, engine: 'kernel' } };
+}
+
+type Draw = () => Float32Array;
+
+/** What real data looks like in one way or another. */
+function drawer(kind: string, random: SeededRandom, of: IndexConfig): Draw {
+  const { dimension, distance } = of;
+  const prepared = (vector: Float32Array) => {
+    prepareVector(distance, vector, 'vector');
+    return vector;
+  };
+  const plain = () => Float32Array.from({ length: dimension }, () => random.normal());
+  if (kind === 'outlier') {
+    // One dimension in sixteen is thirty times larger than the others.
+    return () => prepared(plain().map((x, at) => (at % 16 === 0 ? 30 * x : x)));
+  }
+  const centers = Array.from({ length: 12 }, plain);
+  return () => {
+    const center = random.pick(centers);
+    return prepared(center.map((x) => x + 0.4 * random.normal()));
+  };
+}
+
+function filled(of: IndexConfig, count: number, draw: Draw): KernelIndex {
+  const index = new KernelIndex(of, OPTIONS);
+  for (let label = 0; label < count; label += 1) index.add(label, draw());
+  assert.equal(index.link(NEVER), true);
+  assert.equal(index.linked, count);
+  return index;
+}
+
+function exact(index: VectorIndex, query: Float32Array, k: number, allowed?: Bitmap): Hits {
+  const scan = index.startScan(query, k, allowed);
+  while (!scan.step(10_000));
+  return scan.hits();
+}
+
+/** What a shard does: the index's answer, or an exact scan. */
+function find(index: VectorIndex, query: Float32Array, ef = 128, allowed?: Bitmap): Hits {
+  return index.search(query, 10, ef, allowed) ?? exact(index, query, 10, allowed);
+}
+
+/** Share of the true ten best that are found, by score: equals may stand for each other. */
+function recall(index: VectorIndex, queries: Float32Array[], ef: number, allowed?: Bitmap): number {
+  let found = 0;
+  let wanted = 0;
+  for (const query of queries) {
+    const { scores: truth } = exact(index, query, 10, allowed);
+    const last = truth.at(-1) ?? 0;
+    const { scores } = find(index, query, ef, allowed);
+    wanted += truth.length;
+    const near = (score: number) =>
+      higherIsNearer(index.distance) ? score >= last : score <= last;
+    found += scores.filter(near).length;
+  }
+  return found / wanted;
+}
+
+const MATRIX = [
+  [1, 1_500],
+  [2, 1_500],
+  [3, 1_500],
+  [127, 1_500],
+  [128, 1_500],
+  [129, 1_500],
+  [768, 900],
+  [1_536, 600],
+  [4_096, 450],
+] as const;
+
+for (const distance of ['Cosine', 'Dot', 'Euclid', 'Manhattan'] as const) {
+  for (const kind of ['clustered', 'outlier']) {
+    test(`recall of ${kind} data from 1 to 4,096 dimensions, ${distance}`, () => {
+      for (const [dimension, count] of MATRIX) {
+        const seed = dimension + distance.length;
+        const random = new SeededRandom(seed);
+        const draw = drawer(kind, random, config(dimension, distance));
+        const index = filled(config(dimension, distance), count, draw);
+        const queries = Array.from({ length: 20 }, draw);
+        // A small ef, so that the graph answers and not a scan.
+        const measured = recall(index, queries, 40);
+        const floor = distance === 'Dot' ? 0.85 : 0.93;
+        assert.ok(measured >= floor, `${dimension} dimensions: ${measured}, seed ${seed}`);
+        assert.ok(recall(index, queries, 400) >= 0.99, `${dimension} dimensions by a scan`);
+      }
+    });
+  }
+}
+
+test('duplicates only: distinct labels with the one score', () => {
+  const random = new SeededRandom(1);
+  const vector = drawer('clustered', random, config(8))();
+  const index = filled(config(8), 1_500, () => vector);
+  const hits = index.search(vector, 10, 16);
+  assert.equal(new Set(hits?.labels).size, 10);
+  assert.equal(new Set(hits?.scores).size, 1);
+});
+
+test('half of the points replaced in five rounds: slots are taken over, recall stays', () => {
+  const seed = 17;
+  const random = new SeededRandom(seed);
+  const draw = drawer('clustered', random, config(32));
+  const index = filled(config(32), 4_000, draw);
+  const queries = Array.from({ length: 100 }, draw);
+  const before = recall(index, queries, 64);
+  for (let round = 0; round < 5; round += 1) {
+    for (let i = 0; i < 400; i += 1) index.add(random.below(4_000), draw());
+    index.link(NEVER);
+  }
+  const bytes = index.memoryBytes;
+  const after = recall(index, queries, 64);
+  assert.ok(after >= before - 0.01, `recall ${before} then ${after}, seed ${seed}`);
+  assert.ok(bytes < 1.35 * filled(config(32), 4_000, draw).memoryBytes, `${bytes} bytes`);
+});
+
+test('filters of any share are answered, and only with what they allow', () => {
+  const seed = 61;
+  const random = new SeededRandom(seed);
+  const draw = drawer('clustered', random, config(32));
+  const index = filled(config(32), 5_000, draw);
+  const queries = Array.from({ length: 20 }, draw);
+  for (const share of [0.9, 0.5, 0.1, 0.01, 0.0005, 0]) {
+    const allowed = new Bitmap();
+    for (let label = 0; label < 5_000; label += 1) if (random.next() < share) allowed.add(label);
+    for (const query of queries) {
+      const { labels } = find(index, query, 32, allowed);
+      assert.equal(labels.length, Math.min(10, allowed.count()));
+      assert.ok(labels.every((label) => allowed.has(label)));
+    }
+    if (allowed.count() === 0) continue;
+    const measured = recall(index, queries, 64, allowed);
+    assert.ok(measured >= 0.95, `share ${share}: recall ${measured}, seed ${seed}`);
+  }
+});
+
+async function imageOf(index: KernelIndex): Promise<Buffer> {
+  const saved = await index.save();
+  const [section] = saved.sections;
+  assert.ok(section !== undefined && 'pieces' in section);
+  const bytes = Buffer.concat([...section.pieces]);
+  assert.equal(bytes.length, section.byteLength);
+  await saved.release();
+  return bytes;
+}
+
+const asSections = (bytes: Buffer) => [
+  { name: 'kernel', byteLength: bytes.length, pieces: [bytes] },
+];
+
+test('an image opens to the same answers; other settings keep the vectors', async () => {
+  const random = new SeededRandom(71);
+  const draw = drawer('clustered', random, config(24));
+  const index = filled(config(24), 1_500, draw);
+  for (let label = 0; label < 30; label += 1) index.remove(label);
+  for (let label = 30; label < 60; label += 1) index.add(label, draw());
+  const image = await imageOf(index);
+  const copy = await openIndex(config(24), { ...OPTIONS, seed: 9 }, asSections(image));
+  assert.equal(copy.count, 1_470);
+  assert.equal(copy.linked, 1_440);
+  for (let i = 0; i < 50; i += 1) {
+    const query = draw();
+    assert.deepEqual(copy.search(query, 10, 20), index.search(query, 10, 20));
+    assert.deepEqual(exact(copy, query, 10), exact(index, query, 10));
+  }
+  const wider = { ...config(24), hnsw: { m: 24, efConstruct: 100 } };
+  const rebuilt = await openIndex(wider, OPTIONS, asSections(image));
+  assert.equal(rebuilt.count, 1_470);
+  assert.equal(rebuilt.linked, 0);
+  await assert.rejects(openIndex(config(25), OPTIONS, asSections(image)), AppError);
+});
+
+test('a damaged memory is refused or harmless: nothing is followed out of bounds', async () => {
+  // The image's checksum refuses these before; here is what stands behind it.
+  const seed = 81;
+  const random = new SeededRandom(seed);
+  const draw = drawer('clustered', random, config(16));
+  const image = await imageOf(filled(config(16), 1_200, draw));
+  const query = draw();
+  let refused = 0;
+  for (let i = 0; i < 1_000; i += 1) {
+    const damaged = Buffer.from(
+      i % 10 === 0 ? image.subarray(0, random.below(image.length)) : image,
+    );
+    if (i % 10 !== 0) {
+      const at = random.below(image.length);
+      damaged.writeUInt8(damaged.readUInt8(at) ^ (1 << random.below(8)), at);
+    }
+    const index = KernelIndex.open(config(16), OPTIONS, asSections(damaged));
+    if (index === undefined) {
+      refused += 1;
+      continue;
+    }
+    const hits = find(index, query, 20);
+    assert.equal(new Set(hits.labels).size, hits.labels.length, `seed ${seed}`);
+    index.add(1, query);
+    index.link(NEVER);
+  }
+  assert.ok(refused >= 100, 'every shortened one at least');
+});
+
+test('a write out of bounds is a trap, and another memory goes on', () => {
+  const random = new SeededRandom(91);
+  const draw = drawer('clustered', random, config(16));
+  const other = filled(config(16), 600, draw);
+  const query = draw();
+  const before = other.search(query, 10, 20);
+  const layout = { dimension: 16, distance: 'Cosine', m: 16, efConstruct: 100, seed: 1 } as const;
+  const memory = KernelMemory.create({
+    ...layout,
+    shape: 'codes',
+    rotated: false,
+    maxNorm2: 0,
+  });
+  assert.equal(memory.entry, NONE);
+  assert.throws(() => memory.kernel.put(2 ** 20, 7), { name: 'RuntimeError' });
+  assert.deepEqual(other.search(query, 10, 20), before);
+});
+
+test('a shard past 4 GiB is refused by name, before anything is written', () => {
+  const index = new KernelIndex(config(4_096), OPTIONS);
+  index.assertRoom(100_000);
+  assert.throws(() => index.assertRoom(300_000), /more `shards`/);
+});
+
+test('the largest search fits the scratch', () => {
+  const random = new SeededRandom(95);
+  const draw = drawer('clustered', random, config(4));
+  const index = filled(config(4), 3_000, draw);
+  assert.equal(index.search(draw(), 2_999, EF_MAX)?.labels.length, 2_999);
+});

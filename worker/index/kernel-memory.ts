@@ -1,0 +1,369 @@
+/**
+ * One shard's linear memory and the kernel instance that works on it (layout: `kernel/layout.ts`).
+ * This file lays the memory out, grows it and reads it back; what goes into it when is decided in
+ * `kernel-index.ts`.
+ *
+ * Header, u32 words:
+ *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
+ *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
+ *   14 top level | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
+ *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes | 32.. scratch of thread 0 | 48.. of thread 1
+ *
+ * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
+ * quickest, and for Manhattan; it starts with two pages of 64 KiB, of which only those touched are
+ * backed by memory. `codes` has both.
+ */
+import { assert } from '../../shared/base/assert.ts';
+import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import {
+  instantiate,
+  type KernelExports,
+  newMemory,
+  PAGE_BYTES,
+  type WasmMemory,
+} from './kernel-module.ts';
+
+const MAGIC = 0x314b_4842;
+const VERSION = 1;
+const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
+const HEADER_BYTES = 4_096;
+const HEADER_WORDS = 64;
+const SCRATCH_WORD = 32;
+/** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
+const PIECE_BYTES = 2 ** 20;
+/** Pages added at a time once a memory is large. */
+const GROWTH = 0.125;
+
+export const NONE = 0xffff_ffff;
+/** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
+export const LABELS_MAX = 2 ** 25;
+/** Slots handed to a scan at a time. */
+export const SLOT_LIST_MAX = 16_384;
+/** Slots that an exact scan scores at a time. */
+export const SCAN_BATCH = 256;
+const TINY_SLOTS = 64;
+const STATE_FREE = 0;
+const STATE_PENDING = 1;
+/** Candidates a walk can keep. */
+export const EF_MAX = 24_576;
+/** Candidates a search can take for exact scores. */
+const TAKE_MAX = 2 * LIMITS.searchHitsMax + 64;
+/** How many standard deviations of upper lists a block has room for, roughly. */
+const UPPER_SLACK = 1.4;
+
+/** In fewer dimensions a byte a component is too coarse, and floats are small. */
+const CODES_FROM = 32;
+
+export type Shape = 'floats' | 'codes';
+
+export interface MemoryLayout {
+  shape: Shape;
+  dimension: number;
+  distance: Distance;
+  m: number;
+  efConstruct: number;
+  seed: number;
+  rotated: boolean;
+  maxNorm2: number;
+}
+
+const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
+
+export class KernelMemory {
+  readonly shape: Shape;
+  #kernel: KernelExports | undefined;
+  readonly #memory: WasmMemory;
+  readonly #blockBytes: number;
+  readonly #blockShift: number;
+  readonly #blocksAt: number;
+  readonly #dimension: number;
+  readonly #rowStride: number;
+  readonly #rawAt: number;
+  #words: Uint32Array;
+  #floats: Float32Array;
+  #doubles: Float64Array;
+
+  private constructor(memory: WasmMemory, header: Uint32Array, shape: Shape) {
+    this.#memory = memory;
+    this.shape = shape;
+    this.#words = new Uint32Array(memory.buffer);
+    this.#words.set(header);
+    this.#floats = new Float32Array(memory.buffer);
+    this.#doubles = new Float64Array(memory.buffer);
+    this.#dimension = header[2] as number;
+    this.#blockShift = header[8] as number;
+    this.#blockBytes = header[9] as number;
+    this.#blocksAt = header[10] as number;
+    this.#rowStride = header[7] as number;
+    this.#rawAt = header[18] as number;
+  }
+
+  /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
+  get kernel(): KernelExports {
+    if (this.#kernel !== undefined) return this.#kernel;
+    const kernel = instantiate(this.#memory);
+    kernel.open(0);
+    this.#kernel = kernel;
+    return kernel;
+  }
+
+  /** Whether so few floats are compared without the kernel. */
+  get isTiny(): boolean {
+    return this.shape === 'floats' && this.slots <= TINY_SLOTS;
+  }
+
+  static create(layout: MemoryLayout): KernelMemory {
+    const header = headerOf(layout);
+    const blocksAt = header[10] as number;
+    return new KernelMemory(reserveMemory(blocksAt), header, layout.shape);
+  }
+
+  /** The memory that `pieces` wrote; undefined when it is not one of this layout or not sound. */
+  static adopt(layout: MemoryLayout, image: Uint8Array): KernelMemory | undefined {
+    if (image.byteLength < HEADER_BYTES) return undefined;
+    const saved = new Uint32Array(Uint8Array.from(image.subarray(0, HEADER_WORDS * 4)).buffer);
+    const [m = 0, efConstruct = 0] = [saved[4], saved[11]];
+    if (m > LIMITS.hnswMMax || efConstruct > LIMITS.hnswEfConstructMax) return undefined;
+    const expected = headerOf({
+      ...layout,
+      shape: shapeOf(saved),
+      m,
+      efConstruct,
+      seed: saved[15] as number,
+      rotated: saved[16] === 1,
+      maxNorm2: asFloat(saved[17] as number),
+    });
+    // Slots, entry point and top level are the shard's; everything else must be ours.
+    for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
+    if (!expected.every((word, at) => word === saved[at])) return undefined;
+    const [blockShift = 0, blockBytes = 0, blocksAt = 0] = saved.subarray(8);
+    const bytes = Math.ceil((saved[12] as number) / 2 ** blockShift) * blockBytes;
+    if (image.byteLength !== HEADER_BYTES + bytes) return undefined;
+    if (blocksAt + bytes > MEMORY_BYTES_MAX) return undefined;
+    const memory = reserveMemory(blocksAt + bytes);
+    new Uint8Array(memory.buffer).set(image.subarray(HEADER_BYTES), blocksAt);
+    const adopted = new KernelMemory(memory, saved, shapeOf(saved));
+    return adopted.kernel.check(LABELS_MAX) === 0 ? adopted : undefined;
+  }
+
+  /** Slots that have been used; those below may be free. */
+  get slots(): number {
+    return this.#words[12] as number;
+  }
+
+  get m(): number {
+    return this.#words[4] as number;
+  }
+
+  get efConstruct(): number {
+    return this.#words[11] as number;
+  }
+
+  get entry(): number {
+    return this.#words[13] as number;
+  }
+
+  /** Bytes of the slots in use. What lies behind them in the last block is reserved, and backed by
+   * no memory until it is written; the same holds for most of the scratch. */
+  get usedBytes(): number {
+    return HEADER_BYTES + Math.ceil((this.slots * this.#blockBytes) / 2 ** this.#blockShift);
+  }
+
+  /** Throws when `more` new slots pass what a memory can address, less `marginBytes`. */
+  assertRoom(more: number, marginBytes = 0): void {
+    const end = this.#blocksAt + this.#blocks(this.slots + more) * this.#blockBytes;
+    if (end + marginBytes <= MEMORY_BYTES_MAX) return;
+    throw new AppError(
+      'invalid_argument',
+      'the shard would pass 4 GiB: create the collection with more `shards` (shard_number)',
+    );
+  }
+
+  /** Makes sure that the block of `slot` is there. */
+  reserve(slot: number): void {
+    const end = this.#blocksAt + this.#blocks(slot + 1) * this.#blockBytes;
+    const have = this.#memory.buffer.byteLength;
+    if (end <= have) return;
+    this.assertRoom(slot + 1 - this.slots);
+    const wanted = Math.min(MEMORY_BYTES_MAX, Math.max(end, have * (1 + GROWTH)));
+    try {
+      this.#memory.grow(Math.ceil((wanted - have) / PAGE_BYTES));
+    } catch (error) {
+      throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
+    }
+    this.#words = new Uint32Array(this.#memory.buffer);
+    this.#floats = new Float32Array(this.#memory.buffer);
+    this.#doubles = new Float64Array(this.#memory.buffer);
+  }
+
+  /** A view of the floats of a slot, valid until the memory grows. */
+  raw(slot: number): Float32Array {
+    const within = this.#rawAt + this.#within(slot) * this.#dimension * 4;
+    const at = (this.#blockOf(slot) + within) >>> 2;
+    return this.#floats.subarray(at, at + this.#dimension);
+  }
+
+  /** Makes a pending row of `vector`. */
+  put(slot: number, label: number, vector: Float32Array): void {
+    this.raw(slot).set(vector);
+    if (this.shape === 'codes') {
+      this.kernel.put(slot, label);
+      return;
+    }
+    this.#setRow(slot, label, STATE_PENDING);
+    if (slot >= this.slots) this.#words[12] = slot + 1;
+  }
+
+  /** Takes the point off its slot; whether the slot is free now (or still part of the graph). */
+  remove(slot: number): boolean {
+    if (this.shape === 'codes') return this.kernel.remove(slot) !== 0;
+    this.#setRow(slot, NONE, STATE_FREE);
+    this.raw(slot).fill(0);
+    return true;
+  }
+
+  #setRow(slot: number, label: number, state: number): void {
+    const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
+    this.#words[row + 2] = label;
+    this.#words[row + 3] = state << 24;
+  }
+
+  #blockOf(slot: number): number {
+    return this.#blocksAt + (slot >>> this.#blockShift) * this.#blockBytes;
+  }
+
+  #within(slot: number): number {
+    return slot & (2 ** this.#blockShift - 1);
+  }
+
+  setQuery(query: Float32Array): void {
+    this.#floats.set(query, this.#scratch(0) >>> 2);
+  }
+
+  /** Where a scan reads its slots. */
+  get slotList(): Uint32Array {
+    const at = this.#scratch(11) >>> 2;
+    return this.#words.subarray(at, at + SLOT_LIST_MAX);
+  }
+
+  /** Puts a filter in place; its length in words. */
+  setFilter(words: Uint32Array): number {
+    assert(words.length <= LABELS_MAX / 32, 'labels are slots, and slots are bounded');
+    this.#words.set(words, this.#scratch(12) >>> 2);
+    return words.length;
+  }
+
+  resultLabel(at: number): number {
+    return this.#words[(this.#scratch(9) >>> 2) + at] as number;
+  }
+
+  resultNear(at: number): number {
+    return this.#doubles[(this.#scratch(10) >>> 3) + at] as number;
+  }
+
+  /** The header as it is now and the blocks as they are when they are read, at most a mebibyte at
+   * a time. Slots that come later are not part of it. */
+  snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
+    const header = new Uint8Array(HEADER_BYTES);
+    header.set(new Uint8Array(this.#memory.buffer, 0, HEADER_WORDS * 4));
+    const bytes = this.#blocks(this.slots) * this.#blockBytes;
+    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(header, bytes) };
+  }
+
+  *#pieces(header: Uint8Array, bytes: number): Iterable<Uint8Array> {
+    yield header;
+    for (let at = 0; at < bytes; at += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, bytes - at);
+      yield new Uint8Array(this.#memory.buffer, this.#blocksAt + at, length);
+    }
+  }
+
+  #scratch(word: number): number {
+    return this.#words[SCRATCH_WORD + word] as number;
+  }
+
+  #blocks(slots: number): number {
+    return Math.ceil(slots / 2 ** this.#blockShift);
+  }
+}
+
+function reserveMemory(bytes: number): WasmMemory {
+  try {
+    return newMemory(bytes);
+  } catch (error) {
+    throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
+  }
+}
+
+function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
+  const { dimension, distance, m, efConstruct, seed } = layout;
+  const codes = layout.shape === 'codes';
+  const m0 = codes ? 2 * m : 0;
+  const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
+  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
+  const blockShift = codes ? 10 : 5;
+  const slots = 2 ** blockShift;
+  const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
+  const rawAt = slots * rowStride;
+  const upperAt = align(rawAt + slots * dimension * 4);
+  const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
+  const visitedAt = align(marksAt + 4 + slots / 8);
+  const blockBytes = align(visitedAt + 2 * slots);
+  const header = new Uint32Array(HEADER_WORDS);
+  header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
+  const scratch = scratchOf(layout, m0, dimPad);
+  const blocksAt = align(scratch.end, 4_096);
+  header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
+  header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
+  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0], 20);
+  header.set(scratch.addresses, SCRATCH_WORD);
+  return header;
+}
+
+/** Addresses of a thread's scratch, in the order of `open` in `kernel/layout.ts`. */
+function scratchOf(
+  { dimension, shape }: MemoryLayout,
+  m0: number,
+  dimPad: number,
+): { addresses: number[]; end: number } {
+  const codes = shape === 'codes';
+  const list = Math.max(64, m0 + 8);
+  const pool = codes ? 8 * (EF_MAX + 8) : 8;
+  const take = codes ? TAKE_MAX : SCAN_BATCH;
+  const sizes = [
+    dimension * 4,
+    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
+    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
+    dimension * 4,
+    list * 4,
+    list * 4,
+    list * 4,
+    pool,
+    codes ? 8 * (TAKE_MAX + 8) : 8,
+    codes ? take * 4 : 64,
+    take * 8,
+    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
+    codes ? LABELS_MAX / 8 : 64,
+  ];
+  const addresses: number[] = [];
+  let end = HEADER_WORDS * 4;
+  for (const size of sizes) {
+    addresses.push(end);
+    end += align(size);
+  }
+  return { addresses, end };
+}
+
+function shapeOf(header: Uint32Array): Shape {
+  return header[23] === 1 ? 'codes' : 'floats';
+}
+
+function asBits(value: number): number {
+  return new Uint32Array(new Float32Array([value]).buffer)[0] as number;
+}
+
+function asFloat(bits: number): number {
+  return new Float32Array(new Uint32Array([bits]).buffer)[0] as number;
+}

@@ -1,0 +1,85 @@
+/**
+ * Exact nearness of float rows: sums in float64, four partial sums in the order of `metric.ts`, so
+ * that the two give the same score to the last bit.
+ */
+import { METRIC_EUCLID, METRIC_MANHATTAN, dimension, metric, rawOf } from './layout';
+
+export function exact1(query: usize, slot: u32): f64 {
+  const row = rawOf(slot);
+  if (metric == METRIC_EUCLID) return euclid(row, query);
+  if (metric == METRIC_MANHATTAN) return manhattan(row, query);
+  return innerProduct(row, query);
+}
+
+@inline
+function low(address: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(address));
+}
+
+@inline
+function at64(address: usize): f64 {
+  return <f64>load<f32>(address);
+}
+
+@inline
+function total(ab: v128, cd: v128, tail: f64): f64 {
+  const a = f64x2.extract_lane(ab, 0) + tail;
+  return a + f64x2.extract_lane(ab, 1) + (f64x2.extract_lane(cd, 0) + f64x2.extract_lane(cd, 1));
+}
+
+function innerProduct(row: usize, query: usize): f64 {
+  let ab = f64x2.splat(0);
+  let cd = f64x2.splat(0);
+  const end = (dimension & ~3) << 2;
+  let at: usize = 0;
+  for (; at < end; at += 16) {
+    ab = f64x2.add(ab, f64x2.mul(low(row + at), low(query + at)));
+    cd = f64x2.add(cd, f64x2.mul(low(row + at + 8), low(query + at + 8)));
+  }
+  let a = f64x2.extract_lane(ab, 0);
+  for (; at < <usize>(dimension << 2); at += 4) a += at64(row + at) * at64(query + at);
+  ab = f64x2.replace_lane(ab, 0, a);
+  return total(ab, cd, 0);
+}
+
+function euclid(row: usize, query: usize): f64 {
+  let ab = f64x2.splat(0);
+  let cd = f64x2.splat(0);
+  const end = (dimension & ~3) << 2;
+  let at: usize = 0;
+  for (; at < end; at += 16) {
+    const w = f64x2.sub(low(row + at), low(query + at));
+    const y = f64x2.sub(low(row + at + 8), low(query + at + 8));
+    ab = f64x2.add(ab, f64x2.mul(w, w));
+    cd = f64x2.add(cd, f64x2.mul(y, y));
+  }
+  let a = f64x2.extract_lane(ab, 0);
+  for (; at < <usize>(dimension << 2); at += 4) {
+    const w = at64(row + at) - at64(query + at);
+    a += w * w;
+  }
+  ab = f64x2.replace_lane(ab, 0, a);
+  return -total(ab, cd, 0);
+}
+
+function manhattan(row: usize, query: usize): f64 {
+  let ab = f64x2.splat(0);
+  let cd = f64x2.splat(0);
+  const end = (dimension & ~3) << 2;
+  let at: usize = 0;
+  for (; at < end; at += 16) {
+    ab = f64x2.add(ab, f64x2.abs(f64x2.sub(low(row + at), low(query + at))));
+    cd = f64x2.add(cd, f64x2.abs(f64x2.sub(low(row + at + 8), low(query + at + 8))));
+  }
+  let a = f64x2.extract_lane(ab, 0);
+  for (; at < <usize>(dimension << 2); at += 4) a += abs<f64>(at64(row + at) - at64(query + at));
+  ab = f64x2.replace_lane(ab, 0, a);
+  return -total(ab, cd, 0);
+}
+
+/** Exact nearness of `count` slots of a list. */
+export function exactMany(query: usize, slots: usize, count: u32, out: usize): void {
+  for (let at: u32 = 0; at < count; at += 1) {
+    store<f64>(out + (at << 3), exact1(query, load<u32>(slots + (at << 2))));
+  }
+}

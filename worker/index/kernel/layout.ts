@@ -1,0 +1,237 @@
+/**
+ * The search kernel, compiled by AssemblyScript (`scripts/build-kernel.ts`): an HNSW graph over
+ * 8-bit codes in ONE linear memory per shard. No allocator, no garbage collector, no imports but
+ * the memory: a shard is what this memory holds, and an address outside it is a trap.
+ *
+ * The layout is the file format: the saved image is the header and the blocks, byte for byte.
+ *
+ *        0  header    u32 words, see below
+ *      256  scratch   of the calling thread(s), never saved: queries, pools, lists, filter bits
+ * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
+ *
+ *   block   rows     slots x rowStride (64-byte aligned)
+ *           raw      slots x dimension float32: the vectors as given, for exact scores
+ *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
+ *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
+ *           visited  slots bytes a reader: tags of the search under way, meaningless at rest
+ *
+ *   row      0 f32 scale | 4 f32 side | 8 u32 label (NONE: no live point) | 12 u16 links |
+ *           14 u8 level | 15 u8 state
+ *           16 codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
+ *              (a scale for all, or per dimension, fails with outlier dimensions); none in fewer
+ *              than 32 dimensions, where walks compare the raw floats
+ *           .. links of level 0, u32[m0] | u32 first upper list
+ *
+ *   state   0 free -> 1 pending -> 2 linked -> 3 dead (label NONE, still walked) -> 0 free
+ *
+ * Since an address follows from a slot alone, nothing moves when the shard grows, and every link
+ * of a saved image can be checked against one bound.
+ *
+ * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
+ * product, and `side` a second number kept with each row,
+ *
+ *   Cosine  d          side = 0
+ *   Dot     d + s s'   side = sqrt(max(0, M^2 - |x|^2)): inner product as a distance in one more
+ *                      dimension (Bachrach et al. 2014), 0 for queries, so pruning is sound
+ *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
+ *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
+ *   Manhattan          no codes are kept, rows are compared as floats
+ *
+ * Papers: Malkov & Yashunin 2018 (graph, heuristic, levels); Singh et al. 2021, FreshDiskANN
+ * (repair of deletions); Ailon & Chazelle 2006 (sign flips and Hadamard before coding).
+ */
+
+export const NONE: u32 = 0xffff_ffff;
+export const HEADER: usize = 0;
+
+/** Word numbers of the header; `kernel-memory.ts` has the same list. */
+export const MAGIC_VALUE: u32 = 0x314b_4842; // "BHK1"
+
+export const STATE_FREE: u32 = 0;
+export const STATE_PENDING: u32 = 1;
+export const STATE_LINKED: u32 = 2;
+export const STATE_DEAD: u32 = 3;
+
+export const AT_SCALE: usize = 0;
+export const AT_SIDE: usize = 4;
+export const AT_LABEL: usize = 8;
+export const AT_COUNT: usize = 12;
+export const AT_LEVEL: usize = 14;
+export const AT_STATE: usize = 15;
+export const AT_CODES: usize = 16;
+
+export const METRIC_COSINE: u32 = 0;
+export const METRIC_DOT: u32 = 1;
+export const METRIC_EUCLID: u32 = 2;
+export const METRIC_MANHATTAN: u32 = 3;
+
+// Constants of the shard, read from the header by `open`.
+export let dimension: u32 = 0;
+export let metric: u32 = 0;
+export let m: u32 = 0;
+export let m0: u32 = 0;
+export let dimPad: u32 = 0;
+export let rowStride: u32 = 0;
+export let blockShift: u32 = 0;
+export let blockMask: u32 = 0;
+export let blockBytes: u32 = 0;
+export let blocksAt: u32 = 0;
+export let rawAt: u32 = 0;
+export let upperAt: u32 = 0;
+export let upperPerBlock: u32 = 0;
+export let marksAt: u32 = 0;
+export let visitedAt: u32 = 0;
+export let efConstruct: u32 = 0;
+export let seed: u32 = 0;
+export let rotated: u32 = 0;
+export let maxNorm2: f32 = 0;
+export let linksAt: usize = 0;
+export let upperListBytes: u32 = 0;
+export let dotFactor: f32 = 1;
+export let sideProduct: f32 = 0;
+export let sideSum: f32 = 0;
+
+// Scratch of this instance.
+export let queryFloats: usize = 0;
+export let codesQ0: usize = 0;
+export let codesQ1: usize = 0;
+export let rotateTmp: usize = 0;
+export let listSlots: usize = 0;
+export let listNear: usize = 0;
+export let chosen: usize = 0;
+export let pool: usize = 0;
+export let pool2: usize = 0;
+export let resultLabels: usize = 0;
+export let resultNear: usize = 0;
+export let slotList: usize = 0;
+export let filterBits: usize = 0;
+export let reader: u32 = 0;
+
+/** Whether the wider dot product of relaxed SIMD is used: a second build has it. */
+export const RELAXED: bool = isDefined(USE_RELAXED);
+
+@inline
+export function word(at: usize): u32 {
+  return load<u32>(HEADER + (at << 2));
+}
+
+@inline
+export function setWord(at: usize, value: u32): void {
+  store<u32>(HEADER + (at << 2), value);
+}
+
+export const W_SLOTS: usize = 12;
+export const W_ENTRY: usize = 13;
+export const W_TOP: usize = 14;
+
+/** Reads the header. `thread` 0 or 1 picks the scratch whose addresses start at word 32 or 48. */
+export function open(thread: u32): void {
+  dimension = word(2);
+  metric = word(3);
+  m = word(4);
+  m0 = word(5);
+  dimPad = word(6);
+  rowStride = word(7);
+  blockShift = word(8);
+  blockMask = (1 << blockShift) - 1;
+  blockBytes = word(9);
+  blocksAt = word(10);
+  efConstruct = word(11);
+  seed = word(15);
+  rotated = word(16);
+  maxNorm2 = reinterpret<f32>(word(17));
+  rawAt = word(18);
+  upperAt = word(19);
+  upperPerBlock = word(20);
+  marksAt = word(21);
+  visitedAt = word(22) + (thread << blockShift);
+  linksAt = AT_CODES + dimPad;
+  upperListBytes = 4 + 4 * m;
+  dotFactor = metric == METRIC_EUCLID ? 2 : 1;
+  sideProduct = metric == METRIC_DOT ? 1 : 0;
+  sideSum = metric == METRIC_EUCLID ? 1 : 0;
+  const base: usize = thread == 0 ? 32 : 48;
+  queryFloats = word(base);
+  codesQ0 = word(base + 1);
+  codesQ1 = word(base + 2);
+  rotateTmp = word(base + 3);
+  listSlots = word(base + 4);
+  listNear = word(base + 5);
+  chosen = word(base + 6);
+  pool = word(base + 7);
+  pool2 = word(base + 8);
+  resultLabels = word(base + 9);
+  resultNear = word(base + 10);
+  slotList = word(base + 11);
+  filterBits = word(base + 12);
+  reader = thread;
+}
+
+@inline
+export function blockOf(slot: u32): usize {
+  return <usize>blocksAt + <usize>(slot >> blockShift) * blockBytes;
+}
+
+@inline
+export function rowOf(slot: u32): usize {
+  return blockOf(slot) + <usize>(slot & blockMask) * rowStride;
+}
+
+@inline
+export function rawOf(slot: u32): usize {
+  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * (dimension << 2);
+}
+
+@inline
+export function labelOf(slot: u32): u32 {
+  return load<u32>(rowOf(slot), AT_LABEL);
+}
+
+@inline
+export function stateOf(slot: u32): u32 {
+  return load<u8>(rowOf(slot), AT_STATE);
+}
+
+/** Address of the list (count, then links) of an upper level, from 1. */
+@inline
+export function upperList(slot: u32, level: u32): usize {
+  const first = load<u32>(rowOf(slot) + linksAt + (m0 << 2));
+  return blockOf(slot) + upperAt + <usize>(first + level - 1) * upperListBytes;
+}
+
+@inline
+export function countOf(slot: u32, level: u32): u32 {
+  return level == 0 ? load<u16>(rowOf(slot), AT_COUNT) : load<u32>(upperList(slot, level));
+}
+
+@inline
+export function setCount(slot: u32, level: u32, count: u32): void {
+  if (level == 0) store<u16>(rowOf(slot), count, AT_COUNT);
+  else store<u32>(upperList(slot, level), count);
+}
+
+/** Address of the first link. */
+@inline
+export function linksOf(slot: u32, level: u32): usize {
+  return level == 0 ? rowOf(slot) + linksAt : upperList(slot, level) + 4;
+}
+
+@inline
+export function capacityOf(level: u32): u32 {
+  return level == 0 ? m0 : m;
+}
+
+@inline
+export function isCondemned(slot: u32): bool {
+  const at = slot & blockMask;
+  const bits = load<u32>(blockOf(slot) + marksAt + 4 + ((at >> 5) << 2));
+  return ((bits >> (at & 31)) & 1) != 0;
+}
+
+export function setCondemned(slot: u32, on: bool): void {
+  const at = slot & blockMask;
+  const address = blockOf(slot) + marksAt + 4 + ((at >> 5) << 2);
+  const bit = (<u32>1) << (at & 31);
+  const bits = load<u32>(address);
+  store<u32>(address, on ? bits | bit : bits & ~bit);
+}
