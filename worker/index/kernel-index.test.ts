@@ -178,7 +178,7 @@ test('an image opens to the same answers; other settings keep the vectors', asyn
     assert.deepEqual(copy.search(query, 10, 20), index.search(query, 10, 20));
     assert.deepEqual(exact(copy, query, 10), exact(index, query, 10));
   }
-  const wider = { ...config(24), hnsw: { m: 24, efConstruct: 100 } };
+  const wider = { ...config(24), hnsw: { m: 24, efConstruct: 100, engine: 'kernel' as const } };
   const rebuilt = await openIndex(wider, OPTIONS, asSections(image));
   assert.equal(rebuilt.count, 1_470);
   assert.equal(rebuilt.linked, 0);
