@@ -73,10 +73,13 @@ export class ExactScan implements Scan {
   hits(): Hits {
     const { table, metric } = this.#target;
     const fresh = new TopK(this.#top.k);
+    let gone = 0;
     for (const label of this.#top.labels()) {
       if (table.has(label)) fresh.offer(label, nearnessOf(table, metric, label, this.#query));
+      else gone += 1;
     }
-    return fresh.hits(metric);
+    const hits = fresh.hits(metric);
+    return gone === 0 ? hits : { ...hits, gone };
   }
 }
 

@@ -65,13 +65,16 @@ export class KernelScan implements Scan {
 
   /** What has been removed since it was seen is left out, what was replaced has its new score. */
   hits(): Hits {
-    const labels = this.#top.labels().filter((label) => this.#source.slotOf(label) !== NONE);
+    const seen = this.#top.labels();
+    const labels = seen.filter((label) => this.#source.slotOf(label) !== NONE);
     const fresh = new TopK(this.#top.k);
     for (let at = 0; at < labels.length; at += BATCH) {
       const batch = Uint32Array.from(labels.slice(at, at + BATCH));
       this.#score(fresh, batch, batch.length);
     }
-    return fresh.hits(this.#metric);
+    const hits = fresh.hits(this.#metric);
+    const gone = seen.length - labels.length;
+    return gone === 0 ? hits : { ...hits, gone };
   }
 
   #score(top: TopK, labels: Uint32Array, size: number): void {

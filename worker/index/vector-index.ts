@@ -18,6 +18,9 @@ import type { Distance } from '../../shared/domain/distance.ts';
 export interface Hits {
   labels: number[];
   scores: number[];
+  /** Hits of a scan in slices that were removed before it ended; there may be others to take
+   * their places. Absent when there were none. */
+  gone?: number;
 }
 
 /** An exact search in slices, so that a large one does not keep the event loop. The index may

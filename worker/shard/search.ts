@@ -69,7 +69,7 @@ export async function search(
     const startVersion = context.state.trustedVersion;
     const hits = await find(request, target, k, context);
     const settled = await settle(request, hits, target, startVersion, context);
-    const exhausted = hits.labels.length < k;
+    const exhausted = hits.labels.length + (hits.gone ?? 0) < k;
     if (settled.standing >= wanted || exhausted) return answer(request, settled.hits, context);
     k = Math.max(k + 1, Math.min(k * WIDEN, context.state.index.count));
     await context.slices.rest();
