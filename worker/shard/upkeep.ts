@@ -11,7 +11,7 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Shard } from './shard.ts';
 
-/** A search may have to wait for one slice; a point takes about 0.1 ms. */
+/** A search may have to wait for one slice, or for one point where that takes longer. */
 const LINK_MS = 0.5;
 /** An image is renewed when the writes since then are this share of the points. */
 const IMAGE_AGE_MAX = 0.2;
