@@ -1,7 +1,13 @@
 /** Compiles the search kernel with the AssemblyScript that package-lock.json names. */
 import asc from 'assemblyscript/asc';
 
-export const KERNEL_BUILDS = ['relaxed', 'plain'] as const;
+/** What each build has beside the others; see `worker/index/kernel-module.ts`. */
+const BUILD_FLAGS = {
+  relaxed: ['--sharedMemory', '--use', 'USE_RELAXED=1'],
+  plain: ['--sharedMemory'],
+  floats: [],
+} as const;
+export const KERNEL_BUILDS = ['relaxed', 'plain', 'floats'] as const;
 export type KernelBuild = (typeof KERNEL_BUILDS)[number];
 
 const ROOT = new URL('../..', import.meta.url);
@@ -11,6 +17,7 @@ const FLAGS = [
   ...['--runtime', 'stub', '--noAssert', '-O3', '--converge'],
   ...['--importMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
   ...['--enable', 'simd', '--enable', 'bulk-memory', '--enable', 'relaxed-simd'],
+  ...['--enable', 'threads'],
 ];
 
 /** Where the bytes of a build are committed. */
@@ -22,9 +29,16 @@ export function builtFile(build: KernelBuild): URL {
 export async function compileKernel(build: KernelBuild): Promise<Uint8Array> {
   let bytes: Uint8Array | undefined;
   const stderr = asc.createMemoryStream();
-  const use = build === 'relaxed' ? ['--use', 'USE_RELAXED=1'] : [];
   const { error } = await asc.main(
-    [SOURCE, ...FLAGS, ...use, '--baseDir', ROOT.pathname, '--outFile', 'kernel.wasm'],
+    [
+      SOURCE,
+      ...FLAGS,
+      ...BUILD_FLAGS[build],
+      '--baseDir',
+      ROOT.pathname,
+      '--outFile',
+      'kernel.wasm',
+    ],
     {
       stderr,
       writeFile: (_name, contents) => {

@@ -22,7 +22,7 @@ export type PayloadIndexType = (typeof PAYLOAD_INDEX_TYPES)[number];
 export const ENGINES = ['kernel', 'hnswlib'] as const;
 export type Engine = (typeof ENGINES)[number];
 /** Of a collection that names none. */
-export const ENGINE_DEFAULT: Engine = 'hnswlib';
+export const ENGINE_DEFAULT: Engine = 'kernel';
 
 export interface HnswConfig {
   /** Links of a node per upper level; level 0 has twice as many. 0: no graph, every search exact. */

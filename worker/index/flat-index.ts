@@ -13,6 +13,7 @@ import { VectorTable } from './vector-table.ts';
 export class FlatIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
+  readonly linkAside = undefined;
   readonly hasGraph = false;
   readonly linkPending = false;
   readonly #config: IndexConfig;

@@ -57,6 +57,7 @@ const PENDING_FLOATS_MAX = 2 ** 22;
 export class GraphIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
+  readonly linkAside = undefined;
   readonly #config: IndexConfig;
   readonly #graphConfig: GraphConfig;
   readonly #graphFrom: number;

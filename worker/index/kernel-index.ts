@@ -5,23 +5,19 @@
  *   more                  codes beside them; a search scans the codes and scores the best exactly
  *   points >= graphFrom   `link` builds the graph; what it lacks is scanned beside it
  *   points < graphFrom/2  the graph is dropped again
- *
- * Slots. Labels are the shard's, slots are the memory's. A new vector takes a free slot or the next
- * one and is pending; a replaced or removed one that is in the graph stays there, dead, until a
- * pass has mended every list that leads to it (`kernel/repair.ts`).
- *
- *   slots  [ linked, dead, free, reused-pending ... | tail: pending, free ... ]
- *          0                                     tailAt                    slots
  */
 import { assert } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
+import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
+import { type LinkJob, runJob } from './kernel-job.ts';
 import { EF_MAX, KernelMemory, type MemoryLayout, NONE, SLOT_LIST_MAX } from './kernel-memory.ts';
 import { KernelScan } from './kernel-scan.ts';
-import { countBoth, joined, withRoom } from './kernel-tables.ts';
+import { KernelSlots } from './kernel-slots.ts';
+import { countBoth, joined } from './kernel-tables.ts';
 import { METRICS } from './metric.ts';
 import { TopK } from './top-k.ts';
 import type {
+  GraphBuilder,
   Hits,
   IndexConfig,
   IndexOptions,
@@ -48,10 +44,6 @@ const WALK_COST = 20;
  * a pass, replacing half of the points lost .015 of recall, with this nothing that shows. */
 const DEAD_SHARE = 0.04;
 const DEAD_MIN = 64;
-/** Slots mended between two looks at the clock. */
-const MEND_STEP = 32;
-/** Pending points in slots that were free before; more are appended. */
-const REUSED_MAX = SLOT_LIST_MAX;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
@@ -59,30 +51,22 @@ const ROTATE_SAMPLE = 256;
 const NORM_ROOM = 1.21;
 /** Left free for writes that have been let in and are not applied yet. */
 const UNDER_WAY_BYTES = 2 ** 26;
-const STATE_PENDING = 1;
-const STATE_DEAD = 3;
-
-interface Pass {
-  condemned: number[];
-  nextSlot: number;
-}
+/** Milliseconds that a job for the builder should take: its points are scanned until it is back,
+ * and between two jobs the builder waits for this thread. */
+const JOB_MS = 8;
+const JOB_POINTS_START = 16;
+const JOB_POINTS_MAX = 2_048;
 
 export class KernelIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
-  readonly live = new Bitmap();
+  readonly linkAside: (() => Promise<void>) | undefined;
   readonly #config: IndexConfig;
   readonly #options: IndexOptions;
-  #memory: KernelMemory;
-  #slotOf = new Uint32Array(0);
-  #count = 0;
-  #free: number[] = [];
-  /** Pending slots below the tail. */
-  readonly #reused = new Set<number>();
-  #tailAt = 0;
-  #pending = 0;
-  #dead: number[] = [];
-  #pass: Pass | undefined;
+  #slots: KernelSlots;
+  #jobPoints = JOB_POINTS_START;
+  /** The job that the builder has. */
+  #aside: Promise<void> | undefined;
   #state: 'open' | 'saving' | 'closed' = 'open';
 
   constructor(config: IndexConfig, options: IndexOptions, memory?: KernelMemory) {
@@ -90,8 +74,9 @@ export class KernelIndex implements VectorIndex {
     this.distance = config.distance;
     this.#config = config;
     this.#options = options;
-    this.#memory = memory ?? KernelMemory.create(layoutOf(config, options));
-    if (memory !== undefined) this.#restore();
+    const { builder } = options;
+    this.linkAside = builder && (() => this.#linkAside(builder));
+    this.#slots = new KernelSlots(memory ?? KernelMemory.create(layoutOf(config, options)));
   }
 
   /** The index that was saved as these sections; undefined when they are of another one. */
@@ -110,12 +95,16 @@ export class KernelIndex implements VectorIndex {
     return index;
   }
 
+  get live(): Bitmap {
+    return this.#slots.live;
+  }
+
   get count(): number {
-    return this.#count;
+    return this.#slots.count;
   }
 
   get linked(): number {
-    return this.#graphWanted ? this.#count - this.#pending : this.#count;
+    return this.#graphWanted ? this.count - this.#slots.pending : this.count;
   }
 
   get hasGraph(): boolean {
@@ -123,40 +112,29 @@ export class KernelIndex implements VectorIndex {
   }
 
   get linkPending(): boolean {
-    if (!this.#graphWanted) return false;
-    return this.#pending > 0 || this.#pass !== undefined || this.#isWorn;
+    if (this.#state === 'closed' || !this.#graphWanted) return false;
+    return this.#slots.pending > 0 || this.#slots.passing || this.#isWorn;
   }
 
   get memoryBytes(): number {
-    return this.#memory.usedBytes + this.#slotOf.byteLength + this.live.words.byteLength;
+    return this.#memory.usedBytes + this.#slots.byteLength;
   }
 
   /** Throws `AppError` when `more` points may not fit. */
   assertRoom(more: number): void {
-    this.#memory.assertRoom(Math.max(0, more - this.#free.length), UNDER_WAY_BYTES);
+    this.#memory.assertRoom(Math.max(0, more - this.#slots.freeCount), UNDER_WAY_BYTES);
   }
 
   add(label: number, vector: Float32Array): void {
     assert(vector.length === this.dimension, 'a vector has the dimension of its index');
-    if (this.#memory.shape === 'floats' && this.#outgrowsFloats(this.#count + 1)) {
+    if (this.#memory.shape === 'floats' && this.#outgrowsFloats(this.count + 1)) {
       this.#moveTo('codes');
     }
-    const slot = this.#takeSlot();
-    const old = this.#slotOf[label] ?? NONE;
-    if (old !== NONE) this.#release(old);
-    this.#put(slot, label, vector);
-    if (old !== NONE) return;
-    this.live.add(label);
-    this.#count += 1;
+    this.#slots.put(label, vector);
   }
 
   remove(label: number): void {
-    const slot = this.#slotOf[label] ?? NONE;
-    if (slot === NONE) return;
-    this.#release(slot);
-    this.#slotOf[label] = NONE;
-    this.live.delete(label);
-    this.#count -= 1;
+    this.#slots.remove(label);
     if (this.#state === 'open') this.#shrink();
   }
 
@@ -165,12 +143,12 @@ export class KernelIndex implements VectorIndex {
   }
 
   vector(label: number): Float32Array | undefined {
-    const slot = this.#slotOf[label] ?? NONE;
+    const slot = this.#slots.slotOf(label);
     return slot === NONE ? undefined : this.#memory.raw(slot);
   }
 
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
-    const reachable = allowed === undefined ? this.#count : countBoth(this.live, allowed);
+    const reachable = allowed === undefined ? this.count : countBoth(this.live, allowed);
     if (reachable === 0) return { labels: [], scores: [] };
     if (this.#memory.shape === 'floats') {
       if (reachable * this.dimension > FLOATS_MAX) return undefined;
@@ -178,10 +156,10 @@ export class KernelIndex implements VectorIndex {
       scan.step(Infinity);
       return scan.hits();
     }
-    const linked = this.#count - this.#pending;
-    const nodes = linked + this.#dead.length + (this.#pass?.condemned.length ?? 0);
-    const share = reachable / this.#count;
-    const wide = Math.ceil((Math.max(ef, k) * nodes) / Math.max(1, linked * share));
+    const { pending, nodeCount } = this.#slots;
+    const linked = this.count - pending;
+    const share = reachable / this.count;
+    const wide = Math.ceil((Math.max(ef, k) * nodeCount) / Math.max(1, linked * share));
     if (this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide) {
       return this.#walk(query, { k, ef: wide, reachable }, allowed);
     }
@@ -193,15 +171,20 @@ export class KernelIndex implements VectorIndex {
     const source = {
       live: this.live,
       memory: () => this.#memory,
-      slotOf: (label: number) => this.#slotOf[label] ?? NONE,
+      slotOf: (label: number) => this.#slots.slotOf(label),
     };
     return new KernelScan(source, METRICS[this.distance], { query, k, allowed });
   }
 
   link(untilDone: () => boolean): boolean {
     if (this.#state !== 'open') return true;
+    assert(this.#aside === undefined, 'links are made by one thread at a time');
     while (this.linkPending) {
-      this.#linkStep();
+      const job = this.#takeJob(1);
+      if (job !== undefined) {
+        runJob(this.#memory.kernel, job);
+        this.#slots.finish(job);
+      }
       if (untilDone()) break;
     }
     return !this.linkPending;
@@ -210,6 +193,12 @@ export class KernelIndex implements VectorIndex {
   async save(): Promise<SavedIndex> {
     assert(this.#state === 'open', 'one save at a time');
     this.#state = 'saving';
+    try {
+      await this.#aside;
+    } catch (error) {
+      this.#state = 'open';
+      throw error;
+    }
     const sections = [{ name: KERNEL_SECTION, ...this.#memory.snapshot() }];
     const release = async () => {
       if (this.#state !== 'saving') return;
@@ -231,7 +220,8 @@ export class KernelIndex implements VectorIndex {
     allowed?: Bitmap,
   ): Hits | undefined {
     const { k, ef, reachable } = wanted;
-    const unlinked = this.#memory.slots - this.#tailAt + this.#reused.size;
+    const { scanAt, reused } = this.#slots;
+    const unlinked = this.#memory.slots - scanAt + reused.size;
     if (unlinked * this.dimension > SCAN_BYTES_MAX) return undefined;
     const memory = this.#memory;
     const { kernel } = memory;
@@ -241,8 +231,8 @@ export class KernelIndex implements VectorIndex {
     const filterWords = allowed === undefined ? -1 : memory.setFilter(allowed.words);
     kernel.begin();
     kernel.walk(ef, take, filterWords);
-    if (this.#pending > 0) {
-      kernel.scanRange(this.#tailAt, memory.slots, take, filterWords);
+    if (this.#slots.pending > 0) {
+      kernel.scanRange(scanAt, memory.slots, take, filterWords);
       this.#scanReused(take, allowed);
     }
     const hits = this.#collect(k);
@@ -252,8 +242,10 @@ export class KernelIndex implements VectorIndex {
 
   #scanReused(take: number, allowed?: Bitmap): void {
     const list = this.#memory.slotList;
+    const { scanAt, reused } = this.#slots;
     let count = 0;
-    for (const slot of this.#reused) {
+    for (const slot of reused) {
+      if (slot >= scanAt) continue;
       if (allowed !== undefined && !allowed.has(this.#memory.kernel.labelOf(slot) >>> 0)) continue;
       list[count] = slot;
       count += 1;
@@ -272,7 +264,7 @@ export class KernelIndex implements VectorIndex {
       return this.#collect(k);
     }
     const list = memory.slotList;
-    const slotOf = this.#slotOf;
+    const slots = this.#slots;
     const { words } = this.live;
     const end = Math.min(words.length, allowed.words.length);
     let count = 0;
@@ -281,7 +273,7 @@ export class KernelIndex implements VectorIndex {
       while (bits !== 0) {
         const bit = bits & -bits;
         bits ^= bit;
-        list[count] = slotOf[(word << 5) + 31 - Math.clz32(bit)] as number;
+        list[count] = slots.slotOf((word << 5) + 31 - Math.clz32(bit));
         count += 1;
       }
       if (count <= SLOT_LIST_MAX - 32) continue;
@@ -300,118 +292,51 @@ export class KernelIndex implements VectorIndex {
     return top.hits(METRICS[this.distance]);
   }
 
-  // --- slots
-
-  #takeSlot(): number {
-    const free = this.#free.at(-1);
-    if (free !== undefined && (free >= this.#tailAt || this.#reused.size < REUSED_MAX)) {
-      this.#free.pop();
-      return free;
-    }
-    const slot = this.#memory.slots;
-    this.#memory.reserve(slot);
-    return slot;
-  }
-
-  #put(slot: number, label: number, vector: Float32Array): void {
-    this.#memory.put(slot, label, vector);
-    this.#slotOf = withRoom(this.#slotOf, label);
-    this.#slotOf[label] = slot;
-    this.#pending += 1;
-    if (slot < this.#tailAt) this.#reused.add(slot);
-  }
-
-  #release(slot: number): void {
-    if (!this.#memory.remove(slot)) {
-      this.#dead.push(slot);
-      return;
-    }
-    this.#pending -= 1;
-    this.#reused.delete(slot);
-    this.#free.push(slot);
-  }
-
-  /** Makes the tables beside the memory again from its rows. */
-  #restore(): void {
-    const { kernel, slots } = this.#memory;
-    this.#tailAt = slots;
-    for (let slot = 0; slot < slots; slot += 1) {
-      const state = kernel.stateOf(slot);
-      const label = kernel.labelOf(slot) >>> 0;
-      if (state === STATE_DEAD) this.#dead.push(slot);
-      else if (label === NONE) this.#free.push(slot);
-      else this.#restorePoint(slot, label, state);
-    }
-  }
-
-  #restorePoint(slot: number, label: number, state: number): void {
-    if (state === STATE_PENDING) {
-      this.#pending += 1;
-      this.#reused.add(slot);
-    }
-    const other = this.#slotOf[label] ?? NONE;
-    if (other !== NONE) this.#release(other);
-    this.#slotOf = withRoom(this.#slotOf, label);
-    this.#slotOf[label] = slot;
-    if (other !== NONE) return;
-    this.live.add(label);
-    this.#count += 1;
-  }
-
   // --- the graph
+
+  get #memory(): KernelMemory {
+    return this.#slots.memory;
+  }
 
   get #graphWanted(): boolean {
     if (this.distance === 'Manhattan' || this.#config.hnsw.m === 0) return false;
-    return this.hasGraph || this.#count >= this.#options.graphFrom;
+    return this.hasGraph || this.count >= this.#options.graphFrom;
   }
 
   get #isWorn(): boolean {
-    return this.#dead.length > Math.max(DEAD_MIN, DEAD_SHARE * this.#count);
+    return this.#slots.deadCount > Math.max(DEAD_MIN, DEAD_SHARE * this.count);
   }
 
-  #linkStep(): void {
+  #takeJob(points: number): LinkJob | undefined {
     if (this.#memory.shape === 'floats') this.#moveTo('codes');
-    if (this.#pass !== undefined) this.#mendStep(this.#pass);
-    else if (this.#isWorn) this.#startPass();
-    else this.#linkNext();
+    if (this.#isWorn && !this.#slots.passing) this.#slots.startPass();
+    return this.#slots.takeJob(points);
   }
 
-  #linkNext(): void {
-    const { kernel } = this.#memory;
-    const [reused] = this.#reused;
-    let slot = reused ?? this.#tailAt;
-    if (reused !== undefined) this.#reused.delete(reused);
-    else {
-      while (kernel.stateOf(slot) !== STATE_PENDING) slot += 1;
-      this.#tailAt = slot + 1;
-    }
-    kernel.link(slot);
-    this.#pending -= 1;
+  #linkAside(builder: GraphBuilder): Promise<void> {
+    if (this.#state !== 'open') return Promise.resolve();
+    this.#aside ??= this.#runAside(builder).finally(() => {
+      this.#aside = undefined;
+    });
+    return this.#aside;
   }
 
-  #startPass(): void {
-    const { kernel } = this.#memory;
-    for (const slot of this.#dead) kernel.setCondemned(slot, 1);
-    this.#pass = { condemned: this.#dead, nextSlot: 0 };
-    this.#dead = [];
-  }
-
-  #mendStep(pass: Pass): void {
-    const { kernel, slots } = this.#memory;
-    const end = Math.min(slots, pass.nextSlot + MEND_STEP);
-    kernel.mend(pass.nextSlot, end);
-    pass.nextSlot = end;
-    if (end < slots) return;
-    kernel.leaveCondemned();
-    for (const slot of pass.condemned) kernel.free(slot);
-    this.#free.push(...pass.condemned);
-    this.#pass = undefined;
+  /** One job by the builder. Points may come and go, and all may move to another memory, before it
+   * is back. */
+  async #runAside(builder: GraphBuilder): Promise<void> {
+    const job = this.linkPending ? this.#takeJob(this.#jobPoints) : undefined;
+    if (job === undefined) return;
+    const slots = this.#slots;
+    const ms = await builder.run(slots.memory.shared, job);
+    if (slots === this.#slots) slots.finish(job);
+    const points = Math.ceil((this.#jobPoints * JOB_MS) / Math.max(0.1, ms));
+    this.#jobPoints = Math.min(points, 2 * this.#jobPoints, JOB_POINTS_MAX);
   }
 
   /** Without the graph when there are too few points for it. */
   #shrink(): void {
-    if (!this.hasGraph || this.#count >= this.#options.graphFrom / 2) return;
-    this.#moveTo(this.#outgrowsFloats(this.#count) ? 'codes' : 'floats');
+    if (!this.hasGraph || this.count >= this.#options.graphFrom / 2) return;
+    this.#moveTo(this.#outgrowsFloats(this.count) ? 'codes' : 'floats');
   }
 
   #outgrowsFloats(count: number): boolean {
@@ -421,33 +346,26 @@ export class KernelIndex implements VectorIndex {
 
   /** All points into a fresh memory, unlinked: memories do not shrink, and a shape is for life. */
   #moveTo(shape: MemoryLayout['shape']): void {
-    const from = this.#memory;
-    const slotOf = this.#slotOf;
+    const from = this.#slots;
     const layout = { ...layoutOf(this.#config, this.#options), shape };
     const fitted = shape === 'codes' ? { ...layout, ...this.#measure() } : layout;
-    this.#memory = KernelMemory.create(fitted);
-    this.#slotOf = new Uint32Array(0);
-    this.#free = [];
-    this.#reused.clear();
-    this.#tailAt = 0;
-    this.#pending = 0;
-    this.#dead = [];
-    this.#pass = undefined;
-    this.live.forEach((label) => {
-      this.#put(this.#takeSlot(), label, from.raw(slotOf[label] as number));
+    const to = new KernelSlots(KernelMemory.create(fitted));
+    from.live.forEach((label) => {
+      to.put(label, from.memory.raw(from.slotOf(label)));
     });
+    this.#slots = to;
   }
 
   /** Whether a rotation makes codes finer, and how long vectors are: from the vectors there are. */
   #measure(): { rotated: boolean; maxNorm2: number } {
     const { kernel } = this.#memory;
-    const stride = Math.max(1, Math.floor(this.#count / ROTATE_SAMPLE));
+    const stride = Math.max(1, Math.floor(this.count / ROTATE_SAMPLE));
     let seen = 0;
     let plain = 0;
     let turned = 0;
     let longest = 0;
     this.live.forEach((label) => {
-      const slot = this.#slotOf[label] as number;
+      const slot = this.#slots.slotOf(label);
       longest = Math.max(longest, kernel.rawNorm2(slot));
       seen += 1;
       if (seen % stride !== 0) return;

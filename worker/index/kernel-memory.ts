@@ -6,12 +6,12 @@
  * Header, u32 words:
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 top level | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
+ *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
  *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes | 32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
  * quickest, and for Manhattan; it starts with two pages of 64 KiB, of which only those touched are
- * backed by memory. `codes` has both.
+ * backed by memory. `codes` has both, and is shared with the thread that builds.
  */
 import { assert } from '../../shared/base/assert.ts';
 import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
@@ -22,15 +22,17 @@ import {
   type KernelExports,
   newMemory,
   PAGE_BYTES,
+  SEARCHING,
   type WasmMemory,
 } from './kernel-module.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 1;
+const VERSION = 2;
 const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 const HEADER_BYTES = 4_096;
 const HEADER_WORDS = 64;
 const SCRATCH_WORD = 32;
+const BUILDING_SCRATCH_WORD = 48;
 /** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
 const PIECE_BYTES = 2 ** 20;
 /** Pages added at a time once a memory is large. */
@@ -46,6 +48,9 @@ export const SCAN_BATCH = 256;
 const TINY_SLOTS = 64;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
+const SLOT_FREE = 0;
+/** In the label of a row; floats have no walks. */
+const UNLINKED = 0x8000_0000;
 /** Candidates a walk can keep. */
 export const EF_MAX = 24_576;
 /** Candidates a search can take for exact scores. */
@@ -103,10 +108,14 @@ export class KernelMemory {
   /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
   get kernel(): KernelExports {
     if (this.#kernel !== undefined) return this.#kernel;
-    const kernel = instantiate(this.#memory);
-    kernel.open(0);
-    this.#kernel = kernel;
-    return kernel;
+    this.#kernel = instantiate(this.#memory, SEARCHING);
+    return this.#kernel;
+  }
+
+  /** What the building thread works on. */
+  get shared(): WasmMemory {
+    assert(this.shape === 'codes', 'floats have no graph');
+    return this.#memory;
   }
 
   /** Whether so few floats are compared without the kernel. */
@@ -117,7 +126,7 @@ export class KernelMemory {
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
     const blocksAt = header[10] as number;
-    return new KernelMemory(reserveMemory(blocksAt), header, layout.shape);
+    return new KernelMemory(reserveMemory(blocksAt, layout.shape), header, layout.shape);
   }
 
   /** The memory that `pieces` wrote; undefined when it is not one of this layout or not sound. */
@@ -135,14 +144,14 @@ export class KernelMemory {
       rotated: saved[16] === 1,
       maxNorm2: asFloat(saved[17] as number),
     });
-    // Slots, entry point and top level are the shard's; everything else must be ours.
+    // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
     if (!expected.every((word, at) => word === saved[at])) return undefined;
     const [blockShift = 0, blockBytes = 0, blocksAt = 0] = saved.subarray(8);
     const bytes = Math.ceil((saved[12] as number) / 2 ** blockShift) * blockBytes;
     if (image.byteLength !== HEADER_BYTES + bytes) return undefined;
     if (blocksAt + bytes > MEMORY_BYTES_MAX) return undefined;
-    const memory = reserveMemory(blocksAt + bytes);
+    const memory = reserveMemory(blocksAt + bytes, shapeOf(saved));
     new Uint8Array(memory.buffer).set(image.subarray(HEADER_BYTES), blocksAt);
     const adopted = new KernelMemory(memory, saved, shapeOf(saved));
     return adopted.kernel.check(LABELS_MAX) === 0 ? adopted : undefined;
@@ -216,17 +225,17 @@ export class KernelMemory {
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
 
-  /** Takes the point off its slot; whether the slot is free now (or still part of the graph). */
-  remove(slot: number): boolean {
-    if (this.shape === 'codes') return this.kernel.remove(slot) !== 0;
+  /** Takes the point off its slot; what `remove` of the kernel says became of it. */
+  remove(slot: number): number {
+    if (this.shape === 'codes') return this.kernel.remove(slot);
     this.#setRow(slot, NONE, STATE_FREE);
     this.raw(slot).fill(0);
-    return true;
+    return SLOT_FREE;
   }
 
   #setRow(slot: number, label: number, state: number): void {
     const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
-    this.#words[row + 2] = label;
+    this.#words[row + 2] = label | UNLINKED;
     this.#words[row + 3] = state << 24;
   }
 
@@ -289,9 +298,9 @@ export class KernelMemory {
   }
 }
 
-function reserveMemory(bytes: number): WasmMemory {
+function reserveMemory(bytes: number, shape: Shape): WasmMemory {
   try {
-    return newMemory(bytes);
+    return newMemory(bytes, shape === 'codes');
   } catch (error) {
     throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
   }
@@ -313,12 +322,16 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const blockBytes = align(visitedAt + 2 * slots);
   const header = new Uint32Array(HEADER_WORDS);
   header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
-  const scratch = scratchOf(layout, m0, dimPad);
-  const blocksAt = align(scratch.end, 4_096);
+  const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
+  const building = codes
+    ? scratchOf(layout, m0, dimPad, scratch.end)
+    : { ...scratch, addresses: [] };
+  const blocksAt = align(building.end, 4_096);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
   header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
   header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0], 20);
   header.set(scratch.addresses, SCRATCH_WORD);
+  header.set(building.addresses, BUILDING_SCRATCH_WORD);
   return header;
 }
 
@@ -327,6 +340,7 @@ function scratchOf(
   { dimension, shape }: MemoryLayout,
   m0: number,
   dimPad: number,
+  start: number,
 ): { addresses: number[]; end: number } {
   const codes = shape === 'codes';
   const list = Math.max(64, m0 + 8);
@@ -348,7 +362,7 @@ function scratchOf(
     codes ? LABELS_MAX / 8 : 64,
   ];
   const addresses: number[] = [];
-  let end = HEADER_WORDS * 4;
+  let end = start;
   for (const size of sizes) {
     addresses.push(end);
     end += align(size);

@@ -12,6 +12,8 @@
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Engine } from '../../shared/domain/collection.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
+import type { LinkJob } from './kernel-job.ts';
+import type { WasmMemory } from './kernel-module.ts';
 
 /** Nearest first; equal scores by ascending label. Scores follow Qdrant's conventions: inner
  * product under Cosine and Dot (higher is nearer), distance under Euclid and Manhattan. */
@@ -38,11 +40,20 @@ export interface IndexConfig {
   hnsw: { m: number; efConstruct: number; engine?: Engine };
 }
 
+/** Links graphs in a thread of its own (`builder.ts`). */
+export interface GraphBuilder {
+  /** Resolves to the milliseconds that the job took. Rejects when it did not end well: then the
+   * graph in `memory` is not to be trusted. */
+  run(memory: WasmMemory, job: LinkJob): Promise<number>;
+}
+
 export interface IndexOptions {
   /** Live points from which a graph is kept; below, every search is an exact scan. */
   graphFrom: number;
   /** Seed of the graph's level draws: the same rows in the same order give the same graph. */
   seed: number;
+  /** Without one, an index links in the thread that searches. */
+  builder?: GraphBuilder;
 }
 
 /** One part of an index at rest. The shard hands these to `image/` and back, unread. A `pieces`
@@ -96,6 +107,10 @@ export interface VectorIndex {
    * or nothing is pending. True when nothing is left to do. Does nothing (and returns true) during
    * a save; call again after `release`. */
   link(untilDone: () => boolean): boolean;
+  /** Has a few points linked by the builder, some milliseconds of its time; instead of `link`
+   * where it is there. Searches, adds and removes go on. Does nothing during a save. Rejects when
+   * the graph is not to be trusted any more. */
+  readonly linkAside: (() => Promise<void>) | undefined;
 
   /** The index as of now, in sections; `scratchFile` is written when there is a graph. Searches,
    * adds and removes may go on: rows that change before `release` may be saved in either state,

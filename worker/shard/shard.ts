@@ -247,6 +247,22 @@ export class Shard {
     return this.#state.index.link(untilDone);
   }
 
+  get linksAside(): boolean {
+    return this.#state.index.linkAside !== undefined;
+  }
+
+  /** Has some points linked by the building thread; false when that failed. */
+  async linkAside(): Promise<boolean> {
+    try {
+      await this.#state.index.linkAside?.();
+      return true;
+    } catch (error) {
+      const { shardId } = this.descriptor;
+      this.#deps.log.event('shard_failed', { shardId, place: 'link', error });
+      return false;
+    }
+  }
+
   get linkPending(): boolean {
     return this.#state.index.linkPending;
   }

@@ -1,12 +1,15 @@
 /**
- * What is done for shards between requests, on the thread that searches: points are linked into
- * graphs in slices of `LINK_MS`, one shard after the other so that a client who loads millions of
- * points does not starve the next; and shards that changed much are saved, one at a time.
+ * What is done for shards between requests: points are linked into graphs, a little at a time and
+ * one shard after the other, so that a client who loads millions of points does not starve the
+ * next; and shards that changed much are saved, one at a time.
  *
- *   wake(shard) -> [a][b][c] -- a turn of the event loop: link a for a slice, a goes last -----+
- *                   ^                                                                       |
- *                   +-----------------------------------------------------------------------+
+ *   wake(shard) -> [a][b][c] -- link a for a while, a goes last ---+
+ *                   ^                                           |
+ *                   +-------------------------------------------+
  *                     nothing left to link and the image old enough -> save queue
+ *
+ * There are two such lines: shards of the kernel are linked by a thread of its own, a job of some
+ * milliseconds at a time; those of hnswlib on the thread that searches, in slices of `LINK_MS`.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Shard } from './shard.ts';
@@ -19,8 +22,10 @@ const IMAGE_AGE_MAX = 0.2;
 export class Upkeep {
   readonly #clock: Clock;
   readonly #linking = new Set<Shard>();
+  readonly #linkingAside = new Set<Shard>();
   readonly #saving = new Set<Shard>();
   #turn: NodeJS.Immediate | undefined;
+  #aside: Promise<void> | undefined;
   #saves: Promise<void> | undefined;
   #inSave: { shard: Shard; done: Promise<void> } | undefined;
   #closing = false;
@@ -31,6 +36,11 @@ export class Upkeep {
 
   readonly wake = (shard: Shard): void => {
     if (this.#closing) return;
+    if (shard.linksAside) {
+      this.#linkingAside.add(shard);
+      this.#aside ??= this.#linkAllAside();
+      return;
+    }
     this.#linking.add(shard);
     this.#turn ??= setImmediate(this.#linkOne);
   };
@@ -38,6 +48,7 @@ export class Upkeep {
   /** Forgets a shard that is about to be erased; waits if it is just being saved. */
   async forget(shard: Shard): Promise<void> {
     this.#linking.delete(shard);
+    this.#linkingAside.delete(shard);
     this.#saving.delete(shard);
     if (this.#inSave?.shard === shard) await this.#inSave.done;
   }
@@ -46,8 +57,10 @@ export class Upkeep {
   async close(): Promise<void> {
     this.#closing = true;
     this.#linking.clear();
+    this.#linkingAside.clear();
     this.#saving.clear();
     clearImmediate(this.#turn);
+    await this.#aside;
     await this.#saves;
   }
 
@@ -62,6 +75,18 @@ export class Upkeep {
     else this.#considerSaving(shard);
     if (this.#linking.size > 0) this.#turn = setImmediate(this.#linkOne);
   };
+
+  async #linkAllAside(): Promise<void> {
+    for (const shard of this.#linkingAside) {
+      this.#linkingAside.delete(shard);
+      if (!(await shard.linkAside())) continue;
+      if (this.#closing) return;
+      // Behind those who wait: a Set is walked in the order of insertion, additions included.
+      if (shard.linkPending && !this.#saving.has(shard)) this.#linkingAside.add(shard);
+      else this.#considerSaving(shard);
+    }
+    this.#aside = undefined;
+  }
 
   #considerSaving(shard: Shard): void {
     if (!shard.wantsImage || shard.imageAge < IMAGE_AGE_MAX) return;

@@ -9,6 +9,7 @@ import {
   NONE,
   codesQ0,
   filterBits,
+  isPlaced,
   labelOf,
   listNear,
   listSlots,
@@ -45,7 +46,8 @@ export function walk(ef: u32, take: u32, filterWords: u32): u32 {
   walkLevel(codesQ0, descend(codesQ0, 0), 0, ef);
   for (let at: u32 = 0; at < poolSize && taken < take; at += 1) {
     const entry = entryAt(pool, at);
-    if (!isAllowed(labelOf(slotIn(entry)), filterWords)) continue;
+    const slot = slotIn(entry);
+    if (!isPlaced(slot) || !isAllowed(labelOf(slot), filterWords)) continue;
     store<i64>(pool2 + (<usize>taken << 3), entry & ~1);
     taken += 1;
   }
