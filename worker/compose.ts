@@ -24,7 +24,7 @@ export interface WorkerDeps {
 
 /** Starts a worker; resolves to what its parent wants to know. */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdown: Shutdown) {
-  const { dataDir } = config;
+  const { dataDir, purgeAfterMs } = config;
   const startMs = deps.clock.monotonicMs();
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const lock = lockFolder(dataDir);
@@ -36,7 +36,7 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
   const builder = shutdown.add('graph builder', new BuilderThread());
   const seed = deps.random.below(2 ** 31);
   const indexOptions = { graphFrom: config.flatPointsMax, seed, builder };
-  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions });
+  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions, purgeAfterMs });
   shutdown.add('shards', registry);
   await registry.start();
 

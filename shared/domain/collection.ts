@@ -41,6 +41,8 @@ export const HNSW_EF_DEFAULT = 128;
 export interface VectorConfig {
   dimension: number;
   distance: Distance;
+  /** Vectors are read from disk where they are compared exactly; memory holds codes and links. */
+  onDisk?: boolean;
 }
 
 export interface CollectionConfig {

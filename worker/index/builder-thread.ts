@@ -23,7 +23,7 @@ function run({ seq, memory, job }: BuildRequest): BuildReply {
   try {
     const startMs = systemClock.monotonicMs();
     const kernel: KernelExports = instantiate(memory, BUILDING);
-    runJob(kernel, job);
+    runJob(kernel, memory, job);
     return { seq, ms: systemClock.monotonicMs() - startMs };
   } catch (error) {
     return { seq, error: error instanceof Error ? error.message : String(error) };

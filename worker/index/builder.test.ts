@@ -131,7 +131,13 @@ test('a job that traps is told to its caller, and the next one is done', async (
   const builder = new BuilderThread();
   t.after(() => builder.close());
   const layout = { dimension: 40, distance: 'Cosine', m: 8, efConstruct: 60, seed: 1 } as const;
-  const memory = KernelMemory.create({ ...layout, shape: 'codes', rotated: false, maxNorm2: 0 });
+  const memory = KernelMemory.create({
+    ...layout,
+    shape: 'codes',
+    rotated: false,
+    maxNorm2: 0,
+    raw: true,
+  });
   memory.reserve(0);
   memory.put(0, 7, new Float32Array(40).fill(1));
   const beyond = { kind: 'link' as const, slots: Uint32Array.of(2 ** 20) };

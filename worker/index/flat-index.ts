@@ -58,10 +58,6 @@ export class FlatIndex implements VectorIndex {
     return this.#table.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    return this.#table.has(label) ? this.#table.row(label) : undefined;
-  }
-
   search(): undefined {
     return undefined;
   }
@@ -72,6 +68,10 @@ export class FlatIndex implements VectorIndex {
 
   link(): boolean {
     return true;
+  }
+
+  purge(): void {
+    // A removed row is zeroed at once.
   }
 
   async save(): Promise<SavedIndex> {

@@ -136,10 +136,6 @@ export class GraphIndex implements VectorIndex {
     return this.#table.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    return this.#table.has(label) ? this.#table.row(label) : undefined;
-  }
-
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
     const serving = this.#serving;
     if (serving === undefined || serving.todoCount > serving.graph.size) return undefined;
@@ -174,6 +170,10 @@ export class GraphIndex implements VectorIndex {
       if (untilDone()) break;
     }
     return !this.linkPending;
+  }
+
+  purge(): void {
+    // A removed row is zeroed at once; the native graph keeps its copy until it is built again.
   }
 
   async save(scratchFile: string): Promise<SavedIndex> {

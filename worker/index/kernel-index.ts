@@ -6,7 +6,7 @@
  *   points >= graphFrom   `link` builds the graph; what it lacks is scanned beside it
  *   points < graphFrom/2  the graph is dropped again
  */
-import { assert } from '../../shared/base/assert.ts';
+import { assert, must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 import { type LinkJob, runJob } from './kernel-job.ts';
@@ -14,6 +14,7 @@ import { EF_MAX, KernelMemory, type MemoryLayout, NONE, SLOT_LIST_MAX } from './
 import { KernelScan } from './kernel-scan.ts';
 import { KernelSlots } from './kernel-slots.ts';
 import { countBoth, joined } from './kernel-tables.ts';
+import { KernelUpkeep } from './kernel-upkeep.ts';
 import { METRICS } from './metric.ts';
 import { TopK } from './top-k.ts';
 import type {
@@ -39,16 +40,13 @@ const SCAN_BYTES_MAX = 2 ** 24;
  * costs about what a row of a scan costs: below `WALK_COST * ef` allowed points a scan is quicker.
  */
 const WALK_COST = 20;
-/** Dead nodes, as a share of the living, that start a pass. Each costs searches a little; and the
- * fewer neighbours die at a time, the better what is left knows whom to link instead: with a tenth
- * a pass, replacing half of the points lost .015 of recall, with this nothing that shows. */
-const DEAD_SHARE = 0.04;
-const DEAD_MIN = 64;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
 /** Head room for longer vectors to come, under Dot; see `side` in `kernel/layout.ts`. */
 const NORM_ROOM = 1.21;
+/** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
+const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet. */
 const UNDER_WAY_BYTES = 2 ** 26;
 /** Milliseconds that a job for the builder should take: its points are scanned until it is back,
@@ -63,7 +61,7 @@ export class KernelIndex implements VectorIndex {
   readonly linkAside: (() => Promise<void>) | undefined;
   readonly #config: IndexConfig;
   readonly #options: IndexOptions;
-  #slots: KernelSlots;
+  #upkeep: KernelUpkeep;
   #jobPoints = JOB_POINTS_START;
   /** The job that the builder has. */
   #aside: Promise<void> | undefined;
@@ -76,7 +74,8 @@ export class KernelIndex implements VectorIndex {
     this.#options = options;
     const { builder } = options;
     this.linkAside = builder && (() => this.#linkAside(builder));
-    this.#slots = new KernelSlots(memory ?? KernelMemory.create(layoutOf(config, options)));
+    const slots = new KernelSlots(memory ?? KernelMemory.create(layoutOf(config, options)));
+    this.#upkeep = this.#upkeepOf(slots);
   }
 
   /** The index that was saved as these sections; undefined when they are of another one. */
@@ -88,9 +87,10 @@ export class KernelIndex implements VectorIndex {
     const section = sections.find(({ name }) => name === KERNEL_SECTION);
     if (section === undefined || !('pieces' in section)) return undefined;
     const memory = KernelMemory.adopt(layoutOf(config, options), joined(section));
-    if (memory === undefined) return undefined;
+    const { m, efConstruct, raw } = layoutOf(config, options);
+    if (memory === undefined || (memory.shape === 'codes' && memory.hasRaw !== raw))
+      return undefined;
     const index = new KernelIndex(config, options, memory);
-    const { m, efConstruct } = layoutOf(config, options);
     if (memory.m !== m || memory.efConstruct !== efConstruct) index.#moveTo(memory.shape);
     return index;
   }
@@ -112,8 +112,7 @@ export class KernelIndex implements VectorIndex {
   }
 
   get linkPending(): boolean {
-    if (this.#state === 'closed' || !this.#graphWanted) return false;
-    return this.#slots.pending > 0 || this.#slots.passing || this.#isWorn;
+    return this.#state !== 'closed' && this.#graphWanted && this.#upkeep.due;
   }
 
   get memoryBytes(): number {
@@ -142,11 +141,6 @@ export class KernelIndex implements VectorIndex {
     return this.live.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    const slot = this.#slots.slotOf(label);
-    return slot === NONE ? undefined : this.#memory.raw(slot);
-  }
-
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
     const reachable = allowed === undefined ? this.count : countBoth(this.live, allowed);
     if (reachable === 0) return { labels: [], scores: [] };
@@ -156,6 +150,7 @@ export class KernelIndex implements VectorIndex {
       scan.step(Infinity);
       return scan.hits();
     }
+    if (!this.#memory.hasRaw && k > ROWS_SCORED_MAX) return undefined;
     const { pending, nodeCount } = this.#slots;
     const linked = this.count - pending;
     const share = reachable / this.count;
@@ -172,6 +167,7 @@ export class KernelIndex implements VectorIndex {
       live: this.live,
       memory: () => this.#memory,
       slotOf: (label: number) => this.#slots.slotOf(label),
+      vectorsOf: this.#options.vectorsOf,
     };
     return new KernelScan(source, METRICS[this.distance], { query, k, allowed });
   }
@@ -182,12 +178,16 @@ export class KernelIndex implements VectorIndex {
     while (this.linkPending) {
       const job = this.#takeJob(1);
       if (job !== undefined) {
-        runJob(this.#memory.kernel, job);
-        this.#slots.finish(job);
+        runJob(this.#memory.kernel, this.#memory.shared, job);
+        this.#upkeep.finish(job);
       }
       if (untilDone()) break;
     }
     return !this.linkPending;
+  }
+
+  purge(): void {
+    this.#upkeep.purge();
   }
 
   async save(): Promise<SavedIndex> {
@@ -235,7 +235,7 @@ export class KernelIndex implements VectorIndex {
       kernel.scanRange(scanAt, memory.slots, take, filterWords);
       this.#scanReused(take, allowed);
     }
-    const hits = this.#collect(k);
+    const hits = this.#collect(query, k);
     // The walk may have ended early among removed points or in a part of the graph cut off.
     return hits.labels.length < Math.min(k, reachable) ? undefined : hits;
   }
@@ -261,7 +261,7 @@ export class KernelIndex implements VectorIndex {
     kernel.begin();
     if (allowed === undefined) {
       kernel.scanRange(0, memory.slots, take, -1);
-      return this.#collect(k);
+      return this.#collect(query, k);
     }
     const list = memory.slotList;
     const slots = this.#slots;
@@ -281,18 +281,39 @@ export class KernelIndex implements VectorIndex {
       count = 0;
     }
     kernel.scanSlots(count, take);
-    return this.#collect(k);
+    return this.#collect(query, k);
   }
 
-  #collect(k: number): Hits {
+  #collect(query: Float32Array, k: number): Hits {
     const memory = this.#memory;
     const taken = memory.kernel.finish();
     const top = new TopK(k);
-    for (let at = 0; at < taken; at += 1) top.offer(memory.resultLabel(at), memory.resultNear(at));
+    if (!memory.hasRaw) this.#scoreByRows(query, taken, top);
+    for (let at = 0; memory.hasRaw && at < taken; at += 1) {
+      top.offer(memory.resultLabel(at), memory.resultNear(at));
+    }
     return top.hits(METRICS[this.distance]);
   }
 
+  /** Where the floats are in the rows only. What has no row any more keeps the score of its codes:
+   * whoever asked will look for the row, too. */
+  #scoreByRows(query: Float32Array, taken: number, top: TopK): void {
+    const labels = Array.from({ length: taken }, (_, at) => this.#memory.resultLabel(at));
+    const vectors = must(this.#options.vectorsOf, 'floats are kept or read from rows')(labels);
+    const { nearness } = METRICS[this.distance];
+    const exactQuery = Float64Array.from(query);
+    for (const [at, label] of labels.entries()) {
+      const vector = vectors[at];
+      const near = this.#memory.resultNear(at);
+      top.offer(label, vector === undefined ? near : nearness(vector, 0, exactQuery));
+    }
+  }
+
   // --- the graph
+
+  get #slots(): KernelSlots {
+    return this.#upkeep.slots;
+  }
 
   get #memory(): KernelMemory {
     return this.#slots.memory;
@@ -303,14 +324,9 @@ export class KernelIndex implements VectorIndex {
     return this.hasGraph || this.count >= this.#options.graphFrom;
   }
 
-  get #isWorn(): boolean {
-    return this.#slots.deadCount > Math.max(DEAD_MIN, DEAD_SHARE * this.count);
-  }
-
   #takeJob(points: number): LinkJob | undefined {
     if (this.#memory.shape === 'floats') this.#moveTo('codes');
-    if (this.#isWorn && !this.#slots.passing) this.#slots.startPass();
-    return this.#slots.takeJob(points);
+    return this.#upkeep.takeJob(points);
   }
 
   #linkAside(builder: GraphBuilder): Promise<void> {
@@ -326,16 +342,16 @@ export class KernelIndex implements VectorIndex {
   async #runAside(builder: GraphBuilder): Promise<void> {
     const job = this.linkPending ? this.#takeJob(this.#jobPoints) : undefined;
     if (job === undefined) return;
-    const slots = this.#slots;
-    const ms = await builder.run(slots.memory.shared, job);
-    if (slots === this.#slots) slots.finish(job);
+    const upkeep = this.#upkeep;
+    const ms = await builder.run(this.#memory.shared, job);
+    if (upkeep === this.#upkeep) upkeep.finish(job);
     const points = Math.ceil((this.#jobPoints * JOB_MS) / Math.max(0.1, ms));
     this.#jobPoints = Math.min(points, 2 * this.#jobPoints, JOB_POINTS_MAX);
   }
 
   /** Without the graph when there are too few points for it. */
   #shrink(): void {
-    if (!this.hasGraph || this.count >= this.#options.graphFrom / 2) return;
+    if (!this.hasGraph || this.count >= this.#options.graphFrom / 2 || !this.#memory.hasRaw) return;
     this.#moveTo(this.#outgrowsFloats(this.count) ? 'codes' : 'floats');
   }
 
@@ -344,16 +360,24 @@ export class KernelIndex implements VectorIndex {
     return count > FLOATS_ROWS_MAX || count * this.dimension > FLOATS_MAX;
   }
 
-  /** All points into a fresh memory, unlinked: memories do not shrink, and a shape is for life. */
+  /** All points into a fresh memory, unlinked: a shape, and the number of links, are for life. */
   #moveTo(shape: MemoryLayout['shape']): void {
     const from = this.#slots;
     const layout = { ...layoutOf(this.#config, this.#options), shape };
-    const fitted = shape === 'codes' ? { ...layout, ...this.#measure() } : layout;
-    const to = new KernelSlots(KernelMemory.create(fitted));
+    const recode = from.memory.shape !== shape;
+    const coding = recode && shape === 'codes' ? this.#measure() : from.memory.coding;
+    const to = new KernelSlots(KernelMemory.create({ ...layout, ...coding }));
     from.live.forEach((label) => {
-      to.put(label, from.memory.raw(from.slotOf(label)));
+      if (recode) to.put(label, from.memory.raw(from.slotOf(label)));
+      else to.putCopy(label, from);
     });
-    this.#slots = to;
+    this.#upkeep = this.#upkeepOf(to);
+  }
+
+  #upkeepOf(slots: KernelSlots): KernelUpkeep {
+    const { shape, coding } = slots.memory;
+    const layout = { ...layoutOf(this.#config, this.#options), shape, ...coding };
+    return new KernelUpkeep(slots, () => KernelMemory.create(layout));
   }
 
   /** Whether a rotation makes codes finer, and how long vectors are: from the vectors there are. */
@@ -389,5 +413,6 @@ function layoutOf(config: IndexConfig, options: IndexOptions): MemoryLayout {
     seed: seed >>> 0,
     rotated: false,
     maxNorm2: 0,
+    raw: config.onDisk !== true || options.vectorsOf === undefined,
   };
 }

@@ -7,7 +7,8 @@
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
  *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
- *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes | 32.. scratch of thread 0 | 48.. of thread 1
+ *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
+ *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
  * quickest, and for Manhattan; it starts with two pages of 64 KiB, of which only those touched are
@@ -29,7 +30,7 @@ import {
 const MAGIC = 0x314b_4842;
 const VERSION = 2;
 const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
-const HEADER_BYTES = 4_096;
+export const HEADER_BYTES = 4_096;
 const HEADER_WORDS = 64;
 const SCRATCH_WORD = 32;
 const BUILDING_SCRATCH_WORD = 48;
@@ -72,6 +73,8 @@ export interface MemoryLayout {
   seed: number;
   rotated: boolean;
   maxNorm2: number;
+  /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
+  raw: boolean;
 }
 
 const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
@@ -86,6 +89,9 @@ export class KernelMemory {
   readonly #dimension: number;
   readonly #rowStride: number;
   readonly #rawAt: number;
+  readonly #linksAt: number;
+  /** Whether exact scores can be computed from the memory alone. */
+  readonly hasRaw: boolean;
   #words: Uint32Array;
   #floats: Float32Array;
   #doubles: Float64Array;
@@ -103,6 +109,8 @@ export class KernelMemory {
     this.#blocksAt = header[10] as number;
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
+    this.hasRaw = header[24] === 1;
+    this.#linksAt = 16 + (header[6] as number);
   }
 
   /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
@@ -143,6 +151,7 @@ export class KernelMemory {
       seed: saved[15] as number,
       rotated: saved[16] === 1,
       maxNorm2: asFloat(saved[17] as number),
+      raw: saved[24] === 1,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
@@ -157,6 +166,13 @@ export class KernelMemory {
     return adopted.kernel.check(LABELS_MAX) === 0 ? adopted : undefined;
   }
 
+  /** Takes what was copied here for its graph; `gaps` are the slots that are free. */
+  takeGraph(end: number, gaps: readonly number[], entry: number): void {
+    this.#words[12] = end;
+    this.#words[13] = entry;
+    for (const slot of gaps) this.kernel.free(slot);
+  }
+
   /** Slots that have been used; those below may be free. */
   get slots(): number {
     return this.#words[12] as number;
@@ -168,6 +184,12 @@ export class KernelMemory {
 
   get efConstruct(): number {
     return this.#words[11] as number;
+  }
+
+  /** What codes depend on beside the vectors. */
+  get coding(): Pick<MemoryLayout, 'seed' | 'rotated' | 'maxNorm2'> {
+    const [seed = 0, rotated, maxNorm2 = 0] = this.#words.subarray(15, 18);
+    return { seed, rotated: rotated === 1, maxNorm2: asFloat(maxNorm2) };
   }
 
   get entry(): number {
@@ -216,11 +238,25 @@ export class KernelMemory {
 
   /** Makes a pending row of `vector`. */
   put(slot: number, label: number, vector: Float32Array): void {
-    this.raw(slot).set(vector);
     if (this.shape === 'codes') {
+      this.setQuery(vector);
       this.kernel.put(slot, label);
       return;
     }
+    this.raw(slot).set(vector);
+    this.#setRow(slot, label, STATE_PENDING);
+    if (slot >= this.slots) this.#words[12] = slot + 1;
+  }
+
+  /** Makes a pending row of one of another memory, whose codes are made in the same way. */
+  putCopy(slot: number, label: number, from: KernelMemory, fromSlot: number): void {
+    if (this.hasRaw) this.raw(slot).set(from.raw(fromSlot));
+    const codes = new Uint8Array(from.#memory.buffer, from.#rowAt(fromSlot), this.#linksAt);
+    const own = this.#rowAt(slot) >>> 2;
+    // What stands between the sides and the codes is the slot's own.
+    const kept = this.#words.slice(own + 2, own + 4);
+    new Uint8Array(this.#memory.buffer).set(codes, own << 2);
+    this.#words.set(kept, own + 2);
     this.#setRow(slot, label, STATE_PENDING);
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
@@ -234,9 +270,14 @@ export class KernelMemory {
   }
 
   #setRow(slot: number, label: number, state: number): void {
-    const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
+    const row = this.#rowAt(slot) >>> 2;
+    const level = ((this.#words[row + 3] as number) >>> 16) & 0xff;
     this.#words[row + 2] = label | UNLINKED;
-    this.#words[row + 3] = state << 24;
+    this.#words[row + 3] = (state << 24) | (level << 16);
+  }
+
+  #rowAt(slot: number): number {
+    return this.#blockOf(slot) + this.#within(slot) * this.#rowStride;
   }
 
   #blockOf(slot: number): number {
@@ -315,8 +356,9 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
+  const raw = layout.raw || dimPad === 0;
   const rawAt = slots * rowStride;
-  const upperAt = align(rawAt + slots * dimension * 4);
+  const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
   const visitedAt = align(marksAt + 4 + slots / 8);
   const blockBytes = align(visitedAt + 2 * slots);
@@ -329,7 +371,7 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const blocksAt = align(building.end, 4_096);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
   header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
-  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0], 20);
+  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
   header.set(scratch.addresses, SCRATCH_WORD);
   header.set(building.addresses, BUILDING_SCRATCH_WORD);
   return header;

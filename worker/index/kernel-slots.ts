@@ -19,8 +19,8 @@ import { withRoom } from './kernel-tables.ts';
 
 /** Pending points in slots that were free before; more are appended. */
 const REUSED_MAX = SLOT_LIST_MAX;
-/** Slots mended in the time in which one is linked. */
-const MENDS_PER_LINK = 16;
+/** Nodes looked at, or copied, in the time in which one is linked. */
+export const NODES_PER_LINK = 16;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
 const STATE_LINKED = 2;
@@ -50,6 +50,7 @@ export class KernelSlots {
   #dead: number[] = [];
   #pass: Pass | undefined;
   #job: LinkJob | undefined;
+  #replaced: Set<number> | undefined;
 
   /** Takes over the points that an adopted memory has. */
   constructor(memory: KernelMemory) {
@@ -101,16 +102,28 @@ export class KernelSlots {
     return this.#slotOf[label] ?? NONE;
   }
 
-  /** Adds or replaces; whether the label is new. */
-  put(label: number, vector: Float32Array): boolean {
+  /** Adds or replaces. */
+  put(label: number, vector: Float32Array): void {
+    this.memory.put(this.#makePending(label), label, vector);
+  }
+
+  /** The same for a point of another memory with the same codes. */
+  putCopy(label: number, from: KernelSlots): void {
+    this.memory.putCopy(this.#makePending(label), label, from.memory, from.slotOf(label));
+  }
+
+  /** The slot for a point that is to be linked; an older one of the label is released. */
+  #makePending(label: number): number {
     const slot = this.#takeSlot();
     const old = this.slotOf(label);
-    if (old !== NONE) this.#release(old);
-    this.memory.put(slot, label, vector);
+    if (old !== NONE) {
+      this.#release(old);
+      this.#replaced?.add(label);
+    }
     this.#pending += 1;
     if (slot < this.#tailAt) this.#reused.add(slot);
     this.#enter(label, slot);
-    return old === NONE;
+    return slot;
   }
 
   remove(label: number): void {
@@ -122,6 +135,26 @@ export class KernelSlots {
     this.#count -= 1;
   }
 
+  /** The points in the graph, by ascending slot. */
+  placed(): { slots: number[]; labels: number[] } {
+    const { kernel, slots: end } = this.memory;
+    const slots: number[] = [];
+    const labels: number[] = [];
+    for (let slot = 0; slot < end; slot += 1) {
+      const label = kernel.labelOf(slot) >>> 0;
+      if (label === NONE || kernel.stateOf(slot) !== STATE_LINKED) continue;
+      slots.push(slot);
+      labels.push(label);
+    }
+    return { slots, labels };
+  }
+
+  /** The labels that are replaced from now on. */
+  watchReplaced(): ReadonlySet<number> {
+    this.#replaced = new Set();
+    return this.#replaced;
+  }
+
   /** Condemns what is dead; the jobs that follow take it out of the graph. */
   startPass(): void {
     assert(this.#pass === undefined && this.#job === undefined, 'one pass, between jobs');
@@ -131,7 +164,7 @@ export class KernelSlots {
     this.#dead = [];
   }
 
-  /** The next job, of about `points` points; give it back with `finish`. */
+  /** The next job of linking or of the pass; give it back with `finish`. */
   takeJob(points: number): LinkJob | undefined {
     assert(this.#job === undefined, 'one job at a time');
     this.#job =
@@ -143,7 +176,7 @@ export class KernelSlots {
     assert(job === this.#job, 'it is the job that was taken');
     this.#job = undefined;
     if (job.kind === 'link') this.#finishLink(job.slots);
-    else this.#finishMend(job);
+    if (job.kind === 'mend') this.#finishMend(job);
   }
 
   #linkJob(points: number): LinkJob | undefined {
@@ -173,7 +206,7 @@ export class KernelSlots {
   #mendJob(points: number, pass: Pass): LinkJob {
     const { slots } = this.memory;
     const from = pass.nextSlot;
-    const to = Math.min(slots, from + MENDS_PER_LINK * points);
+    const to = Math.min(slots, from + NODES_PER_LINK * points);
     return { kind: 'mend', from, to, last: to === slots };
   }
 

@@ -37,8 +37,14 @@ export interface Scan {
 export interface IndexConfig {
   dimension: number;
   distance: Distance;
+  /** Vectors are left to the rows where codes stand for them in memory; see `IndexOptions`. */
+  onDisk?: boolean;
   hnsw: { m: number; efConstruct: number; engine?: Engine };
 }
+
+/** The vectors that rows hold, prepared as those of the index are; undefined where there is none.
+ * Synchronous, some microseconds each. */
+export type VectorsOf = (labels: ArrayLike<number>) => (Float32Array | undefined)[];
 
 /** Links graphs in a thread of its own (`builder.ts`). */
 export interface GraphBuilder {
@@ -54,6 +60,8 @@ export interface IndexOptions {
   seed: number;
   /** Without one, an index links in the thread that searches. */
   builder?: GraphBuilder;
+  /** Of this shard; `onDisk` needs it. */
+  vectorsOf?: VectorsOf;
 }
 
 /** One part of an index at rest. The shard hands these to `image/` and back, unread. A `pieces`
@@ -93,8 +101,6 @@ export interface VectorIndex {
   /** Removes; does nothing when absent. */
   remove(label: number): void;
   has(label: number): boolean;
-  /** The stored vector as a view, valid until the next `add` or `remove`. */
-  vector(label: number): Float32Array | undefined;
 
   /** Up to `k` nearest of the live (and allowed) points: the graph's answer with at least `ef`
    * candidates, joined with an exact scan of the few that are pending. Synchronous. Undefined when
@@ -111,6 +117,9 @@ export interface VectorIndex {
    * where it is there. Searches, adds and removes go on. Does nothing during a save. Rejects when
    * the graph is not to be trusted any more. */
   readonly linkAside: (() => Promise<void>) | undefined;
+
+  /** From now on `link` also erases what `remove` left, as far as it has not yet. */
+  purge(): void;
 
   /** The index as of now, in sections; `scratchFile` is written when there is a graph. Searches,
    * adds and removes may go on: rows that change before `release` may be saved in either state,

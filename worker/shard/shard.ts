@@ -28,7 +28,7 @@ import type { PointsStore } from '../points/points-store.ts';
 import type { WriteOp } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
 import { ShardReads } from './reads.ts';
-import { fillFields, rebuildIndex, replayRows, staleLabels } from './rebuild.ts';
+import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
 import { saveImage } from './save.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
@@ -68,8 +68,11 @@ export class Shard {
   readonly #configuring = new WriteGate();
   /** Version in the image on disk; 0 when there is none. */
   #imageVersion: number;
-  /** `changeCount` at the last attempt to save an image. */
+  /** `changeCount` and `removedCount` at the last attempt to save an image. */
   #changesAtSave = 0;
+  #removedAtSave = 0;
+  /** The image on disk has vectors that were removed, and is to be renewed for that reason. */
+  #imagePurge = false;
   #catchingUp = false;
 
   constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; imageVersion: number }) {
@@ -234,7 +237,8 @@ export class Shard {
   async #rebuildIndex(): Promise<void> {
     const old = this.#state.index;
     const { indexOptions } = this.#deps;
-    this.#state.index = await rebuildIndex(old, this.descriptor, indexOptions, this.#slices());
+    const slices = this.#slices();
+    this.#state.index = await indexOfRows(this.descriptor, indexOptions, this.#reader, slices);
     this.#imageVersion = 0;
     old.close();
     this.#deps.wake(this);
@@ -274,11 +278,24 @@ export class Shard {
     return neverSaved ? 1 : (changeCount - this.#changesAtSave) / Math.max(1, index.count);
   }
 
-  /** Whether the shard is ahead of its image and has a graph, without which reading the rows is as
-   * quick. */
+  /** Whether the shard is ahead of its image. Without a graph there is none: reading the rows is as
+   * quick, and one from better times goes. */
   get wantsImage(): boolean {
     const { index, appliedVersion } = this.#state;
-    return index.hasGraph && appliedVersion > this.#imageVersion;
+    return (index.hasGraph || this.#imageVersion > 0) && appliedVersion > this.#imageVersion;
+  }
+
+  /** Whether the image should not wait until more has changed. */
+  get wantsImageSoon(): boolean {
+    return this.#imagePurge && this.wantsImage;
+  }
+
+  /** Has what was removed erased from memory and image as well; `link` and `save` do it. */
+  purge(): void {
+    const { index, removedCount } = this.#state;
+    if (removedCount === 0) return;
+    index.purge();
+    this.#imagePurge = removedCount > this.#removedAtSave && this.#imageVersion > 0;
   }
 
   /** Saves the index; a failure is logged and costs only a slower start. */
@@ -288,6 +305,8 @@ export class Shard {
     const { index, trustedVersion: version } = this.#state;
     const startMs = clock.monotonicMs();
     this.#changesAtSave = this.#state.changeCount;
+    this.#removedAtSave = this.#state.removedCount;
+    this.#imagePurge = false;
     try {
       const bytes = await saveImage(this.folder, this.#state, version);
       if (this.#state.index === index) this.#imageVersion = version;

@@ -8,6 +8,9 @@
  *                   +-------------------------------------------+
  *                     nothing left to link and the image old enough -> save queue
  *
+ * What was removed is taken out of graphs and images when there is much of it, and otherwise
+ * `purgeAfterMs` after the first removal at the latest (and the time that the work takes).
+ *
  * There are two such lines: shards of the kernel are linked by a thread of its own, a job of some
  * milliseconds at a time; those of hnswlib on the thread that searches, in slices of `LINK_MS`.
  */
@@ -21,6 +24,10 @@ const IMAGE_AGE_MAX = 0.2;
 
 export class Upkeep {
   readonly #clock: Clock;
+  readonly #purgeAfterMs: number;
+  /** Shards that were written to since the last purge. */
+  readonly #written = new Set<Shard>();
+  #cancelPurge: (() => void) | undefined;
   readonly #linking = new Set<Shard>();
   readonly #linkingAside = new Set<Shard>();
   readonly #saving = new Set<Shard>();
@@ -30,12 +37,28 @@ export class Upkeep {
   #inSave: { shard: Shard; done: Promise<void> } | undefined;
   #closing = false;
 
-  constructor(deps: { clock: Clock }) {
+  constructor(deps: { clock: Clock }, options: { purgeAfterMs: number }) {
     this.#clock = deps.clock;
+    this.#purgeAfterMs = options.purgeAfterMs;
   }
 
   readonly wake = (shard: Shard): void => {
     if (this.#closing) return;
+    this.#written.add(shard);
+    this.#cancelPurge ??= this.#clock.after(this.#purgeAfterMs, this.#purgeAll);
+    this.#line(shard);
+  };
+
+  readonly #purgeAll = (): void => {
+    this.#cancelPurge = undefined;
+    for (const shard of this.#written) {
+      shard.purge();
+      this.#line(shard);
+    }
+    this.#written.clear();
+  };
+
+  #line(shard: Shard): void {
     if (shard.linksAside) {
       this.#linkingAside.add(shard);
       this.#aside ??= this.#linkAllAside();
@@ -43,22 +66,22 @@ export class Upkeep {
     }
     this.#linking.add(shard);
     this.#turn ??= setImmediate(this.#linkOne);
-  };
+  }
 
   /** Forgets a shard that is about to be erased; waits if it is just being saved. */
   async forget(shard: Shard): Promise<void> {
-    this.#linking.delete(shard);
-    this.#linkingAside.delete(shard);
-    this.#saving.delete(shard);
+    for (const line of [this.#written, this.#linking, this.#linkingAside, this.#saving]) {
+      line.delete(shard);
+    }
     if (this.#inSave?.shard === shard) await this.#inSave.done;
   }
 
   /** Stops linking and finishes the save under way. */
   async close(): Promise<void> {
     this.#closing = true;
-    this.#linking.clear();
-    this.#linkingAside.clear();
-    this.#saving.clear();
+    for (const line of [this.#written, this.#linking, this.#linkingAside, this.#saving])
+      line.clear();
+    this.#cancelPurge?.();
     clearImmediate(this.#turn);
     await this.#aside;
     await this.#saves;
@@ -89,7 +112,8 @@ export class Upkeep {
   }
 
   #considerSaving(shard: Shard): void {
-    if (!shard.wantsImage || shard.imageAge < IMAGE_AGE_MAX) return;
+    if (!shard.wantsImage) return;
+    if (shard.imageAge < IMAGE_AGE_MAX && !shard.wantsImageSoon) return;
     this.#saving.add(shard);
     this.#saves ??= this.#saveAll().finally(() => {
       this.#saves = undefined;
@@ -102,7 +126,7 @@ export class Upkeep {
       await this.#inSave.done;
       this.#inSave = undefined;
       // A shard that was forgotten meanwhile is on its way out: nothing is done for it any more.
-      if (this.#saving.delete(shard)) this.wake(shard);
+      if (this.#saving.delete(shard)) this.#line(shard);
     }
   }
 }

@@ -10,7 +10,8 @@
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride (64-byte aligned)
- *           raw      slots x dimension float32: the vectors as given, for exact scores
+ *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
+ *                    shard reads them from its rows instead
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
  *           visited  slots bytes a thread: tags of the search under way, meaningless at rest
@@ -99,6 +100,8 @@ export let visitedAt: u32 = 0;
 export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
+/** Floats kept of a vector: all or none. */
+export let rawBytes: u32 = 0;
 export let maxNorm2: f32 = 0;
 export let linksAt: usize = 0;
 export let upperListBytes: u32 = 0;
@@ -160,6 +163,7 @@ export function open(thread: u32): void {
   upperPerBlock = word(20);
   marksAt = word(21);
   visitedAt = word(22) + (thread << blockShift);
+  rawBytes = word(24) != 0 ? dimension << 2 : 0;
   linksAt = AT_CODES + dimPad;
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
@@ -194,7 +198,7 @@ export function rowOf(slot: u32): usize {
 
 @inline
 export function rawOf(slot: u32): usize {
-  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * (dimension << 2);
+  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * rawBytes;
 }
 
 /** NONE when no live point is there. */

@@ -12,9 +12,10 @@ import {
   UNLINKED,
   W_SLOTS,
   dimPad,
-  dimension,
   isPlaced,
   labelOf,
+  queryFloats,
+  rawBytes,
   rawOf,
   rowOf,
   setWord,
@@ -29,10 +30,11 @@ export { free, leaveCondemned, mend } from './repair';
 export { begin, exactSlots, finish, scanRange, scanSlots, walk } from './search';
 export { labelOf, rawOf, stateOf };
 
-/** Makes `slot` (free, or the one after the last) a pending row of the floats at its raw place. */
+/** Makes `slot` (free, or the one after the last) a pending row of the floats at `queryFloats`. */
 export function put(slot: u32, label: u32): void {
   const row = rowOf(slot);
-  encodeRow(slot);
+  memory.copy(rawOf(slot), queryFloats, rawBytes);
+  encodeRow(slot, queryFloats);
   store<u32>(row, label | UNLINKED, AT_LABEL);
   store<u8>(row, STATE_PENDING, AT_STATE);
   if (slot >= word(W_SLOTS)) setWord(W_SLOTS, slot + 1);
@@ -72,7 +74,7 @@ function bury(slot: u32): u32 {
   store<u32>(rowOf(slot), NONE, AT_LABEL);
   store<u8>(rowOf(slot), STATE_DEAD, AT_STATE);
   // Without codes the floats are what walks compare; they go with the last link, too.
-  if (dimPad != 0) memory.fill(rawOf(slot), 0, dimension << 2);
+  if (dimPad != 0) memory.fill(rawOf(slot), 0, rawBytes);
   return SLOT_DEAD;
 }
 
