@@ -34,6 +34,8 @@ export class BuilderThread implements GraphBuilder {
     const request: BuildRequest = { seq: this.#seq, memory, job };
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#waiting.set(request.seq, { resolve, reject });
+    // A process waits for its jobs, not for a thread without any.
+    this.#thread.ref();
     this.#thread.postMessage(request);
     return promise;
   }
@@ -59,13 +61,13 @@ export class BuilderThread implements GraphBuilder {
       const reason = failure ?? new Error(`the building thread exited with code ${code}`);
       for (const { reject } of lost) reject(reason);
     });
-    thread.unref();
     return thread;
   }
 
   #settle(reply: BuildReply): void {
     const waiting = must(this.#waiting.get(reply.seq), 'a reply answers a request');
     this.#waiting.delete(reply.seq);
+    if (this.#waiting.size === 0) this.#thread?.unref();
     if ('ms' in reply) waiting.resolve(reply.ms);
     else waiting.reject(new Error(reply.error));
   }

@@ -14,6 +14,7 @@ export class FlatIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
   readonly linkAside = undefined;
+  readonly backlogged = false;
   readonly hasGraph = false;
   readonly linkPending = false;
   readonly #config: IndexConfig;

@@ -58,6 +58,7 @@ export class GraphIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
   readonly linkAside = undefined;
+  readonly backlogged = false;
   readonly #config: IndexConfig;
   readonly #graphConfig: GraphConfig;
   readonly #graphFrom: number;

@@ -49,6 +49,9 @@ const NORM_ROOM = 1.21;
 const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet. */
 const UNDER_WAY_BYTES = 2 ** 26;
+/** Code bytes of pending points from which on writers wait: a search scans them in 0.2 ms, which is
+ * what it takes for the graph. */
+const BACKLOG_BYTES = 2 ** 22;
 /** Milliseconds that a job for the builder should take: its points are scanned until it is back,
  * and between two jobs the builder waits for this thread. */
 const JOB_MS = 8;
@@ -113,6 +116,11 @@ export class KernelIndex implements VectorIndex {
 
   get linkPending(): boolean {
     return this.#state !== 'closed' && this.#graphWanted && this.#upkeep.due;
+  }
+
+  get backlogged(): boolean {
+    const scanned = this.#slots.pending * this.dimension;
+    return this.linkAside !== undefined && this.linkPending && scanned > BACKLOG_BYTES;
   }
 
   get memoryBytes(): number {

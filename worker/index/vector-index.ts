@@ -88,6 +88,8 @@ export interface VectorIndex {
   readonly hasGraph: boolean;
   /** Whether `link` has something to do. */
   readonly linkPending: boolean;
+  /** Whether searches have to scan so much that waits for `linkAside` that writers should wait, too. */
+  readonly backlogged: boolean;
   /** Memory held, our own and (estimated) the native graph's. */
   readonly memoryBytes: number;
   /** The live labels. Owned by the index: clone before changing. */

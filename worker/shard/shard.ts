@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
-import type { Deadline } from '../../shared/base/deadline.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import {
   type PayloadBytes,
@@ -49,6 +49,9 @@ export interface ShardDeps {
  */
 const CHANGE_POINTS_MAX = 500;
 
+/** A write of vectors waits so long at most for others to be linked. */
+const PACE_MS_MAX = 1_000;
+
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
   'point_not_found',
@@ -74,6 +77,8 @@ export class Shard {
   /** The image on disk has vectors that were removed, and is to be renewed for that reason. */
   #imagePurge = false;
   #catchingUp = false;
+  /** The next time that points have been linked aside. */
+  #linked = Promise.withResolvers<void>();
 
   constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; imageVersion: number }) {
     this.#deps = deps;
@@ -90,8 +95,13 @@ export class Shard {
 
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
-  upsert(ids: PointId[], byName: PointVectors, payloads: (PayloadBytes | null)[]): Promise<number> {
+  async upsert(
+    ids: PointId[],
+    byName: PointVectors,
+    payloads: (PayloadBytes | null)[],
+  ): Promise<number> {
     const vectors = onlyVector(byName);
+    await this.#keepPace();
     return this.#gate.shared(() => {
       // Before the commit: rows that no index can take would be acknowledged and never found.
       this.#state.index.assertRoom(ids.length);
@@ -99,8 +109,9 @@ export class Shard {
     });
   }
 
-  updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
+  async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
+    await this.#keepPace();
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -131,6 +142,19 @@ export class Shard {
         return { kind: 'payload', target: { labels }, change };
       });
     });
+  }
+
+  /** Vectors that come faster than they are linked make every search scan more: their writers wait
+   * for the building thread, though never for long. */
+  async #keepPace(): Promise<void> {
+    const { clock } = this.#deps;
+    const deadline = Deadline.after(clock, PACE_MS_MAX);
+    while (this.#state.index.backlogged && !deadline.expired) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(deadline.remainingMs(), resolve);
+      this.#linked.promise.then(resolve);
+      await promise.finally(cancel);
+    }
   }
 
   /** The same change to many points, a commit for each part of them; the last one's version. */
@@ -259,6 +283,8 @@ export class Shard {
   async linkAside(): Promise<boolean> {
     try {
       await this.#state.index.linkAside?.();
+      this.#linked.resolve();
+      this.#linked = Promise.withResolvers();
       return true;
     } catch (error) {
       const { shardId } = this.descriptor;
