@@ -109,12 +109,7 @@ async function searchAll(worker: WorkerProcess) {
   for (let at = 0; at < (shards ?? 0); at += 1) {
     const query = vectorsOf(random, 1);
     const sentMs = systemClock.monotonicMs();
-    const { body } = await worker.ask(
-      shardIdOf(at),
-      'points-query',
-      { searches: [search] },
-      query,
-    );
+    const { body } = await worker.ask(shardIdOf(at), 'points-query', { searches: [search] }, query);
     latenciesMs.push(systemClock.monotonicMs() - sentMs);
     const hits = body.results[0]?.scores.length;
     if (hits !== Math.min(10, shape.points)) throw new Error(`shard ${at} gave ${hits} hits`);
