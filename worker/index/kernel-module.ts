@@ -49,6 +49,7 @@ declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => WasmModule;
   Instance: new (module: WasmModule, imports: object) => { exports: unknown };
   Memory: new (limits: { initial: number; maximum: number }) => WasmMemory;
+  RuntimeError: new () => Error;
   validate(bytes: Uint8Array): boolean;
 };
 
@@ -68,6 +69,16 @@ let chosen: WasmModule | undefined;
 export function instantiate(memory: WasmMemory): KernelExports {
   chosen ??= exactRelaxed() ?? new WebAssembly.Module(read(PLAIN_BUILD));
   return instanceOf(chosen, memory);
+}
+
+/** Takes another build for all memories to come: how a test meets a kernel with a defect. */
+export function useBuild(bytes: Uint8Array): void {
+  chosen = new WebAssembly.Module(bytes);
+}
+
+/** Whether the kernel was stopped in the middle of its work: its memory may be half written. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError;
 }
 
 /** Zeroed memory. Throws a RangeError when there is none. */

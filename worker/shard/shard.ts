@@ -6,6 +6,10 @@
  * write ends without saying whether it was committed (the thread died, the disk failed a sync),
  * memory may lack what the rows have. The shard then catches up from the rows before the next
  * write that runs alone, and no image says more than what was surely applied.
+ *
+ * After a trap of the kernel (`guarded-index.ts`) a shard is good for nothing but being opened anew,
+ * which waits for its writes under way: those that were committed are acknowledged, since they are
+ * among the rows that are read then.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { must } from '../../shared/base/assert.ts';
@@ -27,6 +31,7 @@ import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
 import type { WriteOp } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
+import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
 import { fillFields, rebuildIndex, replayRows, staleLabels } from './rebuild.ts';
 import { saveImage } from './save.ts';
@@ -83,6 +88,11 @@ export class Shard {
 
   get descriptor(): ShardDescriptor {
     return this.#state.descriptor;
+  }
+
+  /** Whether it has to be opened anew. */
+  get trapped(): boolean {
+    return this.#state.index.trapped;
   }
 
   // --- writes: each resolves to the version of the write, when it is durable and searchable
@@ -147,12 +157,16 @@ export class Shard {
   }
 
   async #write(op: WriteOp): Promise<number> {
+    if (this.trapped) throw new AppError('unavailable');
+    let committed: number | undefined;
     try {
       const outcome = await this.#deps.store.write(this.folder, op);
+      committed = outcome.version;
       await this.#state.apply(op, outcome, this.#slices());
       this.#deps.wake(this);
-      return outcome.version;
+      return committed;
     } catch (error) {
+      if (this.trapped && committed !== undefined) return committed;
       if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
       throw error;
     } finally {
@@ -233,8 +247,10 @@ export class Shard {
 
   async #rebuildIndex(): Promise<void> {
     const old = this.#state.index;
-    const { indexOptions } = this.#deps;
-    this.#state.index = await rebuildIndex(old, this.descriptor, indexOptions, this.#slices());
+    const { indexOptions, log } = this.#deps;
+    const { shardId } = this.descriptor;
+    const index = await rebuildIndex(old, this.descriptor, indexOptions, this.#slices());
+    this.#state.index = new GuardedIndex(index, { shardId, log });
     this.#imageVersion = 0;
     old.close();
     this.#deps.wake(this);
