@@ -8,6 +8,7 @@ import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import { type Dataset, queryOf } from '../dataset/read-dataset.ts';
 import { knownTruths, recallOf } from '../dataset/truth.ts';
+import { quantile } from './quantile.ts';
 
 const HITS = 10;
 const OK = 200;
@@ -111,8 +112,4 @@ export class SearchLoad {
     });
     return recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length;
   }
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

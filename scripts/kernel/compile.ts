@@ -12,6 +12,8 @@ export type KernelBuild = (typeof KERNEL_BUILDS)[number];
 
 const ROOT = new URL('../..', import.meta.url);
 const SOURCE = 'worker/index/kernel/main.ts';
+/** The same with a defect, which only a test compiles. */
+const FAULTY_SOURCE = 'worker/index/kernel/test-fault.ts';
 
 const FLAGS = [
   ...['--runtime', 'stub', '--noAssert', '-O3', '--converge'],
@@ -26,19 +28,20 @@ export function builtFile(build: KernelBuild): URL {
 }
 
 /** The bytes of a build. Throws with the compiler's messages. */
-export async function compileKernel(build: KernelBuild): Promise<Uint8Array> {
+export function compileKernel(build: KernelBuild): Promise<Uint8Array> {
+  return compile(SOURCE, BUILD_FLAGS[build]);
+}
+
+/** A kernel that writes out of bounds when it is asked to (`test-fault.ts`). */
+export function compileFaultyKernel(): Promise<Uint8Array> {
+  return compile(FAULTY_SOURCE, BUILD_FLAGS.plain);
+}
+
+async function compile(source: string, flags: readonly string[]): Promise<Uint8Array> {
   let bytes: Uint8Array | undefined;
   const stderr = asc.createMemoryStream();
   const { error } = await asc.main(
-    [
-      SOURCE,
-      ...FLAGS,
-      ...BUILD_FLAGS[build],
-      '--baseDir',
-      ROOT.pathname,
-      '--outFile',
-      'kernel.wasm',
-    ],
+    [source, ...FLAGS, ...flags, '--baseDir', ROOT.pathname, '--outFile', 'kernel.wasm'],
     {
       stderr,
       writeFile: (_name, contents) => {

@@ -133,6 +133,11 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text', reason: 'text', points: 'number', ms: 'number' },
     help: 'a shard had no usable image and was read again from its rows',
   },
+  shard_trapped: {
+    level: 'error',
+    fields: { shardId: 'text', error: 'error' },
+    help: 'the search kernel failed in the memory of a shard, which its next request reads anew',
+  },
   shard_dropped: {
     level: 'info',
     fields: { shardId: 'text' },

@@ -10,6 +10,7 @@ import { CLOSE_CODES, HANDSHAKE_TIMEOUT_MS } from '../../shared/protocol/hello.t
 import { PING_INTERVAL_MS } from '../../shared/protocol/liveness.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import { CoordinatorLink } from '../../worker/server/link.ts';
+import { recordingLog } from '../harness/recording-log.ts';
 import {
   closeCode,
   EMPTY,
@@ -19,7 +20,6 @@ import {
   RawCoordinator,
   RawWorker,
   Rig,
-  recordingLog,
   SECRET,
   SHARD,
   within,

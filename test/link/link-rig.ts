@@ -11,7 +11,6 @@ import { Deadline } from '../../shared/base/deadline.ts';
 import { randomId, type ShardId, type WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { Log } from '../../shared/log/log.ts';
 import { decodeFrame, type Frame } from '../../shared/protocol/frame.ts';
 import { parseChallenge, parseHello, parseWelcome, proofOf } from '../../shared/protocol/hello.ts';
 import { MESSAGES, type MessageName } from '../../shared/protocol/messages.ts';
@@ -19,6 +18,7 @@ import { schemaHash } from '../../shared/protocol/schema-hash.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
 import type { Handlers } from '../../worker/server/dispatch.ts';
 import { CoordinatorLink } from '../../worker/server/link.ts';
+import { recordingLog } from '../harness/recording-log.ts';
 
 export const SECRET = 'the link secret of these tests, long enough';
 export const SHARD = '0b54a2f0-9c1d-4e3a-8f00-0123456789ab' as ShardId;
@@ -30,18 +30,6 @@ export function newWorkerId(): WorkerId {
 
 export function within(ms: number, clock: Clock = systemClock): Deadline {
   return Deadline.after(clock, ms);
-}
-
-export interface LogLine {
-  event: string;
-  fields: Record<string, unknown>;
-}
-
-/** A log that keeps its lines. */
-export function recordingLog(): { log: Log; lines: LogLine[]; saw: (event: string) => LogLine[] } {
-  const lines: LogLine[] = [];
-  const log: Log = { event: (event, fields) => void lines.push({ event, fields: { ...fields } }) };
-  return { log, lines, saw: (event) => lines.filter((line) => line.event === event) };
 }
 
 /** Handlers that answer `not_supported` but for those given. */

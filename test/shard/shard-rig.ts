@@ -13,7 +13,7 @@ import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { prepareVector } from '../../shared/domain/distance.ts';
 import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
-import { quietLog } from '../../shared/log/log.ts';
+import { type Log, quietLog } from '../../shared/log/log.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
 import { BuilderThread } from '../../worker/index/builder.ts';
 import { PointsStore } from '../../worker/points/points-store.ts';
@@ -22,14 +22,17 @@ import type { Shard } from '../../worker/shard/shard.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 
 export const DIMENSION = 16;
+export const INDEX_OPTIONS = { graphFrom: 200, seed: 1 };
 export const SHARD = '00000000-0000-4000-8000-000000000001' as ShardId;
 
 export class ShardRig {
   readonly #dataDir: string;
+  readonly #log: Log;
   #worker: { store: PointsStore; registry: ShardRegistry; builder: BuilderThread } | undefined;
 
-  private constructor(dataDir: string) {
+  private constructor(dataDir: string, log: Log) {
     this.#dataDir = dataDir;
+    this.#log = log;
   }
 
   get store(): PointsStore {
@@ -40,9 +43,9 @@ export class ShardRig {
     return must(this.#worker, 'the rig is open').registry;
   }
 
-  static async start(t: Cleanup): Promise<ShardRig> {
+  static async start(t: Cleanup, log = quietLog): Promise<ShardRig> {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-shard-'));
-    const rig = new ShardRig(dataDir);
+    const rig = new ShardRig(dataDir, log);
     await rig.open();
     cleanUp(t, async () => {
       await rig.close(false);
@@ -52,11 +55,11 @@ export class ShardRig {
   }
 
   async open({ purgeAfterMs = 300_000 } = {}): Promise<void> {
-    const deps = { clock: systemClock, log: quietLog };
+    const deps = { clock: systemClock, log: this.#log };
     const store = new PointsStore(deps, { writerThreads: 1, handlesMax: 8, diskReserveBytes: 0 });
     await store.start();
     const builder = new BuilderThread();
-    const indexOptions = { graphFrom: 200, seed: 1, builder };
+    const indexOptions = { ...INDEX_OPTIONS, builder };
     const options = { dataDir: this.#dataDir, indexOptions, purgeAfterMs };
     const registry = new ShardRegistry({ ...deps, store }, options);
     await registry.start();

@@ -42,6 +42,12 @@ export async function writeImage(
   }
 }
 
+/** Removes the image, if there is one; gone for good when the promise resolves. */
+export async function removeImage(folder: string): Promise<void> {
+  await rm(path.join(folder, IMAGE_FILE), { force: true });
+  await syncFolder(folder);
+}
+
 async function writeTmp(
   tmp: string,
   meta: ImageMeta,

@@ -14,6 +14,7 @@ import { PayloadIndexes } from '../filter/payload-indexes.ts';
 import { readImage } from '../image/read-image.ts';
 import { openIndex } from '../index/open-index.ts';
 import type { VectorIndex } from '../index/vector-index.ts';
+import { GuardedIndex } from './guarded-index.ts';
 import { emptyIndex, fillFields, replayRows, staleLabels, vectorsFrom } from './rebuild.ts';
 import { Shard, type ShardDeps } from './shard.ts';
 import { Slices } from './slices.ts';
@@ -56,13 +57,15 @@ export async function openShard(
   const payloads = new PayloadIndexes(descriptor.payloadIndexes);
   if (payloads.size > 0) await fillFields(payloads, Object.keys(payloads.fields), reader, slices);
 
-  const state = new ShardState({ descriptor, index, payloads, appliedVersion: version });
   const { shardId } = descriptor;
+  const { log } = deps;
+  const guarded = new GuardedIndex(index, { shardId, log });
+  const state = new ShardState({ descriptor, index: guarded, payloads, appliedVersion: version });
   const points = index.count;
   const ms = deps.clock.monotonicMs() - startMs;
-  if (reason !== undefined) deps.log.event('shard_rebuilt', { shardId, reason, points, ms });
+  if (reason !== undefined) log.event('shard_rebuilt', { shardId, reason, points, ms });
   const source = imageVersion > 0 ? 'image' : 'rows';
-  deps.log.event('shard_opened', { shardId, source, points, replayed, version, ms });
+  log.event('shard_opened', { shardId, source, points, replayed, version, ms });
   return new Shard(shardDeps, { folder, state, imageVersion });
 }
 

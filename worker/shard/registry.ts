@@ -7,6 +7,8 @@
  *      |                 | +--------- failed -------+          |
  *      |                drop                                  drop
  *      +---- erased ---- dropping (not served) <---------------+
+ *
+ * An open shard whose index met a trap is retired by its next request and opened from its rows.
  */
 import path from 'node:path';
 import type { Clock } from '../../shared/base/clock.ts';
@@ -15,6 +17,7 @@ import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import { removeImage } from '../image/write-image.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsStore } from '../points/points-store.ts';
 import {
@@ -99,7 +102,8 @@ export class ShardRegistry {
       if (entry === undefined) return removeShardFolder(shardFolder(this.#dataDir, place));
       entry.dropping = true;
       // Whoever asked for the opening hears of its failure; here the shard only has to go.
-      const shard = entry.shard ?? (await entry.opening?.catch(() => undefined));
+      const opened = await entry.opening?.catch(() => undefined);
+      const shard = opened ?? entry.shard;
       if (shard !== undefined) {
         await shard.idle();
         await this.#upkeep.forget(shard);
@@ -121,7 +125,7 @@ export class ShardRegistry {
         detail: `no shard ${shardId} on this worker`,
       });
     }
-    if (entry.shard !== undefined) return entry.shard;
+    if (entry.shard !== undefined && !entry.shard.trapped) return entry.shard;
     entry.opening ??= this.#open(entry);
     return entry.opening;
   }
@@ -143,12 +147,14 @@ export class ShardRegistry {
     for (const { shard } of this.#entries.values()) {
       if (shard === undefined) continue;
       await shard.idle();
+      if (shard.trapped) await removeImage(shard.folder);
       if (shard.wantsImage && !deadline.expired) await shard.save();
     }
   }
 
   async #open(entry: Entry): Promise<Shard> {
     try {
+      if (entry.shard !== undefined) await this.#retire(entry, entry.shard);
       const shard = await openShard(entry.folder, entry.descriptor, this.#deps);
       entry.shard = shard;
       this.#upkeep.wake(shard);
@@ -160,6 +166,15 @@ export class ShardRegistry {
     } finally {
       entry.opening = undefined;
     }
+  }
+
+  /** Ends a trapped shard. What led to the trap may be in its image, too, so that goes. */
+  async #retire(entry: Entry, shard: Shard): Promise<void> {
+    await shard.idle();
+    await this.#upkeep.forget(shard);
+    await removeImage(shard.folder);
+    shard.close();
+    entry.shard = undefined;
   }
 
   #enter(descriptor: ShardDescriptor, folder: string): void {

@@ -6,6 +6,10 @@
  * write ends without saying whether it was committed (the thread died, the disk failed a sync),
  * memory may lack what the rows have. The shard then catches up from the rows before the next
  * write that runs alone, and no image says more than what was surely applied.
+ *
+ * After a trap of the kernel (`guarded-index.ts`) a shard is good for nothing but being opened anew,
+ * which waits for its writes under way: those that were committed are acknowledged, since they are
+ * among the rows that are read then.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { must } from '../../shared/base/assert.ts';
@@ -27,6 +31,7 @@ import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
 import type { WriteOp } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
+import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
 import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
 import { saveImage } from './save.ts';
@@ -93,6 +98,11 @@ export class Shard {
     return this.#state.descriptor;
   }
 
+  /** Whether it has to be opened anew. */
+  get trapped(): boolean {
+    return this.#state.index.trapped;
+  }
+
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
   async upsert(
@@ -101,7 +111,7 @@ export class Shard {
     payloads: (PayloadBytes | null)[],
   ): Promise<number> {
     const vectors = onlyVector(byName);
-    await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace();
     return this.#gate.shared(() => {
       // Before the commit: rows that no index can take would be acknowledged and never found.
       this.#state.index.assertRoom(ids.length);
@@ -111,7 +121,7 @@ export class Shard {
 
   async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
-    await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace();
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -174,12 +184,16 @@ export class Shard {
   }
 
   async #write(op: WriteOp): Promise<number> {
+    if (this.trapped) throw new AppError('unavailable');
+    let committed: number | undefined;
     try {
       const outcome = await this.#deps.store.write(this.folder, op);
+      committed = outcome.version;
       await this.#state.apply(op, outcome, this.#slices());
       this.#deps.wake(this);
-      return outcome.version;
+      return committed;
     } catch (error) {
+      if (this.trapped && committed !== undefined) return committed;
       if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
       throw error;
     } finally {
@@ -260,9 +274,11 @@ export class Shard {
 
   async #rebuildIndex(): Promise<void> {
     const old = this.#state.index;
-    const { indexOptions } = this.#deps;
+    const { indexOptions, log } = this.#deps;
+    const { shardId } = this.descriptor;
     const slices = this.#slices();
-    this.#state.index = await indexOfRows(this.descriptor, indexOptions, this.#reader, slices);
+    const index = await indexOfRows(this.descriptor, indexOptions, this.#reader, slices);
+    this.#state.index = new GuardedIndex(index, { shardId, log });
     this.#imageVersion = 0;
     old.close();
     this.#deps.wake(this);
@@ -279,18 +295,11 @@ export class Shard {
     return this.#state.index.linkAside !== undefined;
   }
 
-  /** Has some points linked by the building thread; false when that failed. */
-  async linkAside(): Promise<boolean> {
-    try {
-      await this.#state.index.linkAside?.();
-      this.#linked.resolve();
-      this.#linked = Promise.withResolvers();
-      return true;
-    } catch (error) {
-      const { shardId } = this.descriptor;
-      this.#deps.log.event('shard_failed', { shardId, place: 'link', error });
-      return false;
-    }
+  /** Has some points linked by the building thread. */
+  async linkAside(): Promise<void> {
+    await this.#state.index.linkAside?.();
+    this.#linked.resolve();
+    this.#linked = Promise.withResolvers();
   }
 
   get linkPending(): boolean {
@@ -308,6 +317,7 @@ export class Shard {
    * quick, and one from better times goes. */
   get wantsImage(): boolean {
     const { index, appliedVersion } = this.#state;
+    if (index.trapped) return false;
     return (index.hasGraph || this.#imageVersion > 0) && appliedVersion > this.#imageVersion;
   }
 
@@ -319,7 +329,7 @@ export class Shard {
   /** Has what was removed erased from memory and image as well; `link` and `save` do it. */
   purge(): void {
     const { index, removedCount } = this.#state;
-    if (removedCount === 0) return;
+    if (removedCount === 0 || index.trapped) return;
     index.purge();
     this.#imagePurge = removedCount > this.#removedAtSave && this.#imageVersion > 0;
   }

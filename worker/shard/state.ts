@@ -15,8 +15,8 @@ import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { parseJsonObject } from '../../shared/domain/json.ts';
 import type { JsonObject, PayloadBytes } from '../../shared/domain/point.ts';
 import type { PayloadIndexes } from '../filter/payload-indexes.ts';
-import type { VectorIndex } from '../index/vector-index.ts';
 import type { WriteOp, WriteOutcome } from '../points/write-op.ts';
+import type { GuardedIndex } from './guarded-index.ts';
 import type { Slices } from './slices.ts';
 
 /** Points applied between two looks at the clock. */
@@ -24,7 +24,7 @@ const LABELS_PER_STEP = 32;
 
 export class ShardState {
   descriptor: ShardDescriptor;
-  index: VectorIndex;
+  index: GuardedIndex;
   readonly payloads: PayloadIndexes;
   /** Points changed since the shard was opened. */
   changeCount = 0;
@@ -37,7 +37,7 @@ export class ShardState {
 
   constructor(parts: {
     descriptor: ShardDescriptor;
-    index: VectorIndex;
+    index: GuardedIndex;
     payloads: PayloadIndexes;
     appliedVersion: number;
   }) {
