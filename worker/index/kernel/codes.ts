@@ -37,14 +37,13 @@ import {
   sideSum,
 } from './layout';
 
+/** In a query: see `nearness4`. */
+const AT_SIDE_FACTOR: usize = 4;
 const AT_CORRECTION: usize = 8;
+const AT_OFFSET: usize = 12;
 
-let dot0: i32 = 0;
-let dot1: i32 = 0;
-let dot2: i32 = 0;
-let dot3: i32 = 0;
 /** Written by touches, so that they are not optimised away. */
-export let sink: u32 = 0;
+let sink: u32 = 0;
 
 @inline
 function sum4(v: v128): i32 {
@@ -52,53 +51,51 @@ function sum4(v: v128): i32 {
   return v128.extract_lane<i32>(pairs, 0) + v128.extract_lane<i32>(pairs, 1);
 }
 
-/** One step of 16 codes: `q` at the query's place for it. */
+/** One step of 16 codes: `low` and, of 16-bit queries, `high` are the query's. */
 @inline
-function step(q: usize, at: usize, row: usize, sum: v128): v128 {
-  if (RELAXED) {
-    return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q + at), v128.load(row + at), sum);
-  }
-  const u = v128.load(row + at);
-  const low = v128.dot<i16>(v128.load(q + (at << 1)), v128.extend_low<u8>(u));
-  const high = v128.dot<i16>(v128.load(q + (at << 1), 16), v128.extend_high<u8>(u));
-  return v128.add<i32>(sum, v128.add<i32>(low, high));
+function step(low: v128, high: v128, row: usize, sum: v128): v128 {
+  const u = v128.load(row);
+  if (RELAXED) return i32x4.relaxed_dot_i8x16_i7x16_add_s(low, u, sum);
+  const products = v128.dot<i16>(low, v128.extend_low<u8>(u));
+  const others = v128.dot<i16>(high, v128.extend_high<u8>(u));
+  return v128.add<i32>(sum, v128.add<i32>(products, others));
 }
 
-function dots4(q: usize, a: usize, b: usize, c: usize, d: usize): void {
+@inline
+function queryLow(q: usize, at: usize): v128 {
+  return RELAXED ? v128.load(q + at) : v128.load(q + (at << 1));
+}
+
+@inline
+function queryHigh(q: usize, at: usize): v128 {
+  return RELAXED ? i32x4.splat(0) : v128.load(q + (at << 1), 16);
+}
+
+/** The products of four rows of codes, one a lane: the sums are turned into lanes only once. */
+@inline
+function dots4(q: usize, a: usize, b: usize, c: usize, d: usize): v128 {
   let s0 = i32x4.splat(0);
   let s1 = i32x4.splat(0);
   let s2 = i32x4.splat(0);
   let s3 = i32x4.splat(0);
-  let t0 = i32x4.splat(0);
-  let t1 = i32x4.splat(0);
-  let t2 = i32x4.splat(0);
-  let t3 = i32x4.splat(0);
   const end: usize = dimPad;
   for (let at: usize = 0; at < end; at += 32) {
-    s0 = step(q, at, a, s0);
-    s1 = step(q, at, b, s1);
-    s2 = step(q, at, c, s2);
-    s3 = step(q, at, d, s3);
-    t0 = step(q, at + 16, a, t0);
-    t1 = step(q, at + 16, b, t1);
-    t2 = step(q, at + 16, c, t2);
-    t3 = step(q, at + 16, d, t3);
+    let low = queryLow(q, at);
+    let high = queryHigh(q, at);
+    s0 = step(low, high, a + at, s0);
+    s1 = step(low, high, b + at, s1);
+    s2 = step(low, high, c + at, s2);
+    s3 = step(low, high, d + at, s3);
+    low = queryLow(q, at + 16);
+    high = queryHigh(q, at + 16);
+    s0 = step(low, high, a + at + 16, s0);
+    s1 = step(low, high, b + at + 16, s1);
+    s2 = step(low, high, c + at + 16, s2);
+    s3 = step(low, high, d + at + 16, s3);
   }
-  dot0 = sum4(v128.add<i32>(s0, t0));
-  dot1 = sum4(v128.add<i32>(s1, t1));
-  dot2 = sum4(v128.add<i32>(s2, t2));
-  dot3 = sum4(v128.add<i32>(s3, t3));
-}
-
-function dots1(q: usize, a: usize): i32 {
-  let s0 = i32x4.splat(0);
-  let s1 = i32x4.splat(0);
-  const end: usize = dimPad;
-  for (let at: usize = 0; at < end; at += 32) {
-    s0 = step(q, at, a, s0);
-    s1 = step(q, at + 16, a, s1);
-  }
-  return sum4(v128.add<i32>(s0, s1));
+  const ab = v128.add<i32>(v128.shuffle<i32>(s0, s1, 0, 1, 4, 5), v128.shuffle<i32>(s0, s1, 2, 3, 6, 7));
+  const cd = v128.add<i32>(v128.shuffle<i32>(s2, s3, 0, 1, 4, 5), v128.shuffle<i32>(s2, s3, 2, 3, 6, 7));
+  return v128.add<i32>(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7));
 }
 
 /** Nearness of float rows: in few dimensions a byte a component is too coarse to tell neighbours. */
@@ -117,63 +114,80 @@ function floatNearness(query: usize, slot: u32): f32 {
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
     sum += load<f32>(q + at) * load<f32>(raw + at);
   }
-  return sum + sideProduct * load<f32>(query, AT_SIDE) * load<f32>(row, AT_SIDE);
+  return sum + load<f32>(query, AT_SIDE_FACTOR) * load<f32>(row, AT_SIDE);
 }
 
-@inline
-function nearnessOf(query: usize, row: usize, dot: i32): f32 {
-  const scales = load<f32>(query, AT_SCALE) * load<f32>(row, AT_SCALE);
-  const product = scales * <f32>(dot - load<i32>(query, AT_CORRECTION));
-  const mine = load<f32>(query, AT_SIDE);
-  const side = load<f32>(row, AT_SIDE);
-  return dotFactor * product + sideProduct * mine * side - sideSum * (mine + side);
+/**
+ * Nearness of four rows, one a lane. All metrics are one expression, so that none of them branches:
+ *
+ *   scale scale' (dot - correction) + side' sideFactor + offset
+ */
+function rows4(query: usize, a: usize, b: usize, c: usize, d: usize): v128 {
+  const dots = dots4(query + AT_CODES, a + AT_CODES, b + AT_CODES, c + AT_CODES, d + AT_CODES);
+  const ab = v128.load64_lane(b, v128.load64_zero(a), 1);
+  const cd = v128.load64_lane(d, v128.load64_zero(c), 1);
+  const scales = v128.shuffle<f32>(ab, cd, 0, 2, 4, 6);
+  const sides = v128.shuffle<f32>(ab, cd, 1, 3, 5, 7);
+  const right = v128.sub<i32>(dots, v128.load32_splat(query, AT_CORRECTION));
+  const scaled = v128.mul<f32>(scales, v128.load32_splat(query, AT_SCALE));
+  const products = v128.mul<f32>(scaled, v128.convert<i32>(right));
+  const sided = v128.mul<f32>(sides, v128.load32_splat(query, AT_SIDE_FACTOR));
+  return v128.add<f32>(v128.add<f32>(products, sided), v128.load32_splat(query, AT_OFFSET));
+}
+
+/** Nearness of the first four of `count` slots, one a lane; lanes past the last are the first's. */
+export function nearness4(query: usize, slots: usize, count: u32): v128 {
+  const a = load<u32>(slots);
+  const b = load<u32>(slots + select<usize>(4, 0, count > 1));
+  const c = load<u32>(slots + select<usize>(8, 0, count > 2));
+  const d = load<u32>(slots + select<usize>(12, 0, count > 3));
+  if (dimPad != 0) return rows4(query, rowOf(a), rowOf(b), rowOf(c), rowOf(d));
+  let near = f32x4.splat(floatNearness(query, a));
+  near = f32x4.replace_lane(near, 1, floatNearness(query, b));
+  near = f32x4.replace_lane(near, 2, floatNearness(query, c));
+  return f32x4.replace_lane(near, 3, floatNearness(query, d));
 }
 
 export function nearness1(query: usize, slot: u32): f32 {
   if (dimPad == 0) return floatNearness(query, slot);
   const row = rowOf(slot);
-  return nearnessOf(query, row, dots1(query + AT_CODES, row + AT_CODES));
+  return f32x4.extract_lane(rows4(query, row, row, row, row), 0);
 }
 
-/** Nearness of `count` slots of a list, four rows at a time. */
+/** Nearness of `count` slots of a list, four at a time; `out` has room for whole fours. */
 export function nearnessMany(query: usize, slots: usize, count: u32, out: usize): void {
-  const q = query + AT_CODES;
-  let at: u32 = 0;
-  for (; dimPad != 0 && at + 4 <= count; at += 4) {
-    const a = rowOf(load<u32>(slots + (at << 2)));
-    const b = rowOf(load<u32>(slots + (at << 2), 4));
-    const c = rowOf(load<u32>(slots + (at << 2), 8));
-    const d = rowOf(load<u32>(slots + (at << 2), 12));
-    dots4(q, a + AT_CODES, b + AT_CODES, c + AT_CODES, d + AT_CODES);
-    store<f32>(out + (at << 2), nearnessOf(query, a, dot0));
-    store<f32>(out + (at << 2), nearnessOf(query, b, dot1), 4);
-    store<f32>(out + (at << 2), nearnessOf(query, c, dot2), 8);
-    store<f32>(out + (at << 2), nearnessOf(query, d, dot3), 12);
-  }
-  for (; at < count; at += 1) {
-    store<f32>(out + (at << 2), nearness1(query, load<u32>(slots + (at << 2))));
+  for (let at: u32 = 0; at < count; at += 4) {
+    const here = <usize>at << 2;
+    v128.store(out + here, nearness4(query, slots + here, count - at));
   }
 }
 
 /**
- * Reads one byte of each cache line of a row: WebAssembly has no prefetch, and these loads do not
- * wait for each other, so the misses of all neighbours overlap. Past a kilobyte the processor's own
- * stream detection has caught on.
+ * Reads one byte of each cache line of the rows of `count` slots: WebAssembly has no prefetch, and
+ * these loads do not wait for each other, so all their misses overlap. Past a kilobyte of a row the
+ * processor's own stream detection has caught on.
  */
-@inline
-export function touch(slot: u32): void {
-  const row = rowOf(slot);
+export function touchMany(slots: usize, count: u32): void {
   const span = min<usize>(AT_CODES + dimPad, 1024);
   let seen: u32 = 0;
-  for (let at: usize = 0; at < span; at += 64) seen |= load<u8>(row + at);
+  for (let i: u32 = 0; i < count; i += 1) {
+    const row = rowOf(load<u32>(slots + (<usize>i << 2)));
+    for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(row + at);
+  }
   sink = seen;
+}
+
+@inline
+function putHead(query: usize, scale: f32, side: f32): void {
+  store<f32>(query, dotFactor * scale, AT_SCALE);
+  store<f32>(query, sideProduct * side - sideSum, AT_SIDE_FACTOR);
+  store<f32>(query, -sideSum * side, AT_OFFSET);
 }
 
 /** Makes a query of a stored row. */
 export function queryOfRow(query: usize, slot: u32): void {
   const row = rowOf(slot);
-  store<f32>(query, load<f32>(row, AT_SCALE), AT_SCALE);
-  store<f32>(query, load<f32>(row, AT_SIDE), AT_SIDE);
+  putHead(query, load<f32>(row, AT_SCALE), load<f32>(row, AT_SIDE));
   if (dimPad == 0) {
     memory.copy(query + AT_CODES, rawOf(slot), dimension << 2);
     return;
@@ -201,14 +215,13 @@ function putCodes(query: usize, at: usize, signed: v128): void {
 /** Makes a query of floats. */
 export function queryOfFloats(query: usize, floats: usize): void {
   if (dimPad == 0) {
-    store<f32>(query, 0, AT_SIDE);
+    putHead(query, 0, 0);
     memory.copy(query + AT_CODES, floats, dimension << 2);
     return;
   }
   const source = rotated != 0 ? rotate(floats) : floats;
   const scale = scaleOf(source);
   const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  store<f32>(query, scale, AT_SCALE);
   let sum: i32 = 0;
   let squares: i32 = 0;
   for (let at: u32 = 0; at < dimPad; at += 1) {
@@ -219,7 +232,7 @@ export function queryOfFloats(query: usize, floats: usize): void {
     sum += code;
     squares += code * code;
   }
-  store<f32>(query, metric == METRIC_EUCLID ? scale * scale * <f32>squares : 0, AT_SIDE);
+  putHead(query, scale, metric == METRIC_EUCLID ? scale * scale * <f32>squares : 0);
   store<i32>(query, 128 * sum, AT_CORRECTION);
 }
 

@@ -3,8 +3,8 @@
  * `pool2`, whose exact scores the host then asks for. A filter is a bitmap over labels; a walk goes
  * through everything (and through the dead) and collects what is live and allowed.
  */
-import { nearnessMany, queryOfFloats, touch } from './codes';
-import { exact1 } from './exact';
+import { nearnessMany, queryOfFloats, touchMany } from './codes';
+import { exact1, touchRaw } from './exact';
 import {
   NONE,
   codesQ0,
@@ -23,6 +23,9 @@ import {
 } from './layout';
 import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
+
+/** Float rows read ahead of their exact scores. */
+const AHEAD: u32 = 4;
 
 let taken: u32 = 0;
 
@@ -72,10 +75,7 @@ export function scanSlots(count: u32, take: u32): void {
     const some = min<u32>(8, count - at);
     const slots = slotList + (<usize>at << 2);
     // The next eight while these are computed.
-    const ahead = min<u32>(count, at + 16);
-    for (let next = at + 8; next < ahead; next += 1) {
-      touch(load<u32>(slotList + (<usize>next << 2)));
-    }
+    if (at + 8 < count) touchMany(slots + 32, min<u32>(8, count - at - 8));
     scanChunk(slots, some, take);
   }
 }
@@ -96,7 +96,9 @@ export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void
 
 /** Nearness and label of everything taken; how many. Exact where there are floats to tell. */
 export function finish(): u32 {
+  for (let at: u32 = 0; at < min<u32>(AHEAD, taken); at += 1) touchRaw(slotIn(entryAt(pool2, at)));
   for (let at: u32 = 0; at < taken; at += 1) {
+    if (at + AHEAD < taken) touchRaw(slotIn(entryAt(pool2, at + AHEAD)));
     const entry = entryAt(pool2, at);
     const slot = slotIn(entry);
     const near: f64 = rawBytes == 0 ? nearIn(entry) : exact1(queryFloats, slot);
