@@ -10,8 +10,12 @@
  *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes | 32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
- * quickest, and for Manhattan; it starts with two pages of 64 KiB, of which only those touched are
- * backed by memory. `codes` has both.
+ * quickest, and for Manhattan. `codes` has both.
+ *
+ * A tiny shard has no WebAssembly memory yet: its header and the first bytes of its blocks stand in
+ * arrays of their own, and move to a memory when there are more rows or the kernel is wanted. Each
+ * memory reserves 8 GiB of addresses, so a process has room for 16,000 of them, and page tables and
+ * half-used pages cost 15 kB where ten rows of 256 floats are 10.
  */
 import { assert } from '../../shared/base/assert.ts';
 import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
@@ -44,6 +48,8 @@ export const SLOT_LIST_MAX = 16_384;
 /** Slots that an exact scan scores at a time. */
 export const SCAN_BATCH = 256;
 const TINY_SLOTS = 64;
+const TINY_SLOTS_FIRST = 8;
+const TINY_GROWTH = 1.25;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
 /** Candidates a walk can keep. */
@@ -57,6 +63,8 @@ const UPPER_SLACK = 1.4;
 const CODES_FROM = 32;
 
 export type Shape = 'floats' | 'codes';
+/** `HEADER_WORDS` words. */
+type Header = Uint32Array<ArrayBuffer>;
 
 export interface MemoryLayout {
   shape: Shape;
@@ -69,41 +77,62 @@ export interface MemoryLayout {
   maxNorm2: number;
 }
 
+const NO_WORDS = new Uint32Array(0);
+const NO_FLOATS = new Float32Array(0);
+const NO_DOUBLES = new Float64Array(0);
+
 const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
 export class KernelMemory {
   readonly shape: Shape;
   #kernel: KernelExports | undefined;
-  readonly #memory: WasmMemory;
+  /** None for a tiny shard. */
+  #memory: WasmMemory | undefined;
   readonly #blockBytes: number;
   readonly #blockShift: number;
   readonly #blocksAt: number;
   readonly #dimension: number;
   readonly #rowStride: number;
   readonly #rawAt: number;
-  #words: Uint32Array;
-  #floats: Float32Array;
-  #doubles: Float64Array;
+  #words: Uint32Array<ArrayBuffer>;
+  #doubles = NO_DOUBLES;
+  /** Rows, whose first word has the address `#rowsFrom`: all of the memory, or what is tiny. */
+  #rows = NO_WORDS;
+  #floats = NO_FLOATS;
+  #rowsFrom: number;
 
-  private constructor(memory: WasmMemory, header: Uint32Array, shape: Shape) {
-    this.#memory = memory;
+  private constructor(memory: WasmMemory | undefined, header: Header, shape: Shape) {
     this.shape = shape;
-    this.#words = new Uint32Array(memory.buffer);
-    this.#words.set(header);
-    this.#floats = new Float32Array(memory.buffer);
-    this.#doubles = new Float64Array(memory.buffer);
+    this.#words = header;
+    this.#rowsFrom = header[10] as number;
     this.#dimension = header[2] as number;
     this.#blockShift = header[8] as number;
     this.#blockBytes = header[9] as number;
     this.#blocksAt = header[10] as number;
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
+    if (memory !== undefined) this.#use(memory);
+  }
+
+  #use(memory: WasmMemory): void {
+    const header = this.#words;
+    this.#memory = memory;
+    this.#look(memory.buffer);
+    this.#words.set(header);
+  }
+
+  #look(buffer: ArrayBuffer): void {
+    this.#words = new Uint32Array(buffer);
+    this.#rows = this.#words;
+    this.#floats = new Float32Array(buffer);
+    this.#doubles = new Float64Array(buffer);
+    this.#rowsFrom = 0;
   }
 
   /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
   get kernel(): KernelExports {
     if (this.#kernel !== undefined) return this.#kernel;
-    const kernel = instantiate(this.#memory);
+    const kernel = instantiate(this.#memory ?? this.#leaveTiny());
     kernel.open(0);
     this.#kernel = kernel;
     return kernel;
@@ -116,8 +145,8 @@ export class KernelMemory {
 
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
-    const blocksAt = header[10] as number;
-    return new KernelMemory(reserveMemory(blocksAt), header, layout.shape);
+    const memory = layout.shape === 'codes' ? reserveMemory(header[10] as number) : undefined;
+    return new KernelMemory(memory, header, layout.shape);
   }
 
   /** The memory that `pieces` wrote; undefined when it is not one of this layout or not sound. */
@@ -183,25 +212,52 @@ export class KernelMemory {
 
   /** Makes sure that the block of `slot` is there. */
   reserve(slot: number): void {
+    if (this.#memory === undefined && slot < TINY_SLOTS) this.#reserveTiny(slot);
+    else this.#reserveBlock(slot, this.#memory ?? this.#leaveTiny());
+  }
+
+  #reserveTiny(slot: number): void {
+    if (this.#rowsEnd(slot) <= this.#rows.byteLength) return;
+    const slots = Math.max(TINY_SLOTS_FIRST, slot + 1, Math.floor(slot * TINY_GROWTH));
+    const rows = new Uint32Array(this.#rowsEnd(Math.min(slots, TINY_SLOTS) - 1) >>> 2);
+    rows.set(this.#rows);
+    this.#rows = rows;
+    this.#floats = new Float32Array(rows.buffer);
+  }
+
+  /** Bytes from the first block to the end of a slot's floats. */
+  #rowsEnd(slot: number): number {
+    const block = (slot >>> this.#blockShift) * this.#blockBytes;
+    return block + this.#rawAt + (this.#within(slot) + 1) * this.#dimension * 4;
+  }
+
+  #leaveTiny(): WasmMemory {
+    const rows = this.#rows;
+    const bytes = this.#blocks(this.slots) * this.#blockBytes;
+    const memory = reserveMemory(this.#blocksAt + bytes);
+    this.#use(memory);
+    this.#words.set(rows.subarray(0, bytes >>> 2), this.#blocksAt >>> 2);
+    return memory;
+  }
+
+  #reserveBlock(slot: number, memory: WasmMemory): void {
     const end = this.#blocksAt + this.#blocks(slot + 1) * this.#blockBytes;
-    const have = this.#memory.buffer.byteLength;
+    const have = memory.buffer.byteLength;
     if (end <= have) return;
     this.assertRoom(slot + 1 - this.slots);
     const wanted = Math.min(MEMORY_BYTES_MAX, Math.max(end, have * (1 + GROWTH)));
     try {
-      this.#memory.grow(Math.ceil((wanted - have) / PAGE_BYTES));
+      memory.grow(Math.ceil((wanted - have) / PAGE_BYTES));
     } catch (error) {
       throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
     }
-    this.#words = new Uint32Array(this.#memory.buffer);
-    this.#floats = new Float32Array(this.#memory.buffer);
-    this.#doubles = new Float64Array(this.#memory.buffer);
+    this.#look(memory.buffer);
   }
 
   /** A view of the floats of a slot, valid until the memory grows. */
   raw(slot: number): Float32Array {
     const within = this.#rawAt + this.#within(slot) * this.#dimension * 4;
-    const at = (this.#blockOf(slot) + within) >>> 2;
+    const at = (this.#blockOf(slot) - this.#rowsFrom + within) >>> 2;
     return this.#floats.subarray(at, at + this.#dimension);
   }
 
@@ -225,9 +281,10 @@ export class KernelMemory {
   }
 
   #setRow(slot: number, label: number, state: number): void {
-    const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
-    this.#words[row + 2] = label;
-    this.#words[row + 3] = state << 24;
+    const within = this.#within(slot) * this.#rowStride;
+    const row = (this.#blockOf(slot) - this.#rowsFrom + within) >>> 2;
+    this.#rows[row + 2] = label;
+    this.#rows[row + 3] = state << 24;
   }
 
   #blockOf(slot: number): number {
@@ -266,17 +323,18 @@ export class KernelMemory {
   /** The header as it is now and the blocks as they are when they are read, at most a mebibyte at
    * a time. Slots that come later are not part of it. */
   snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
+    const memory = this.#memory ?? this.#leaveTiny();
     const header = new Uint8Array(HEADER_BYTES);
-    header.set(new Uint8Array(this.#memory.buffer, 0, HEADER_WORDS * 4));
+    header.set(new Uint8Array(memory.buffer, 0, HEADER_WORDS * 4));
     const bytes = this.#blocks(this.slots) * this.#blockBytes;
-    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(header, bytes) };
+    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(memory, header, bytes) };
   }
 
-  *#pieces(header: Uint8Array, bytes: number): Iterable<Uint8Array> {
+  *#pieces(memory: WasmMemory, header: Uint8Array, bytes: number): Iterable<Uint8Array> {
     yield header;
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, bytes - at);
-      yield new Uint8Array(this.#memory.buffer, this.#blocksAt + at, length);
+      yield new Uint8Array(memory.buffer, this.#blocksAt + at, length);
     }
   }
 
@@ -297,7 +355,7 @@ function reserveMemory(bytes: number): WasmMemory {
   }
 }
 
-function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
+function headerOf(layout: MemoryLayout): Header {
   const { dimension, distance, m, efConstruct, seed } = layout;
   const codes = layout.shape === 'codes';
   const m0 = codes ? 2 * m : 0;
