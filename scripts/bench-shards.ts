@@ -3,8 +3,10 @@
  * opens each with its first search and keeps all of them open.
  *
  *   npx node scripts/bench-shards.ts [--shards 10000] [--points 10] [--engine kernel]
+ *
+ * Making them takes minutes, since each is several syncs; `--folder` keeps them for the next run.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -32,10 +34,12 @@ const options = new Command('bench-shards')
   .option('--dimension <n>', 'dimension of the vectors', '256')
   .option('--engine <name>', `index of the shards: ${ENGINES.join(', ')}`, 'kernel')
   .option('--handles <n>', "the worker's handles_max", '256')
+  .option('--folder <dir>', 'where the shards are kept; made when they are not there')
   .option('--json', 'print one JSON object a line', false)
   .parse()
-  .opts<Record<'shards' | 'points' | 'dimension' | 'engine' | 'handles', string> & Json>();
-interface Json {
+  .opts<Record<'shards' | 'points' | 'dimension' | 'engine' | 'handles', string> & Others>();
+interface Others {
+  folder?: string;
   json: boolean;
 }
 
@@ -45,17 +49,18 @@ if (!shards || !points || !dimension || engine === undefined) throw new Error('a
 const shape = { points, dimension };
 const settings = { BULKHEAD_HANDLES_MAX: options.handles };
 
-const folder = mkdtempSync(join(tmpdir(), 'bulkhead-shards-'));
+const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'bulkhead-shards-'));
 try {
-  await make();
+  if (!existsSync(join(folder, 'data'))) await make();
   const worker = await WorkerProcess.start(folder, settings);
   await measure(worker);
   await worker.stop();
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }
 
 async function make(): Promise<void> {
+  mkdirSync(folder, { recursive: true });
   const worker = await WorkerProcess.start(folder, settings);
   const random = new SeededRandom(SEED);
   const startMs = systemClock.monotonicMs();

@@ -9,7 +9,7 @@
  * up, the rest of the block stays free (`planCopy`). Points may be replaced and removed in `from`
  * meanwhile; what is copied of such a row is overwritten by whoever ordered the copy.
  */
-import { NONE } from './kernel-memory.ts';
+import { NONE } from './kernel-layout.ts';
 import type { WasmMemory } from './kernel-module.ts';
 
 export interface CopyPlan {

@@ -1,23 +1,30 @@
 /**
  * One shard's linear memory and the kernel instance that works on it (layout: `kernel/layout.ts`).
- * This file lays the memory out, grows it and reads it back; what goes into it when is decided in
- * `kernel-index.ts`.
+ * This file makes the memory, grows it and reads it back; what goes into it when is decided in
+ * `kernel-slots.ts`.
  *
- * Header, u32 words:
- *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
- *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
- *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
- *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
- *
- * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
- * quickest, and for Manhattan; it starts with two pages of 64 KiB, of which only those touched are
- * backed by memory. `codes` has both, and is shared with the thread that builds.
+ * A tiny shard has no WebAssembly memory yet: its header and the first bytes of its blocks stand in
+ * arrays of their own, and move to a memory when there are more rows or the kernel is wanted. Each
+ * memory reserves 8 GiB of addresses, so a process has room for 16,000 of them, and page tables and
+ * half-used pages cost 15 kB where ten rows of 256 floats are 10.
  */
-import { assert } from '../../shared/base/assert.ts';
-import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
+import { assert, must } from '../../shared/base/assert.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import {
+  asFloat,
+  HEADER_BYTES,
+  HEADER_WORDS,
+  type Header,
+  headerOf,
+  LABELS_MAX,
+  type MemoryLayout,
+  NONE,
+  SCRATCH_WORD,
+  type Shape,
+  SLOT_LIST_MAX,
+  shapeOf,
+} from './kernel-layout.ts';
 import {
   instantiate,
   type KernelExports,
@@ -27,62 +34,29 @@ import {
   type WasmMemory,
 } from './kernel-module.ts';
 
-const MAGIC = 0x314b_4842;
-const VERSION = 2;
-const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
-export const HEADER_BYTES = 4_096;
-const HEADER_WORDS = 64;
-const SCRATCH_WORD = 32;
-const BUILDING_SCRATCH_WORD = 48;
 /** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
 const PIECE_BYTES = 2 ** 20;
 /** Pages added at a time once a memory is large. */
 const GROWTH = 0.125;
-
-export const NONE = 0xffff_ffff;
-/** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
-export const LABELS_MAX = 2 ** 25;
-/** Slots handed to a scan at a time. */
-export const SLOT_LIST_MAX = 16_384;
-/** Slots that an exact scan scores at a time. */
-export const SCAN_BATCH = 256;
+const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 const TINY_SLOTS = 64;
+const TINY_SLOTS_FIRST = 8;
+const TINY_GROWTH = 1.25;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
 const SLOT_FREE = 0;
 /** In the label of a row; floats have no walks. */
 const UNLINKED = 0x8000_0000;
-/** Candidates a walk can keep. */
-export const EF_MAX = 24_576;
-/** Candidates a search can take for exact scores. */
-const TAKE_MAX = 2 * LIMITS.searchHitsMax + 64;
-/** How many standard deviations of upper lists a block has room for, roughly. */
-const UPPER_SLACK = 1.4;
 
-/** In fewer dimensions a byte a component is too coarse, and floats are small. */
-const CODES_FROM = 32;
-
-export type Shape = 'floats' | 'codes';
-
-export interface MemoryLayout {
-  shape: Shape;
-  dimension: number;
-  distance: Distance;
-  m: number;
-  efConstruct: number;
-  seed: number;
-  rotated: boolean;
-  maxNorm2: number;
-  /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
-  raw: boolean;
-}
-
-const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
+const NO_WORDS = new Uint32Array(0);
+const NO_FLOATS = new Float32Array(0);
+const NO_DOUBLES = new Float64Array(0);
 
 export class KernelMemory {
   readonly shape: Shape;
   #kernel: KernelExports | undefined;
-  readonly #memory: WasmMemory;
+  /** None for a tiny shard. */
+  #memory: WasmMemory | undefined;
   readonly #blockBytes: number;
   readonly #blockShift: number;
   readonly #blocksAt: number;
@@ -93,16 +67,16 @@ export class KernelMemory {
   /** Whether exact scores can be computed from the memory alone. */
   readonly hasRaw: boolean;
   #words: Uint32Array;
-  #floats: Float32Array;
-  #doubles: Float64Array;
+  #doubles: Float64Array = NO_DOUBLES;
+  /** Rows, whose first word has the address `#rowsFrom`: all of the memory, or what is tiny. */
+  #rows: Uint32Array = NO_WORDS;
+  #floats: Float32Array = NO_FLOATS;
+  #rowsFrom: number;
 
-  private constructor(memory: WasmMemory, header: Uint32Array, shape: Shape) {
-    this.#memory = memory;
+  private constructor(memory: WasmMemory | undefined, header: Header, shape: Shape) {
     this.shape = shape;
-    this.#words = new Uint32Array(memory.buffer);
-    this.#words.set(header);
-    this.#floats = new Float32Array(memory.buffer);
-    this.#doubles = new Float64Array(memory.buffer);
+    this.#words = header;
+    this.#rowsFrom = header[10] as number;
     this.#dimension = header[2] as number;
     this.#blockShift = header[8] as number;
     this.#blockBytes = header[9] as number;
@@ -111,19 +85,35 @@ export class KernelMemory {
     this.#rawAt = header[18] as number;
     this.hasRaw = header[24] === 1;
     this.#linksAt = 16 + (header[6] as number);
+    if (memory !== undefined) this.#use(memory);
+  }
+
+  #use(memory: WasmMemory): void {
+    const header = this.#words;
+    this.#memory = memory;
+    this.#look(memory.buffer);
+    this.#words.set(header);
+  }
+
+  #look(buffer: ArrayBufferLike): void {
+    this.#words = new Uint32Array(buffer);
+    this.#rows = this.#words;
+    this.#floats = new Float32Array(buffer);
+    this.#doubles = new Float64Array(buffer);
+    this.#rowsFrom = 0;
   }
 
   /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
   get kernel(): KernelExports {
     if (this.#kernel !== undefined) return this.#kernel;
-    this.#kernel = instantiate(this.#memory, SEARCHING);
+    this.#kernel = instantiate(this.#memory ?? this.#leaveTiny(), SEARCHING);
     return this.#kernel;
   }
 
   /** What the building thread works on. */
   get shared(): WasmMemory {
     assert(this.shape === 'codes', 'floats have no graph');
-    return this.#memory;
+    return must(this.#memory, 'codes are in a memory');
   }
 
   /** Whether so few floats are compared without the kernel. */
@@ -134,7 +124,8 @@ export class KernelMemory {
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
     const blocksAt = header[10] as number;
-    return new KernelMemory(reserveMemory(blocksAt, layout.shape), header, layout.shape);
+    const memory = layout.shape === 'codes' ? reserveMemory(blocksAt, 'codes') : undefined;
+    return new KernelMemory(memory, header, layout.shape);
   }
 
   /** The memory that `pieces` wrote; undefined when it is not one of this layout or not sound. */
@@ -214,25 +205,52 @@ export class KernelMemory {
 
   /** Makes sure that the block of `slot` is there. */
   reserve(slot: number): void {
+    if (this.#memory === undefined && slot < TINY_SLOTS) this.#reserveTiny(slot);
+    else this.#reserveBlock(slot, this.#memory ?? this.#leaveTiny());
+  }
+
+  #reserveTiny(slot: number): void {
+    if (this.#rowsEnd(slot) <= this.#rows.byteLength) return;
+    const slots = Math.max(TINY_SLOTS_FIRST, slot + 1, Math.floor(slot * TINY_GROWTH));
+    const rows = new Uint32Array(this.#rowsEnd(Math.min(slots, TINY_SLOTS) - 1) >>> 2);
+    rows.set(this.#rows);
+    this.#rows = rows;
+    this.#floats = new Float32Array(rows.buffer);
+  }
+
+  /** Bytes from the first block to the end of a slot's floats. */
+  #rowsEnd(slot: number): number {
+    const block = (slot >>> this.#blockShift) * this.#blockBytes;
+    return block + this.#rawAt + (this.#within(slot) + 1) * this.#dimension * 4;
+  }
+
+  #leaveTiny(): WasmMemory {
+    const rows = this.#rows;
+    const bytes = this.#blocks(this.slots) * this.#blockBytes;
+    const memory = reserveMemory(this.#blocksAt + bytes, 'floats');
+    this.#use(memory);
+    this.#words.set(rows.subarray(0, bytes >>> 2), this.#blocksAt >>> 2);
+    return memory;
+  }
+
+  #reserveBlock(slot: number, memory: WasmMemory): void {
     const end = this.#blocksAt + this.#blocks(slot + 1) * this.#blockBytes;
-    const have = this.#memory.buffer.byteLength;
+    const have = memory.buffer.byteLength;
     if (end <= have) return;
     this.assertRoom(slot + 1 - this.slots);
     const wanted = Math.min(MEMORY_BYTES_MAX, Math.max(end, have * (1 + GROWTH)));
     try {
-      this.#memory.grow(Math.ceil((wanted - have) / PAGE_BYTES));
+      memory.grow(Math.ceil((wanted - have) / PAGE_BYTES));
     } catch (error) {
       throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
     }
-    this.#words = new Uint32Array(this.#memory.buffer);
-    this.#floats = new Float32Array(this.#memory.buffer);
-    this.#doubles = new Float64Array(this.#memory.buffer);
+    this.#look(memory.buffer);
   }
 
   /** A view of the floats of a slot, valid until the memory grows. */
   raw(slot: number): Float32Array {
     const within = this.#rawAt + this.#within(slot) * this.#dimension * 4;
-    const at = (this.#blockOf(slot) + within) >>> 2;
+    const at = (this.#blockOf(slot) - this.#rowsFrom + within) >>> 2;
     return this.#floats.subarray(at, at + this.#dimension);
   }
 
@@ -251,12 +269,12 @@ export class KernelMemory {
   /** Makes a pending row of one of another memory, whose codes are made in the same way. */
   putCopy(slot: number, label: number, from: KernelMemory, fromSlot: number): void {
     if (this.hasRaw) this.raw(slot).set(from.raw(fromSlot));
-    const codes = new Uint8Array(from.#memory.buffer, from.#rowAt(fromSlot), this.#linksAt);
-    const own = this.#rowAt(slot) >>> 2;
-    // What stands between the sides and the codes is the slot's own.
-    const kept = this.#words.slice(own + 2, own + 4);
-    new Uint8Array(this.#memory.buffer).set(codes, own << 2);
-    this.#words.set(kept, own + 2);
+    const source = (from.#rowAt(fromSlot) - from.#rowsFrom) >>> 2;
+    const own = (this.#rowAt(slot) - this.#rowsFrom) >>> 2;
+    // Scale and side, then the codes; what stands between them is the slot's own.
+    this.#rows.set(from.#rows.subarray(source, source + 2), own);
+    const codes = from.#rows.subarray(source + 4, source + (this.#linksAt >>> 2));
+    this.#rows.set(codes, own + 4);
     this.#setRow(slot, label, STATE_PENDING);
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
@@ -270,10 +288,10 @@ export class KernelMemory {
   }
 
   #setRow(slot: number, label: number, state: number): void {
-    const row = this.#rowAt(slot) >>> 2;
-    const level = ((this.#words[row + 3] as number) >>> 16) & 0xff;
-    this.#words[row + 2] = label | UNLINKED;
-    this.#words[row + 3] = (state << 24) | (level << 16);
+    const row = (this.#rowAt(slot) - this.#rowsFrom) >>> 2;
+    const level = ((this.#rows[row + 3] as number) >>> 16) & 0xff;
+    this.#rows[row + 2] = label | UNLINKED;
+    this.#rows[row + 3] = (state << 24) | (level << 16);
   }
 
   #rowAt(slot: number): number {
@@ -316,17 +334,18 @@ export class KernelMemory {
   /** The header as it is now and the blocks as they are when they are read, at most a mebibyte at
    * a time. Slots that come later are not part of it. */
   snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
+    const memory = this.#memory ?? this.#leaveTiny();
     const header = new Uint8Array(HEADER_BYTES);
-    header.set(new Uint8Array(this.#memory.buffer, 0, HEADER_WORDS * 4));
+    header.set(new Uint8Array(memory.buffer, 0, HEADER_WORDS * 4));
     const bytes = this.#blocks(this.slots) * this.#blockBytes;
-    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(header, bytes) };
+    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(memory, header, bytes) };
   }
 
-  *#pieces(header: Uint8Array, bytes: number): Iterable<Uint8Array> {
+  *#pieces(memory: WasmMemory, header: Uint8Array, bytes: number): Iterable<Uint8Array> {
     yield header;
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, bytes - at);
-      yield new Uint8Array(this.#memory.buffer, this.#blocksAt + at, length);
+      yield new Uint8Array(memory.buffer, this.#blocksAt + at, length);
     }
   }
 
@@ -345,81 +364,4 @@ function reserveMemory(bytes: number, shape: Shape): WasmMemory {
   } catch (error) {
     throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
   }
-}
-
-function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
-  const { dimension, distance, m, efConstruct, seed } = layout;
-  const codes = layout.shape === 'codes';
-  const m0 = codes ? 2 * m : 0;
-  const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
-  const blockShift = codes ? 10 : 5;
-  const slots = 2 ** blockShift;
-  const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
-  const raw = layout.raw || dimPad === 0;
-  const rawAt = slots * rowStride;
-  const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
-  const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
-  const visitedAt = align(marksAt + 4 + slots / 8);
-  const blockBytes = align(visitedAt + 2 * slots);
-  const header = new Uint32Array(HEADER_WORDS);
-  header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
-  const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
-  const building = codes
-    ? scratchOf(layout, m0, dimPad, scratch.end)
-    : { ...scratch, addresses: [] };
-  const blocksAt = align(building.end, 4_096);
-  header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
-  header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
-  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
-  header.set(scratch.addresses, SCRATCH_WORD);
-  header.set(building.addresses, BUILDING_SCRATCH_WORD);
-  return header;
-}
-
-/** Addresses of a thread's scratch, in the order of `open` in `kernel/layout.ts`. */
-function scratchOf(
-  { dimension, shape }: MemoryLayout,
-  m0: number,
-  dimPad: number,
-  start: number,
-): { addresses: number[]; end: number } {
-  const codes = shape === 'codes';
-  const list = Math.max(64, m0 + 8);
-  const pool = codes ? 8 * (EF_MAX + 8) : 8;
-  const take = codes ? TAKE_MAX : SCAN_BATCH;
-  const sizes = [
-    dimension * 4,
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    dimension * 4,
-    list * 4,
-    list * 4,
-    list * 4,
-    pool,
-    codes ? 8 * (TAKE_MAX + 8) : 8,
-    codes ? take * 4 : 64,
-    take * 8,
-    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
-    codes ? LABELS_MAX / 8 : 64,
-  ];
-  const addresses: number[] = [];
-  let end = start;
-  for (const size of sizes) {
-    addresses.push(end);
-    end += align(size);
-  }
-  return { addresses, end };
-}
-
-function shapeOf(header: Uint32Array): Shape {
-  return header[23] === 1 ? 'codes' : 'floats';
-}
-
-function asBits(value: number): number {
-  return new Uint32Array(new Float32Array([value]).buffer)[0] as number;
-}
-
-function asFloat(bits: number): number {
-  return new Float32Array(new Uint32Array([bits]).buffer)[0] as number;
 }

@@ -5,7 +5,7 @@
  *
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
- *        0  header    u32 words, see `kernel-memory.ts`
+ *        0  header    u32 words, see `kernel-layout.ts`
  *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
@@ -54,7 +54,7 @@
 export const NONE: u32 = 0xffff_ffff;
 export const HEADER: usize = 0;
 
-/** Word numbers of the header; `kernel-memory.ts` has the same list. */
+/** Word numbers of the header; `kernel-layout.ts` has the same list. */
 export const MAGIC_VALUE: u32 = 0x314b_4842; // "BHK1"
 
 export const STATE_FREE: u32 = 0;
