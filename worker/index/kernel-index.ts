@@ -294,7 +294,7 @@ export class KernelIndex implements VectorIndex {
 
   #collect(k: number): Hits {
     const memory = this.#memory;
-    const taken = memory.kernel.finish();
+    const taken = memory.kernel.finish(k);
     const top = new TopK(k);
     for (let at = 0; at < taken; at += 1) top.offer(memory.resultLabel(at), memory.resultNear(at));
     return top.hits(METRICS[this.distance]);

@@ -26,7 +26,7 @@ import {
 } from './kernel-module.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 1;
+const VERSION = 2;
 const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 const HEADER_BYTES = 4_096;
 const HEADER_WORDS = 64;
@@ -44,6 +44,10 @@ export const SLOT_LIST_MAX = 16_384;
 /** Slots that an exact scan scores at a time. */
 export const SCAN_BATCH = 256;
 const TINY_SLOTS = 64;
+/** What stands before the links of a row, the scales of its codes, and before a query's codes. */
+const ROW_HEAD_BYTES = 8;
+const CODE_HEAD_BYTES = 16;
+const QUERY_HEAD_BYTES = 32;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
 /** Candidates a walk can keep. */
@@ -226,8 +230,8 @@ export class KernelMemory {
 
   #setRow(slot: number, label: number, state: number): void {
     const row = (this.#blockOf(slot) + this.#within(slot) * this.#rowStride) >>> 2;
-    this.#words[row + 2] = label;
-    this.#words[row + 3] = state << 24;
+    this.#words[row] = label;
+    this.#words[row + 1] = state << 24;
   }
 
   #blockOf(slot: number): number {
@@ -302,11 +306,11 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const codes = layout.shape === 'codes';
   const m0 = codes ? 2 * m : 0;
   const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
+  const rowStride = codes ? align(ROW_HEAD_BYTES + 4 * m0 + 4) + align(dimPad) : ROW_HEAD_BYTES;
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
-  const rawAt = slots * rowStride;
+  const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES : 0));
   const upperAt = align(rawAt + slots * dimension * 4);
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
   const visitedAt = align(marksAt + 4 + slots / 8);
@@ -334,9 +338,9 @@ function scratchOf(
   const take = codes ? TAKE_MAX : SCAN_BATCH;
   const sizes = [
     dimension * 4,
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    dimension * 4,
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    Math.max(dimension, dimPad) * 4,
     list * 4,
     list * 4,
     list * 4,
@@ -346,6 +350,7 @@ function scratchOf(
     take * 8,
     (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
     codes ? LABELS_MAX / 8 : 64,
+    list * (CODE_HEAD_BYTES + dimPad),
   ];
   const addresses: number[] = [];
   let end = HEADER_WORDS * 4;

@@ -10,17 +10,22 @@
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride (64-byte aligned)
+ *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
  *           raw      slots x dimension float32: the vectors as given, for exact scores
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
  *           visited  slots bytes a reader: tags of the search under way, meaningless at rest
  *
- *   row      0 f32 scale | 4 f32 side | 8 u32 label (NONE: no live point) | 12 u16 links |
- *           14 u8 level | 15 u8 state
- *           16 codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
+ *   row      0 u32 label (NONE: no live point) | 4 u16 links | 6 u8 level | 7 u8 state
+ *            8 links of level 0, u32[m0] | u32 first upper list | to the next 64 bytes
+ *           .. codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
  *              (a scale for all, or per dimension, fails with outlier dimensions); none in fewer
  *              than 32 dimensions, where walks compare the raw floats
- *           .. links of level 0, u32[m0] | u32 first upper list
+ *
+ * Codes are two planes, the upper four bits of all components and then the lower four: most of what
+ * a walk meets is too far away by the first plane, and the second is never fetched. A walk waits
+ * for cache lines, so the first plane begins on one and what else a product needs is in `heads`,
+ * four to a line.
  *
  *   state   0 free -> 1 pending -> 2 linked -> 3 dead (label NONE, still walked) -> 0 free
  *
@@ -52,13 +57,11 @@ export const STATE_PENDING: u32 = 1;
 export const STATE_LINKED: u32 = 2;
 export const STATE_DEAD: u32 = 3;
 
-export const AT_SCALE: usize = 0;
-export const AT_SIDE: usize = 4;
-export const AT_LABEL: usize = 8;
-export const AT_COUNT: usize = 12;
-export const AT_LEVEL: usize = 14;
-export const AT_STATE: usize = 15;
-export const AT_CODES: usize = 16;
+export const AT_LABEL: usize = 0;
+export const AT_COUNT: usize = 4;
+export const AT_LEVEL: usize = 6;
+export const AT_STATE: usize = 7;
+export const linksAt: usize = 8;
 
 export const METRIC_COSINE: u32 = 0;
 export const METRIC_DOT: u32 = 1;
@@ -85,7 +88,8 @@ export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
 export let maxNorm2: f32 = 0;
-export let linksAt: usize = 0;
+export let codesAt: usize = 0;
+export let headsAt: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
 export let sideProduct: f32 = 0;
@@ -105,6 +109,7 @@ export let resultLabels: usize = 0;
 export let resultNear: usize = 0;
 export let slotList: usize = 0;
 export let filterBits: usize = 0;
+export let plainRows: usize = 0;
 export let reader: u32 = 0;
 
 /** Whether the wider dot product of relaxed SIMD is used: a second build has it. */
@@ -145,7 +150,8 @@ export function open(thread: u32): void {
   upperPerBlock = word(20);
   marksAt = word(21);
   visitedAt = word(22) + (thread << blockShift);
-  linksAt = AT_CODES + dimPad;
+  codesAt = (linksAt + (m0 << 2) + 4 + 63) & ~63;
+  headsAt = rowStride << blockShift;
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
   sideProduct = metric == METRIC_DOT ? 1 : 0;
@@ -164,6 +170,7 @@ export function open(thread: u32): void {
   resultNear = word(base + 10);
   slotList = word(base + 11);
   filterBits = word(base + 12);
+  plainRows = word(base + 13);
   reader = thread;
 }
 
@@ -175,6 +182,11 @@ export function blockOf(slot: u32): usize {
 @inline
 export function rowOf(slot: u32): usize {
   return blockOf(slot) + <usize>(slot & blockMask) * rowStride;
+}
+
+@inline
+export function headOf(slot: u32): usize {
+  return blockOf(slot) + headsAt + (<usize>(slot & blockMask) << 4);
 }
 
 @inline

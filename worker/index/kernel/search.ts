@@ -3,7 +3,8 @@
  * `pool2`, whose exact scores the host then asks for. A filter is a bitmap over labels; a walk goes
  * through everything (and through the dead) and collects what is live and allowed.
  */
-import { nearnessMany, queryOfFloats, touchMany } from './codes';
+import { nearnessMany, sift, touchCoarse } from './codes';
+import { queryOfFloats } from './encode';
 import { exact1, touchRaw } from './exact';
 import {
   NONE,
@@ -19,11 +20,13 @@ import {
   resultNear,
   slotList,
 } from './layout';
-import { entryAt, entryOf, insertAt, slotIn } from './pool';
+import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
 
 /** Float rows read ahead of their exact scores. */
 const AHEAD: u32 = 4;
+/** Exact scores that tell how far the codes are off. */
+const SAMPLE: u32 = 12;
 
 let taken: u32 = 0;
 
@@ -55,7 +58,10 @@ export function walk(ef: u32, take: u32, filterWords: u32): u32 {
   return taken;
 }
 
-function scanChunk(slots: usize, count: u32, take: u32): void {
+/** Scans the slots of a list, which is not the same afterwards. */
+function scanChunk(slots: usize, some: u32, take: u32): void {
+  const worst = taken == take ? nearIn(entryAt(pool2, taken - 1)) : -Infinity;
+  const count = sift(codesQ0, slots, some, worst);
   nearnessMany(codesQ0, slots, count, listNear);
   for (let at: u32 = 0; at < count; at += 1) {
     const near = load<f32>(listNear + (<usize>at << 2));
@@ -72,7 +78,7 @@ export function scanSlots(count: u32, take: u32): void {
     const some = min<u32>(8, count - at);
     const slots = slotList + (<usize>at << 2);
     // The next eight while these are computed.
-    if (at + 8 < count) touchMany(slots + 32, min<u32>(8, count - at - 8));
+    if (at + 8 < count) touchCoarse(slots + 32, min<u32>(8, count - at - 8));
     scanChunk(slots, some, take);
   }
 }
@@ -91,14 +97,28 @@ export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void
   if (count > 0) scanChunk(listSlots, count, take);
 }
 
-/** Exact nearness and label of everything taken; how many. */
-export function finish(): u32 {
+/**
+ * Exact nearness and label of what is taken, as far as it may be among the `k` nearest; how many.
+ * How far codes are off is seen on the first: what they say of the rest is lifted by the most they
+ * were short of the truth, and half of the range of their errors more.
+ */
+export function finish(k: u32): u32 {
+  const sample = max<u32>(k, SAMPLE);
+  let worst: f64 = Infinity;
+  let least: f64 = Infinity;
+  let most: f64 = -Infinity;
   for (let at: u32 = 0; at < min<u32>(AHEAD, taken); at += 1) touchRaw(slotIn(entryAt(pool2, at)));
   for (let at: u32 = 0; at < taken; at += 1) {
+    const entry = entryAt(pool2, at);
+    const near = <f64>nearIn(entry);
+    if (at >= sample && near + most + (most - least) * 0.5 < worst) return at;
     if (at + AHEAD < taken) touchRaw(slotIn(entryAt(pool2, at + AHEAD)));
-    const slot = slotIn(entryAt(pool2, at));
-    store<f64>(resultNear + (<usize>at << 3), exact1(queryFloats, slot));
-    store<u32>(resultLabels + (<usize>at << 2), labelOf(slot));
+    const exact = exact1(queryFloats, slotIn(entry));
+    store<f64>(resultNear + (<usize>at << 3), exact);
+    store<u32>(resultLabels + (<usize>at << 2), labelOf(slotIn(entry)));
+    if (at < k) worst = min<f64>(worst, exact);
+    least = min<f64>(least, exact - near);
+    most = max<f64>(most, exact - near);
   }
   return taken;
 }
