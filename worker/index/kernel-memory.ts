@@ -306,11 +306,11 @@ function headerOf(layout: MemoryLayout): Uint32Array<ArrayBuffer> {
   const codes = layout.shape === 'codes';
   const m0 = codes ? 2 * m : 0;
   const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = codes ? align(ROW_HEAD_BYTES + 4 * m0 + 4) + align(dimPad) : ROW_HEAD_BYTES;
+  const rowStride = codes ? align(ROW_HEAD_BYTES + 4 * m0 + 4, 16) : ROW_HEAD_BYTES;
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
-  const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES : 0));
+  const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES + dimPad : 0));
   const upperAt = align(rawAt + slots * dimension * 4);
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
   const visitedAt = align(marksAt + 4 + slots / 8);

@@ -20,7 +20,7 @@
 import {
   METRIC_EUCLID,
   RELAXED,
-  codesAt,
+  codesOf,
   dimPad,
   dimension,
   headOf,
@@ -28,7 +28,6 @@ import {
   plainRows,
   rawOf,
   reader,
-  rowOf,
 } from './layout';
 
 /** The numbers of a row's codes. */
@@ -87,10 +86,17 @@ function queryHigh(q: usize, at: usize): v128 {
 }
 
 @inline
+function pairs(a: v128, b: v128): v128 {
+  return v128.add<i32>(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
+}
+
+/** The sums of four vectors, one a lane. */
+@inline
 function lanes4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = v128.add<i32>(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
-  const cd = v128.add<i32>(v128.shuffle<i32>(c, d, 0, 1, 4, 5), v128.shuffle<i32>(c, d, 2, 3, 6, 7));
-  return v128.add<i32>(v128.shuffle<i32>(ab, cd, 0, 2, 4, 6), v128.shuffle<i32>(ab, cd, 1, 3, 5, 7));
+  const ab = pairs(a, b);
+  const cd = pairs(c, d);
+  const even = v128.shuffle<i32>(ab, cd, 0, 2, 4, 6);
+  return v128.add<i32>(even, v128.shuffle<i32>(ab, cd, 1, 3, 5, 7));
 }
 
 /** 16 times the products of one plane of four rows, one a lane. */
@@ -158,10 +164,10 @@ function floatNearness(query: usize, slot: u32): f32 {
  */
 function fineNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const q = query + Q_CODES;
-  const i = rowOf(a) + codesAt;
-  const j = rowOf(b) + codesAt;
-  const k = rowOf(c) + codesAt;
-  const l = rowOf(d) + codesAt;
+  const i = codesOf(a);
+  const j = codesOf(b);
+  const k = codesOf(c);
+  const l = codesOf(d);
   const half: usize = dimPad >> 1;
   const low = plane4(q, i + half, j + half, k + half, l + half);
   const dots = v128.add<i32>(plane4(q, i, j, k, l), v128.shr<i32>(low, 4));
@@ -181,17 +187,19 @@ function fineOf(query: usize, dots: v128, a: usize, b: usize, c: usize, d: usize
 
 function coarseNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const q = query + Q_CODES;
-  const dots = plane4(q, rowOf(a) + codesAt, rowOf(b) + codesAt, rowOf(c) + codesAt, rowOf(d) + codesAt);
+  const dots = plane4(q, codesOf(a), codesOf(b), codesOf(c), codesOf(d));
   const i = v128.load(headOf(a));
   const j = v128.load(headOf(b));
   const k = v128.load(headOf(c));
   const l = v128.load(headOf(d));
-  const sides = v128.shuffle<f32>(v128.shuffle<f32>(i, j, 1, 1, 5, 5), v128.shuffle<f32>(k, l, 1, 1, 5, 5), 0, 2, 4, 6);
+  const ijSides = v128.shuffle<f32>(i, j, 0, 1, 4, 5);
+  const sides = v128.shuffle<f32>(ijSides, v128.shuffle<f32>(k, l, 0, 1, 4, 5), 1, 3, 5, 7);
   const ij = v128.shuffle<f32>(i, j, 2, 3, 6, 7);
   const kl = v128.shuffle<f32>(k, l, 2, 3, 6, 7);
   const scales = v128.shuffle<f32>(ij, kl, 0, 2, 4, 6);
   const errors = v128.shuffle<f32>(ij, kl, 1, 3, 5, 7);
-  const right = v128.sub<f32>(v128.convert<i32>(dots), v128.load32_splat(query, Q_COARSE_CORRECTION));
+  const correction = v128.load32_splat(query, Q_COARSE_CORRECTION);
+  const right = v128.sub<f32>(v128.convert<i32>(dots), correction);
   const doubt = v128.mul<f32>(errors, v128.load32_splat(query, Q_LENGTH));
   return nearOf(query, v128.add<f32>(v128.mul<f32>(scales, right), doubt), sides);
 }
@@ -256,7 +264,10 @@ export function isPlainNearer(query: usize, near: f32, count: u32): bool {
     const j = plainOf(min<u32>(at + 1, count - 1));
     const k = plainOf(min<u32>(at + 2, count - 1));
     const l = plainOf(min<u32>(at + 3, count - 1));
-    const all = dimPad == 0 ? floats4(query, load<u32>(i), load<u32>(j), load<u32>(k), load<u32>(l)) : plainNear(query, i, j, k, l);
+    const all =
+      dimPad == 0
+        ? floats4(query, load<u32>(i), load<u32>(j), load<u32>(k), load<u32>(l))
+        : plainNear(query, i, j, k, l);
     if (v128.any_true(v128.gt<f32>(all, f32x4.splat(near)))) return true;
   }
   return false;
@@ -335,7 +346,7 @@ export function touchCoarse(slots: usize, count: u32): void {
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {
     const slot = load<u32>(slots + (<usize>i << 2));
-    const codes = rowOf(slot) + codesAt;
+    const codes = codesOf(slot);
     seen ^= load<u8>(headOf(slot));
     for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
@@ -348,7 +359,7 @@ export function touchFine(slots: usize, count: u32): void {
   const span = min<usize>(half, 1024);
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {
-    const codes = rowOf(load<u32>(slots + (<usize>i << 2))) + codesAt + half;
+    const codes = codesOf(load<u32>(slots + (<usize>i << 2))) + half;
     for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
   sink = seen;

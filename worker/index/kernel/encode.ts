@@ -21,7 +21,7 @@ import {
   METRIC_EUCLID,
   NONE,
   RELAXED,
-  codesAt,
+  codesOf,
   dimPad,
   dimension,
   dotFactor,
@@ -67,7 +67,7 @@ export function queryOfRow(query: usize, slot: u32): void {
     memory.copy(query + Q_CODES, rawOf(slot), dimension << 2);
     return;
   }
-  const upper = rowOf(slot) + codesAt;
+  const upper = codesOf(slot);
   const lower = upper + (dimPad >> 1);
   const flip = held(128);
   const ones = held(1);
@@ -85,7 +85,8 @@ export function queryOfRow(query: usize, slot: u32): void {
     squares = v128.add<i32>(squares, v128.add<i32>(products16(a, a), products16(b, b)));
   }
   const head = headOf(slot);
-  putQueryHead(query, load<f32>(head, AT_SCALE), load<f32>(head, AT_SIDE), sum4(sums), sum4(squares));
+  const scale = load<f32>(head, AT_SCALE);
+  putQueryHead(query, scale, load<f32>(head, AT_SIDE), sum4(sums), sum4(squares));
 }
 
 @inline
@@ -132,7 +133,7 @@ export function encodeRow(slot: u32): void {
   }
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
-  const squares = putPlanes(rowOf(slot) + codesAt, head, source, scale);
+  const squares = putPlanes(codesOf(slot), head, source, scale);
   let side: f32 = 0;
   if (metric == METRIC_EUCLID) side = scale * scale * squares;
   else if (metric == METRIC_DOT) side = sideOfDot(raw);
@@ -234,6 +235,7 @@ export function eraseRow(slot: u32): void {
   store<u8>(row, level, AT_LEVEL);
   store<u32>(upper, first);
   memory.fill(headOf(slot), 0, 16);
+  memory.fill(codesOf(slot), 0, dimPad);
   memory.fill(rawOf(slot), 0, dimension << 2);
 }
 

@@ -9,23 +9,25 @@
  *      256  scratch   of the calling thread(s), never saved: queries, pools, lists, filter bits
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
- *   block   rows     slots x rowStride (64-byte aligned)
+ *   block   rows     slots x rowStride: state and links
  *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
+ *           codes    slots x dimPad bytes, from a multiple of 64
  *           raw      slots x dimension float32: the vectors as given, for exact scores
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
  *           visited  slots bytes a reader: tags of the search under way, meaningless at rest
  *
  *   row      0 u32 label (NONE: no live point) | 4 u16 links | 6 u8 level | 7 u8 state
- *            8 links of level 0, u32[m0] | u32 first upper list | to the next 64 bytes
- *           .. codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
- *              (a scale for all, or per dimension, fails with outlier dimensions); none in fewer
- *              than 32 dimensions, where walks compare the raw floats
+ *            8 links of level 0, u32[m0] | u32 first upper list
+ *
+ *   codes    u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector (a scale for all, or
+ *            per dimension, fails with outlier dimensions); none in fewer than 32 dimensions, where
+ *            walks compare the raw floats
  *
  * Codes are two planes, the upper four bits of all components and then the lower four: most of what
  * a walk meets is too far away by the first plane, and the second is never fetched. A walk waits
- * for cache lines, so the first plane begins on one and what else a product needs is in `heads`,
- * four to a line.
+ * for cache lines and for pages, so what it reads of all it meets (codes and heads) lies close,
+ * apart from what it reads only of the few it goes on from (rows).
  *
  *   state   0 free -> 1 pending -> 2 linked -> 3 dead (label NONE, still walked) -> 0 free
  *
@@ -88,7 +90,7 @@ export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
 export let maxNorm2: f32 = 0;
-export let codesAt: usize = 0;
+export let codesAt: u32 = 0;
 export let headsAt: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
@@ -150,8 +152,8 @@ export function open(thread: u32): void {
   upperPerBlock = word(20);
   marksAt = word(21);
   visitedAt = word(22) + (thread << blockShift);
-  codesAt = (linksAt + (m0 << 2) + 4 + 63) & ~63;
   headsAt = rowStride << blockShift;
+  codesAt = headsAt + (16 << blockShift);
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
   sideProduct = metric == METRIC_DOT ? 1 : 0;
@@ -187,6 +189,11 @@ export function rowOf(slot: u32): usize {
 @inline
 export function headOf(slot: u32): usize {
   return blockOf(slot) + headsAt + (<usize>(slot & blockMask) << 4);
+}
+
+@inline
+export function codesOf(slot: u32): usize {
+  return blockOf(slot) + codesAt + <usize>(slot & blockMask) * dimPad;
 }
 
 @inline

@@ -3,7 +3,15 @@
  * the upper levels. All unvisited neighbours of a node are gathered and touched before the first
  * product is computed, so that their cache misses overlap.
  */
-import { lanesWithin, nearness1, nearness4, nearnessMany, sift, touchCoarse, touchFine } from './codes';
+import {
+  lanesWithin,
+  nearness1,
+  nearness4,
+  nearnessMany,
+  sift,
+  touchCoarse,
+  touchFine,
+} from './codes';
 import {
   NONE,
   W_ENTRY,
@@ -69,7 +77,8 @@ function gather(slot: u32, level: u32): u32 {
 @inline
 function touchLinks(slot: u32, level: u32): void {
   const links = linksOf(slot, level);
-  linksSeen = load<u8>(links + 64) ^ load<u8>(links + ((<usize>capacityOf(level) << 2) - 1));
+  const last = links + (<usize>capacityOf(level) << 2) - 1;
+  linksSeen = load<u8>(links - 4) ^ load<u8>(links + 60) ^ load<u8>(last);
 }
 
 /** Fills `pool` with up to `ef` of the nearest to the query that are reached from `start`. */
@@ -108,6 +117,7 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
         }
         if (place > next) continue;
         next = place;
+        touchLinks(slotIn(made), level);
       }
     }
   }
