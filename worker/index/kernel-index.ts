@@ -181,9 +181,13 @@ export class KernelIndex implements VectorIndex {
     const linked = this.#count - this.#pending;
     const nodes = linked + this.#dead.length + (this.#pass?.condemned.length ?? 0);
     const share = reachable / this.#count;
-    const wide = Math.ceil((Math.max(ef, k) * nodes) / Math.max(1, linked * share));
-    if (this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide) {
-      return this.#walk(query, { k, ef: wide, reachable }, allowed);
+    let wide = Math.ceil((Math.max(ef, k) * nodes) / Math.max(1, linked * share));
+    // A walk may end with too few: by chance of the filter, among removed points, or in a part of
+    // the graph cut off. A wider one costs less than comparing all.
+    for (; this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide; wide *= 2) {
+      const hits = this.#walk(query, { k, ef: wide }, allowed);
+      if (hits === undefined) break;
+      if (hits.labels.length === Math.min(k, reachable)) return hits;
     }
     if (reachable * this.dimension > SCAN_BYTES_MAX) return undefined;
     return this.#scanCodes(query, k, allowed);
@@ -227,10 +231,10 @@ export class KernelIndex implements VectorIndex {
 
   #walk(
     query: Float32Array,
-    wanted: { k: number; ef: number; reachable: number },
+    wanted: { k: number; ef: number },
     allowed?: Bitmap,
   ): Hits | undefined {
-    const { k, ef, reachable } = wanted;
+    const { k, ef } = wanted;
     const unlinked = this.#memory.slots - this.#tailAt + this.#reused.size;
     if (unlinked * this.dimension > SCAN_BYTES_MAX) return undefined;
     const memory = this.#memory;
@@ -245,9 +249,7 @@ export class KernelIndex implements VectorIndex {
       kernel.scanRange(this.#tailAt, memory.slots, take, filterWords);
       this.#scanReused(take, allowed);
     }
-    const hits = this.#collect(k);
-    // The walk may have ended early among removed points or in a part of the graph cut off.
-    return hits.labels.length < Math.min(k, reachable) ? undefined : hits;
+    return this.#collect(k);
   }
 
   #scanReused(take: number, allowed?: Bitmap): void {

@@ -354,7 +354,7 @@ export function touchCoarse(slots: usize, count: u32): void {
 }
 
 /** The same for the second plane. */
-export function touchFine(slots: usize, count: u32): void {
+function touchFine(slots: usize, count: u32): void {
   const half: usize = dimPad >> 1;
   const span = min<usize>(half, 1024);
   let seen: u32 = 0;

@@ -10,7 +10,6 @@ import {
   nearnessMany,
   sift,
   touchCoarse,
-  touchFine,
 } from './codes';
 import {
   NONE,
@@ -132,15 +131,18 @@ export function descend(query: usize, level: u32): u32 {
     for (;;) {
       const count = countOf(current, on);
       const links = linksOf(current, on);
-      touchCoarse(links, count);
-      touchFine(links, count);
-      nearnessMany(query, links, count, listNear);
-      let moved: u32 = NONE;
       for (let at: u32 = 0; at < count; at += 1) {
+        store<u32>(listSlots + (<usize>at << 2), load<u32>(links + (<usize>at << 2)));
+      }
+      touchCoarse(listSlots, count);
+      const left = sift(query, listSlots, count, best);
+      nearnessMany(query, listSlots, left, listNear);
+      let moved: u32 = NONE;
+      for (let at: u32 = 0; at < left; at += 1) {
         const near = load<f32>(listNear + (<usize>at << 2));
         if (near <= best) continue;
         best = near;
-        moved = load<u32>(links + (<usize>at << 2));
+        moved = load<u32>(listSlots + (<usize>at << 2));
       }
       if (moved == NONE) break;
       current = moved;
