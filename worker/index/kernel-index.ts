@@ -42,7 +42,7 @@ const SCAN_BYTES_MAX = 2 ** 24;
  * A walk with `ef` candidates computes about this many products per candidate, and each of them
  * costs about what a row of a scan costs: below `WALK_COST * ef` allowed points a scan is quicker.
  */
-const WALK_COST = 32;
+const WALK_COST = 40;
 /** Dead nodes, as a share of the living, that start a pass. Each costs searches a little; and the
  * fewer neighbours die at a time, the better what is left knows whom to link instead: with a tenth
  * a pass, replacing half of the points lost .015 of recall, with this nothing that shows. */
