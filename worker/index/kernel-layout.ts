@@ -15,11 +15,15 @@ import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 2;
+const VERSION = 3;
 export const HEADER_BYTES = 4_096;
 export const HEADER_WORDS = 64;
 export const SCRATCH_WORD = 32;
 const BUILDING_SCRATCH_WORD = 48;
+/** What stands before the links of a row, for the codes of a row, and before a query's codes. */
+const ROW_HEAD_BYTES = 8;
+const CODE_HEAD_BYTES = 16;
+const QUERY_HEAD_BYTES = 32;
 
 export const NONE = 0xffff_ffff;
 /** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
@@ -62,12 +66,12 @@ export function headerOf(layout: MemoryLayout): Header {
   const codes = layout.shape === 'codes';
   const m0 = codes ? 2 * m : 0;
   const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
+  const rowStride = codes ? align(ROW_HEAD_BYTES + 4 * m0 + 4, 16) : ROW_HEAD_BYTES;
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
   const raw = layout.raw || dimPad === 0;
-  const rawAt = slots * rowStride;
+  const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES + dimPad : 0));
   const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
   const visitedAt = align(marksAt + 4 + slots / 8);
@@ -100,9 +104,9 @@ function scratchOf(
   const take = codes ? TAKE_MAX : SCAN_BATCH;
   const sizes = [
     dimension * 4,
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    dimension * 4,
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    Math.max(dimension, dimPad) * 4,
     list * 4,
     list * 4,
     list * 4,
@@ -112,6 +116,7 @@ function scratchOf(
     take * 8,
     (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
     codes ? LABELS_MAX / 8 : 64,
+    list * (CODE_HEAD_BYTES + dimPad),
   ];
   const addresses: number[] = [];
   let end = start;

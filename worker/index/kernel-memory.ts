@@ -11,6 +11,7 @@
 import { assert, must } from '../../shared/base/assert.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { copyVector } from './kernel-copy.ts';
 import {
   asFloat,
   HEADER_BYTES,
@@ -63,7 +64,6 @@ export class KernelMemory {
   readonly #dimension: number;
   readonly #rowStride: number;
   readonly #rawAt: number;
-  readonly #linksAt: number;
   /** Whether exact scores can be computed from the memory alone. */
   readonly hasRaw: boolean;
   #words: Uint32Array;
@@ -84,7 +84,6 @@ export class KernelMemory {
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
     this.hasRaw = header[24] === 1;
-    this.#linksAt = 16 + (header[6] as number);
     if (memory !== undefined) this.#use(memory);
   }
 
@@ -268,13 +267,8 @@ export class KernelMemory {
 
   /** Makes a pending row of one of another memory, whose codes are made in the same way. */
   putCopy(slot: number, label: number, from: KernelMemory, fromSlot: number): void {
-    if (this.hasRaw) this.raw(slot).set(from.raw(fromSlot));
-    const source = (from.#rowAt(fromSlot) - from.#rowsFrom) >>> 2;
-    const own = (this.#rowAt(slot) - this.#rowsFrom) >>> 2;
-    // Scale and side, then the codes; what stands between them is the slot's own.
-    this.#rows.set(from.#rows.subarray(source, source + 2), own);
-    const codes = from.#rows.subarray(source + 4, source + (this.#linksAt >>> 2));
-    this.#rows.set(codes, own + 4);
+    if (this.shape === 'codes') copyVector(from.shared, fromSlot, this.shared, slot);
+    else this.raw(slot).set(from.raw(fromSlot));
     this.#setRow(slot, label, STATE_PENDING);
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
@@ -289,9 +283,9 @@ export class KernelMemory {
 
   #setRow(slot: number, label: number, state: number): void {
     const row = (this.#rowAt(slot) - this.#rowsFrom) >>> 2;
-    const level = ((this.#rows[row + 3] as number) >>> 16) & 0xff;
-    this.#rows[row + 2] = label | UNLINKED;
-    this.#rows[row + 3] = (state << 24) | (level << 16);
+    const level = ((this.#rows[row + 1] as number) >>> 16) & 0xff;
+    this.#rows[row] = label | UNLINKED;
+    this.#rows[row + 1] = (state << 24) | (level << 16);
   }
 
   #rowAt(slot: number): number {

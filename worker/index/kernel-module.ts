@@ -22,7 +22,7 @@ export interface KernelExports {
   walk(ef: number, take: number, filterWords: number): number;
   scanSlots(count: number, take: number): void;
   scanRange(from: number, to: number, take: number, filterWords: number): void;
-  finish(): number;
+  finish(k: number): number;
   exactSlots(count: number): void;
   setCondemned(slot: number, on: number): void;
   mend(from: number, to: number): void;

@@ -3,7 +3,14 @@
  * the upper levels. All unvisited neighbours of a node are gathered and touched before the first
  * product is computed, so that their cache misses overlap.
  */
-import { nearness1, nearness4, nearnessMany, touchMany } from './codes';
+import {
+  lanesWithin,
+  nearness1,
+  nearness4,
+  nearnessMany,
+  sift,
+  touchCoarse,
+} from './codes';
 import {
   NONE,
   W_SLOTS,
@@ -62,7 +69,7 @@ function gather(slot: u32, level: u32): u32 {
     store<u32>(listSlots + (<usize>found << 2), neighbour);
     found += <u32>visit(neighbour);
   }
-  touchMany(listSlots, found);
+  touchCoarse(listSlots, found);
   return found;
 }
 
@@ -70,14 +77,8 @@ function gather(slot: u32, level: u32): u32 {
 @inline
 function touchLinks(slot: u32, level: u32): void {
   const links = linksOf(slot, level);
-  linksSeen = load<u8>(links + 64) ^ load<u8>(links + ((<usize>capacityOf(level) << 2) - 1));
-}
-
-/** Which lanes may stand in a pool whose worst is `worst`: lanes of four, `count` of them used. */
-@inline
-function lanesIn(near: v128, worst: f32, count: u32): u32 {
-  const out = i32x4.bitmask(v128.lt<f32>(near, f32x4.splat(worst)));
-  return ~out & (count < 4 ? (1 << count) - 1 : 15);
+  const last = links + (<usize>capacityOf(level) << 2) - 1;
+  linksSeen = load<u8>(links - 4) ^ load<u8>(links + 60) ^ load<u8>(last);
 }
 
 /** Fills `pool` with up to `ef` of the nearest to the query that are reached from `start`. */
@@ -97,11 +98,11 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
     }
     store<i64>(pool + (<usize>next << 3), entry | 1);
     if (next + 1 < size) touchLinks(slotIn(entryAt(pool, next + 1)), level);
-    const found = gather(slotIn(entry), level);
+    const found = sift(query, listSlots, gather(slotIn(entry), level), worstNear);
     for (let at: u32 = 0; at < found; at += 4) {
       const slots = listSlots + (<usize>at << 2);
       const near = nearness4(query, slots, found - at);
-      let lanes = lanesIn(near, worstNear, found - at);
+      let lanes = lanesWithin(near, worstNear, found - at);
       if (lanes == 0) continue;
       v128.store(listNear, near);
       for (; lanes != 0; lanes &= lanes - 1) {
@@ -116,6 +117,7 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
         }
         if (place > next) continue;
         next = place;
+        touchLinks(slotIn(made), level);
       }
     }
   }
@@ -130,14 +132,18 @@ export function descend(query: usize, level: u32): u32 {
     for (;;) {
       const count = countOf(current, on);
       const links = linksOf(current, on);
-      touchMany(links, count);
-      nearnessMany(query, links, count, listNear);
-      let moved: u32 = NONE;
       for (let at: u32 = 0; at < count; at += 1) {
+        store<u32>(listSlots + (<usize>at << 2), load<u32>(links + (<usize>at << 2)));
+      }
+      touchCoarse(listSlots, count);
+      const left = sift(query, listSlots, count, best);
+      nearnessMany(query, listSlots, left, listNear);
+      let moved: u32 = NONE;
+      for (let at: u32 = 0; at < left; at += 1) {
         const near = load<f32>(listNear + (<usize>at << 2));
         if (near <= best) continue;
         best = near;
-        moved = load<u32>(links + (<usize>at << 2));
+        moved = load<u32>(listSlots + (<usize>at << 2));
       }
       if (moved == NONE) break;
       current = moved;
