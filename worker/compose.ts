@@ -8,6 +8,7 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { WorkerConfig } from './config.ts';
+import { BuilderThread } from './index/builder.ts';
 import { lockFolder } from './points/folder-lock.ts';
 import { PointsStore } from './points/points-store.ts';
 import { createHandlers } from './server/handlers.ts';
@@ -23,7 +24,7 @@ export interface WorkerDeps {
 
 /** Starts a worker; resolves to what its parent wants to know. */
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdown: Shutdown) {
-  const { dataDir } = config;
+  const { dataDir, purgeAfterMs } = config;
   const startMs = deps.clock.monotonicMs();
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const lock = lockFolder(dataDir);
@@ -32,8 +33,10 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
 
   const store = shutdown.add('points store', new PointsStore(deps, config));
   await store.start();
-  const indexOptions = { graphFrom: config.flatPointsMax, seed: deps.random.below(2 ** 31) };
-  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions });
+  const builder = shutdown.add('graph builder', new BuilderThread());
+  const seed = deps.random.below(2 ** 31);
+  const indexOptions = { graphFrom: config.flatPointsMax, seed, builder };
+  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions, purgeAfterMs });
   shutdown.add('shards', registry);
   await registry.start();
 

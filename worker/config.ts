@@ -41,6 +41,14 @@ export const WORKER_OPTIONS = {
     unit: 'points',
     help: 'a shard with fewer points is scanned exactly and has no graph',
   },
+  purgeAfterMs: {
+    kind: 'integer',
+    default: 300_000,
+    min: 100,
+    max: 86_400_000,
+    unit: 'ms',
+    help: 'removed vectors leave memory and images after this time at the latest; rows at once',
+  },
   logLevel: {
     kind: 'choice',
     default: 'info',

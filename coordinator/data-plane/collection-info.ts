@@ -24,7 +24,11 @@ export function describeCollection(record: CollectionRecord, status: ShardStatus
 function describeConfig({ config, shards }: CollectionRecord): JsonObject {
   return {
     params: {
-      vectors: { size: config.vector.dimension, distance: config.vector.distance },
+      vectors: {
+        size: config.vector.dimension,
+        distance: config.vector.distance,
+        ...(config.vector.onDisk && { on_disk: true }),
+      },
       shard_number: shards.length,
       replication_factor: 1,
       write_consistency_factor: 1,

@@ -60,7 +60,11 @@ export function parseCollection(input: CreateInput): CollectionConfig {
   const vector = unnamedConfigOf(input.vectors);
   const hnsw = mergeHnsw(HNSW_DEFAULTS, input.hnsw_config, 'hnsw_config');
   return {
-    vector: { dimension: parseSize(vector.size), distance: parseDistance(vector.distance) },
+    vector: {
+      dimension: parseSize(vector.size),
+      distance: parseDistance(vector.distance),
+      ...onDiskOf(vector.on_disk),
+    },
     hnsw: mergeHnsw(hnsw, vector.hnsw_config, 'vectors.hnsw_config'),
   };
 }
@@ -155,6 +159,13 @@ function parseSize(size: unknown): VectorConfig['dimension'] {
     return Number(size);
   }
   throw new InvalidInput('vectors.size', `must be an integer from 1 to ${LIMITS.dimensionMax}`);
+}
+
+/** Absent unless it is true, so that older collections and new ones have one form. */
+function onDiskOf(input: unknown): Pick<VectorConfig, 'onDisk'> {
+  if (input === undefined || input === null || input === false) return {};
+  if (input === true) return { onDisk: true };
+  throw new InvalidInput('vectors.on_disk', 'must be true or false');
 }
 
 function parseDistance(distance: unknown): Distance {

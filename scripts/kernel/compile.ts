@@ -1,7 +1,13 @@
 /** Compiles the search kernel with the AssemblyScript that package-lock.json names. */
 import asc from 'assemblyscript/asc';
 
-export const KERNEL_BUILDS = ['relaxed', 'plain'] as const;
+/** What each build has beside the others; see `worker/index/kernel-module.ts`. */
+const BUILD_FLAGS = {
+  relaxed: ['--sharedMemory', '--use', 'USE_RELAXED=1'],
+  plain: ['--sharedMemory'],
+  floats: [],
+} as const;
+export const KERNEL_BUILDS = ['relaxed', 'plain', 'floats'] as const;
 export type KernelBuild = (typeof KERNEL_BUILDS)[number];
 
 const ROOT = new URL('../..', import.meta.url);
@@ -13,6 +19,7 @@ const FLAGS = [
   ...['--runtime', 'stub', '--noAssert', '-O3', '--converge'],
   ...['--importMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
   ...['--enable', 'simd', '--enable', 'bulk-memory', '--enable', 'relaxed-simd'],
+  ...['--enable', 'threads'],
 ];
 
 /** Where the bytes of a build are committed. */
@@ -22,19 +29,19 @@ export function builtFile(build: KernelBuild): URL {
 
 /** The bytes of a build. Throws with the compiler's messages. */
 export function compileKernel(build: KernelBuild): Promise<Uint8Array> {
-  return compile(SOURCE, build === 'relaxed' ? ['--use', 'USE_RELAXED=1'] : []);
+  return compile(SOURCE, BUILD_FLAGS[build]);
 }
 
 /** A kernel that writes out of bounds when it is asked to (`test-fault.ts`). */
 export function compileFaultyKernel(): Promise<Uint8Array> {
-  return compile(FAULTY_SOURCE, []);
+  return compile(FAULTY_SOURCE, BUILD_FLAGS.plain);
 }
 
-async function compile(source: string, use: readonly string[]): Promise<Uint8Array> {
+async function compile(source: string, flags: readonly string[]): Promise<Uint8Array> {
   let bytes: Uint8Array | undefined;
   const stderr = asc.createMemoryStream();
   const { error } = await asc.main(
-    [source, ...FLAGS, ...use, '--baseDir', ROOT.pathname, '--outFile', 'kernel.wasm'],
+    [source, ...FLAGS, ...flags, '--baseDir', ROOT.pathname, '--outFile', 'kernel.wasm'],
     {
       stderr,
       writeFile: (_name, contents) => {

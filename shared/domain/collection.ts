@@ -22,7 +22,7 @@ export type PayloadIndexType = (typeof PAYLOAD_INDEX_TYPES)[number];
 export const ENGINES = ['kernel', 'hnswlib'] as const;
 export type Engine = (typeof ENGINES)[number];
 /** Of a collection that names none. */
-export const ENGINE_DEFAULT: Engine = 'hnswlib';
+export const ENGINE_DEFAULT: Engine = 'kernel';
 
 export interface HnswConfig {
   /** Links of a node per upper level; level 0 has twice as many. 0: no graph, every search exact. */
@@ -41,6 +41,8 @@ export const HNSW_EF_DEFAULT = 128;
 export interface VectorConfig {
   dimension: number;
   distance: Distance;
+  /** Vectors are read from disk where they are compared exactly; memory holds codes and links. */
+  onDisk?: boolean;
 }
 
 export interface CollectionConfig {

@@ -88,6 +88,7 @@ export const ShardDescriptorSchema = closed({
     vector: closed({
       dimension: Type.Integer({ minimum: 1 }),
       distance: Type.Enum([...DISTANCES]),
+      onDisk: Type.Optional(Type.Boolean()),
     }),
     hnsw: closed({
       m: Type.Integer(),

@@ -4,5 +4,6 @@
  *
  * 1  first version: shards, points, payload changes, queries
  * 2  a shard's configuration names its search engine
+ * 3  vectors may be left on disk
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;

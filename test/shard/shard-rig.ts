@@ -15,6 +15,7 @@ import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
+import { BuilderThread } from '../../worker/index/builder.ts';
 import { PointsStore } from '../../worker/points/points-store.ts';
 import { ShardRegistry } from '../../worker/shard/registry.ts';
 import type { Shard } from '../../worker/shard/shard.ts';
@@ -27,7 +28,7 @@ export const SHARD = '00000000-0000-4000-8000-000000000001' as ShardId;
 export class ShardRig {
   readonly #dataDir: string;
   readonly #log: Log;
-  #worker: { store: PointsStore; registry: ShardRegistry } | undefined;
+  #worker: { store: PointsStore; registry: ShardRegistry; builder: BuilderThread } | undefined;
 
   private constructor(dataDir: string, log: Log) {
     this.#dataDir = dataDir;
@@ -53,20 +54,23 @@ export class ShardRig {
     return rig;
   }
 
-  async open(): Promise<void> {
+  async open({ purgeAfterMs = 300_000 } = {}): Promise<void> {
     const deps = { clock: systemClock, log: this.#log };
     const store = new PointsStore(deps, { writerThreads: 1, handlesMax: 8, diskReserveBytes: 0 });
     await store.start();
-    const options = { dataDir: this.#dataDir, indexOptions: INDEX_OPTIONS };
+    const builder = new BuilderThread();
+    const indexOptions = { ...INDEX_OPTIONS, builder };
+    const options = { dataDir: this.#dataDir, indexOptions, purgeAfterMs };
     const registry = new ShardRegistry({ ...deps, store }, options);
     await registry.start();
-    this.#worker = { store, registry };
+    this.#worker = { store, registry, builder };
   }
 
   /** With `save` false nothing is saved, as if the process had been killed between writes. */
   async close(save: boolean): Promise<void> {
     await this.registry.close(Deadline.after(systemClock, save ? 30_000 : 0));
     await this.store.close(inTime());
+    await this.#worker?.builder.close();
   }
 
   async restart(save: boolean): Promise<Shard> {

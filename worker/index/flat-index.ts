@@ -13,6 +13,8 @@ import { VectorTable } from './vector-table.ts';
 export class FlatIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
+  readonly linkAside = undefined;
+  readonly backlogged = false;
   readonly hasGraph = false;
   readonly linkPending = false;
   readonly #config: IndexConfig;
@@ -57,10 +59,6 @@ export class FlatIndex implements VectorIndex {
     return this.#table.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    return this.#table.has(label) ? this.#table.row(label) : undefined;
-  }
-
   search(): undefined {
     return undefined;
   }
@@ -71,6 +69,10 @@ export class FlatIndex implements VectorIndex {
 
   link(): boolean {
     return true;
+  }
+
+  purge(): void {
+    // A removed row is zeroed at once.
   }
 
   async save(): Promise<SavedIndex> {

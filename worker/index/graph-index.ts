@@ -57,6 +57,8 @@ const PENDING_FLOATS_MAX = 2 ** 22;
 export class GraphIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
+  readonly linkAside = undefined;
+  readonly backlogged = false;
   readonly #config: IndexConfig;
   readonly #graphConfig: GraphConfig;
   readonly #graphFrom: number;
@@ -135,10 +137,6 @@ export class GraphIndex implements VectorIndex {
     return this.#table.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    return this.#table.has(label) ? this.#table.row(label) : undefined;
-  }
-
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
     const serving = this.#serving;
     if (serving === undefined || serving.todoCount > serving.graph.size) return undefined;
@@ -173,6 +171,10 @@ export class GraphIndex implements VectorIndex {
       if (untilDone()) break;
     }
     return !this.linkPending;
+  }
+
+  purge(): void {
+    // A removed row is zeroed at once; the native graph keeps its copy until it is built again.
   }
 
   async save(scratchFile: string): Promise<SavedIndex> {

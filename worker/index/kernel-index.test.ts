@@ -5,9 +5,10 @@ import { SeededRandom } from '../../shared/base/random.ts';
 import { type Distance, higherIsNearer, prepareVector } from '../../shared/domain/distance.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { KernelIndex } from './kernel-index.ts';
-import { EF_MAX, KernelMemory, NONE } from './kernel-memory.ts';
+import { EF_MAX, HEADER_BYTES, KernelMemory, NONE } from './kernel-memory.ts';
+import { scoreOf } from './metric.ts';
 import { openIndex } from './open-index.ts';
-import type { Hits, IndexConfig, VectorIndex } from './vector-index.ts';
+import type { Hits, IndexConfig, VectorIndex, VectorsOf } from './vector-index.ts';
 
 const OPTIONS = { graphFrom: 400, seed: 3 };
 const NEVER = () => false;
@@ -129,6 +130,90 @@ test('half of the points replaced in five rounds: slots are taken over, recall s
   assert.ok(bytes < 1.35 * filled(config(32), 4_000, draw).memoryBytes, `${bytes} bytes`);
 });
 
+/** Vectors by label, for an index that keeps none. */
+function onDisk(of: IndexConfig, vectors: Map<number, Float32Array>): KernelIndex {
+  const vectorsOf: VectorsOf = (labels) => Array.from(labels, (label) => vectors.get(label));
+  return new KernelIndex({ ...of, onDisk: true }, { ...OPTIONS, vectorsOf });
+}
+
+for (const kept of ['in memory', 'on disk']) {
+  test(`most points removed: memory is given back and the graph stays, floats ${kept}`, () => {
+    const seed = 19;
+    const random = new SeededRandom(seed);
+    const draw = drawer('clustered', random, config(48));
+    const vectors = new Map<number, Float32Array>();
+    const index =
+      kept === 'on disk' ? onDisk(config(48), vectors) : new KernelIndex(config(48), OPTIONS);
+    const add = (label: number) => {
+      const vector = draw();
+      vectors.set(label, vector);
+      index.add(label, vector);
+    };
+    for (let label = 0; label < 6_000; label += 1) add(label);
+    index.link(NEVER);
+    const bytes = index.memoryBytes;
+    for (let label = 0; label < 6_000; label += 1) {
+      if (label % 6 === 0) continue;
+      index.remove(label);
+      vectors.delete(label);
+    }
+    // Points come, go and change while the copy is under way.
+    for (let step = 0; index.linkPending; step += 1) {
+      if (step % 20 === 0 && step < 2_000) add(6 * (step % 1_000));
+      if (step % 31 === 0 && step < 2_000) {
+        index.remove(6 * (step % 997));
+        vectors.delete(6 * (step % 997));
+      }
+      index.link(() => true);
+    }
+    assert.equal(index.count, vectors.size);
+    assert.equal(index.linked, index.count);
+    assert.ok(index.memoryBytes < 0.45 * bytes, `${index.memoryBytes} of ${bytes} bytes`);
+    assert.ok(index.hasGraph);
+    const queries = Array.from({ length: 100 }, draw);
+    const measured = recall(index, queries, 40);
+    assert.ok(measured >= 0.95, `recall ${measured}, seed ${seed}`);
+    for (const query of queries) {
+      const { labels, scores } = find(index, query);
+      for (const [at, label] of labels.entries()) {
+        const vector = vectors.get(label);
+        assert.ok(vector !== undefined, `label ${label} was removed, seed ${seed}`);
+        assert.equal(scores[at], scoreOf('Cosine', vector, query));
+      }
+    }
+  });
+}
+
+test('after a purge, memory holds nothing of what was removed', async () => {
+  const random = new SeededRandom(23);
+  const draw = drawer('clustered', random, config(40));
+  const index = filled(config(40), 1_500, draw);
+  const secret = draw();
+  index.add(7, secret);
+  index.link(NEVER);
+  const codes = (await imageOf(index)).subarray(HEADER_BYTES);
+  const kept = Buffer.from(secret.buffer);
+  assert.ok(codes.includes(kept), 'the floats are there');
+  const row = rowBytesOf(codes, 7);
+  index.remove(7);
+  index.link(NEVER);
+  const dead = await imageOf(index);
+  assert.ok(!dead.includes(kept), 'the floats go at once');
+  assert.ok(dead.includes(row), 'the codes are there while the graph leads through them');
+  index.purge();
+  index.link(NEVER);
+  assert.ok(!(await imageOf(index)).includes(row), 'then the codes go, too');
+});
+
+/** The codes of a label's row: the row has its label, without a mark, at byte 8. */
+function rowBytesOf(rows: Buffer, label: number): Buffer {
+  for (let at = 0; at < rows.length; at += 64) {
+    const isLinked = rows.readUInt8(at + 15) === 2 && rows.readUInt32LE(at + 8) === label;
+    if (isLinked) return Buffer.from(rows.subarray(at + 16, at + 56));
+  }
+  throw new Error(`no row of label ${label}`);
+}
+
 test('filters of any share are answered, and only with what they allow', () => {
   const seed = 61;
   const random = new SeededRandom(seed);
@@ -226,6 +311,7 @@ test('a write out of bounds is a trap, and another memory goes on', () => {
     shape: 'codes',
     rotated: false,
     maxNorm2: 0,
+    raw: true,
   });
   assert.equal(memory.entry, NONE);
   assert.throws(() => memory.kernel.put(2 ** 20, 7), { name: 'RuntimeError' });

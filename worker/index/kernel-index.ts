@@ -5,23 +5,20 @@
  *   more                  codes beside them; a search scans the codes and scores the best exactly
  *   points >= graphFrom   `link` builds the graph; what it lacks is scanned beside it
  *   points < graphFrom/2  the graph is dropped again
- *
- * Slots. Labels are the shard's, slots are the memory's. A new vector takes a free slot or the next
- * one and is pending; a replaced or removed one that is in the graph stays there, dead, until a
- * pass has mended every list that leads to it (`kernel/repair.ts`).
- *
- *   slots  [ linked, dead, free, reused-pending ... | tail: pending, free ... ]
- *          0                                     tailAt                    slots
  */
-import { assert } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
+import { assert, must } from '../../shared/base/assert.ts';
+import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
+import { type LinkJob, runJob } from './kernel-job.ts';
 import { EF_MAX, KernelMemory, type MemoryLayout, NONE, SLOT_LIST_MAX } from './kernel-memory.ts';
 import { KernelScan } from './kernel-scan.ts';
-import { countBoth, joined, withRoom } from './kernel-tables.ts';
+import { KernelSlots } from './kernel-slots.ts';
+import { countBoth, joined } from './kernel-tables.ts';
+import { KernelUpkeep } from './kernel-upkeep.ts';
 import { METRICS } from './metric.ts';
 import { TopK } from './top-k.ts';
 import type {
+  GraphBuilder,
   Hits,
   IndexConfig,
   IndexOptions,
@@ -43,46 +40,34 @@ const SCAN_BYTES_MAX = 2 ** 24;
  * costs about what a row of a scan costs: below `WALK_COST * ef` allowed points a scan is quicker.
  */
 const WALK_COST = 20;
-/** Dead nodes, as a share of the living, that start a pass. Each costs searches a little; and the
- * fewer neighbours die at a time, the better what is left knows whom to link instead: with a tenth
- * a pass, replacing half of the points lost .015 of recall, with this nothing that shows. */
-const DEAD_SHARE = 0.04;
-const DEAD_MIN = 64;
-/** Slots mended between two looks at the clock. */
-const MEND_STEP = 32;
-/** Pending points in slots that were free before; more are appended. */
-const REUSED_MAX = SLOT_LIST_MAX;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
 /** Head room for longer vectors to come, under Dot; see `side` in `kernel/layout.ts`. */
 const NORM_ROOM = 1.21;
+/** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
+const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet. */
 const UNDER_WAY_BYTES = 2 ** 26;
-const STATE_PENDING = 1;
-const STATE_DEAD = 3;
-
-interface Pass {
-  condemned: number[];
-  nextSlot: number;
-}
+/** Code bytes of pending points from which on writers wait: a search scans them in 0.2 ms, which is
+ * what it takes for the graph. */
+const BACKLOG_BYTES = 2 ** 22;
+/** Milliseconds that a job for the builder should take: its points are scanned until it is back,
+ * and between two jobs the builder waits for this thread. */
+const JOB_MS = 8;
+const JOB_POINTS_START = 16;
+const JOB_POINTS_MAX = 2_048;
 
 export class KernelIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
-  readonly live = new Bitmap();
+  readonly linkAside: (() => Promise<void>) | undefined;
   readonly #config: IndexConfig;
   readonly #options: IndexOptions;
-  #memory: KernelMemory;
-  #slotOf = new Uint32Array(0);
-  #count = 0;
-  #free: number[] = [];
-  /** Pending slots below the tail. */
-  readonly #reused = new Set<number>();
-  #tailAt = 0;
-  #pending = 0;
-  #dead: number[] = [];
-  #pass: Pass | undefined;
+  #upkeep: KernelUpkeep;
+  #jobPoints = JOB_POINTS_START;
+  /** The job that the builder has. */
+  #aside: Promise<void> | undefined;
   #state: 'open' | 'saving' | 'closed' = 'open';
 
   constructor(config: IndexConfig, options: IndexOptions, memory?: KernelMemory) {
@@ -90,8 +75,10 @@ export class KernelIndex implements VectorIndex {
     this.distance = config.distance;
     this.#config = config;
     this.#options = options;
-    this.#memory = memory ?? KernelMemory.create(layoutOf(config, options));
-    if (memory !== undefined) this.#restore();
+    const { builder } = options;
+    this.linkAside = builder && (() => this.#linkAside(builder));
+    const slots = new KernelSlots(memory ?? KernelMemory.create(layoutOf(config, options)));
+    this.#upkeep = this.#upkeepOf(slots);
   }
 
   /** The index that was saved as these sections; undefined when they are of another one. */
@@ -103,19 +90,24 @@ export class KernelIndex implements VectorIndex {
     const section = sections.find(({ name }) => name === KERNEL_SECTION);
     if (section === undefined || !('pieces' in section)) return undefined;
     const memory = KernelMemory.adopt(layoutOf(config, options), joined(section));
-    if (memory === undefined) return undefined;
+    const { m, efConstruct, raw } = layoutOf(config, options);
+    if (memory === undefined || (memory.shape === 'codes' && memory.hasRaw !== raw))
+      return undefined;
     const index = new KernelIndex(config, options, memory);
-    const { m, efConstruct } = layoutOf(config, options);
     if (memory.m !== m || memory.efConstruct !== efConstruct) index.#moveTo(memory.shape);
     return index;
   }
 
+  get live(): Bitmap {
+    return this.#slots.live;
+  }
+
   get count(): number {
-    return this.#count;
+    return this.#slots.count;
   }
 
   get linked(): number {
-    return this.#graphWanted ? this.#count - this.#pending : this.#count;
+    return this.#graphWanted ? this.count - this.#slots.pending : this.count;
   }
 
   get hasGraph(): boolean {
@@ -123,40 +115,33 @@ export class KernelIndex implements VectorIndex {
   }
 
   get linkPending(): boolean {
-    if (!this.#graphWanted) return false;
-    return this.#pending > 0 || this.#pass !== undefined || this.#isWorn;
+    return this.#state !== 'closed' && this.#graphWanted && this.#upkeep.due;
+  }
+
+  get backlogged(): boolean {
+    const scanned = this.#slots.pending * this.dimension;
+    return this.linkAside !== undefined && this.linkPending && scanned > BACKLOG_BYTES;
   }
 
   get memoryBytes(): number {
-    return this.#memory.usedBytes + this.#slotOf.byteLength + this.live.words.byteLength;
+    return this.#memory.usedBytes + this.#slots.byteLength;
   }
 
   /** Throws `AppError` when `more` points may not fit. */
   assertRoom(more: number): void {
-    this.#memory.assertRoom(Math.max(0, more - this.#free.length), UNDER_WAY_BYTES);
+    this.#memory.assertRoom(Math.max(0, more - this.#slots.freeCount), UNDER_WAY_BYTES);
   }
 
   add(label: number, vector: Float32Array): void {
     assert(vector.length === this.dimension, 'a vector has the dimension of its index');
-    if (this.#memory.shape === 'floats' && this.#outgrowsFloats(this.#count + 1)) {
+    if (this.#memory.shape === 'floats' && this.#outgrowsFloats(this.count + 1)) {
       this.#moveTo('codes');
     }
-    const slot = this.#takeSlot();
-    const old = this.#slotOf[label] ?? NONE;
-    if (old !== NONE) this.#release(old);
-    this.#put(slot, label, vector);
-    if (old !== NONE) return;
-    this.live.add(label);
-    this.#count += 1;
+    this.#slots.put(label, vector);
   }
 
   remove(label: number): void {
-    const slot = this.#slotOf[label] ?? NONE;
-    if (slot === NONE) return;
-    this.#release(slot);
-    this.#slotOf[label] = NONE;
-    this.live.delete(label);
-    this.#count -= 1;
+    this.#slots.remove(label);
     if (this.#state === 'open') this.#shrink();
   }
 
@@ -164,13 +149,8 @@ export class KernelIndex implements VectorIndex {
     return this.live.has(label);
   }
 
-  vector(label: number): Float32Array | undefined {
-    const slot = this.#slotOf[label] ?? NONE;
-    return slot === NONE ? undefined : this.#memory.raw(slot);
-  }
-
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
-    const reachable = allowed === undefined ? this.#count : countBoth(this.live, allowed);
+    const reachable = allowed === undefined ? this.count : countBoth(this.live, allowed);
     if (reachable === 0) return { labels: [], scores: [] };
     if (this.#memory.shape === 'floats') {
       if (reachable * this.dimension > FLOATS_MAX) return undefined;
@@ -178,10 +158,11 @@ export class KernelIndex implements VectorIndex {
       scan.step(Infinity);
       return scan.hits();
     }
-    const linked = this.#count - this.#pending;
-    const nodes = linked + this.#dead.length + (this.#pass?.condemned.length ?? 0);
-    const share = reachable / this.#count;
-    const wide = Math.ceil((Math.max(ef, k) * nodes) / Math.max(1, linked * share));
+    if (!this.#memory.hasRaw && k > ROWS_SCORED_MAX) return undefined;
+    const { pending, nodeCount } = this.#slots;
+    const linked = this.count - pending;
+    const share = reachable / this.count;
+    const wide = Math.ceil((Math.max(ef, k) * nodeCount) / Math.max(1, linked * share));
     if (this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide) {
       return this.#walk(query, { k, ef: wide, reachable }, allowed);
     }
@@ -193,23 +174,39 @@ export class KernelIndex implements VectorIndex {
     const source = {
       live: this.live,
       memory: () => this.#memory,
-      slotOf: (label: number) => this.#slotOf[label] ?? NONE,
+      slotOf: (label: number) => this.#slots.slotOf(label),
+      vectorsOf: this.#options.vectorsOf,
     };
     return new KernelScan(source, METRICS[this.distance], { query, k, allowed });
   }
 
   link(untilDone: () => boolean): boolean {
     if (this.#state !== 'open') return true;
+    assert(this.#aside === undefined, 'links are made by one thread at a time');
     while (this.linkPending) {
-      this.#linkStep();
+      const job = this.#takeJob(1);
+      if (job !== undefined) {
+        runJob(this.#memory.kernel, this.#memory.shared, job);
+        this.#upkeep.finish(job);
+      }
       if (untilDone()) break;
     }
     return !this.linkPending;
   }
 
+  purge(): void {
+    this.#upkeep.purge();
+  }
+
   async save(): Promise<SavedIndex> {
     assert(this.#state === 'open', 'one save at a time');
     this.#state = 'saving';
+    try {
+      await this.#aside;
+    } catch (error) {
+      this.#state = 'open';
+      throw error;
+    }
     const sections = [{ name: KERNEL_SECTION, ...this.#memory.snapshot() }];
     const release = async () => {
       if (this.#state !== 'saving') return;
@@ -231,7 +228,8 @@ export class KernelIndex implements VectorIndex {
     allowed?: Bitmap,
   ): Hits | undefined {
     const { k, ef, reachable } = wanted;
-    const unlinked = this.#memory.slots - this.#tailAt + this.#reused.size;
+    const { scanAt, reused } = this.#slots;
+    const unlinked = this.#memory.slots - scanAt + reused.size;
     if (unlinked * this.dimension > SCAN_BYTES_MAX) return undefined;
     const memory = this.#memory;
     const { kernel } = memory;
@@ -241,19 +239,21 @@ export class KernelIndex implements VectorIndex {
     const filterWords = allowed === undefined ? -1 : memory.setFilter(allowed.words);
     kernel.begin();
     kernel.walk(ef, take, filterWords);
-    if (this.#pending > 0) {
-      kernel.scanRange(this.#tailAt, memory.slots, take, filterWords);
+    if (this.#slots.pending > 0) {
+      kernel.scanRange(scanAt, memory.slots, take, filterWords);
       this.#scanReused(take, allowed);
     }
-    const hits = this.#collect(k);
+    const hits = this.#collect(query, k);
     // The walk may have ended early among removed points or in a part of the graph cut off.
     return hits.labels.length < Math.min(k, reachable) ? undefined : hits;
   }
 
   #scanReused(take: number, allowed?: Bitmap): void {
     const list = this.#memory.slotList;
+    const { scanAt, reused } = this.#slots;
     let count = 0;
-    for (const slot of this.#reused) {
+    for (const slot of reused) {
+      if (slot >= scanAt) continue;
       if (allowed !== undefined && !allowed.has(this.#memory.kernel.labelOf(slot) >>> 0)) continue;
       list[count] = slot;
       count += 1;
@@ -269,10 +269,10 @@ export class KernelIndex implements VectorIndex {
     kernel.begin();
     if (allowed === undefined) {
       kernel.scanRange(0, memory.slots, take, -1);
-      return this.#collect(k);
+      return this.#collect(query, k);
     }
     const list = memory.slotList;
-    const slotOf = this.#slotOf;
+    const slots = this.#slots;
     const { words } = this.live;
     const end = Math.min(words.length, allowed.words.length);
     let count = 0;
@@ -281,7 +281,7 @@ export class KernelIndex implements VectorIndex {
       while (bits !== 0) {
         const bit = bits & -bits;
         bits ^= bit;
-        list[count] = slotOf[(word << 5) + 31 - Math.clz32(bit)] as number;
+        list[count] = slots.slotOf((word << 5) + 31 - Math.clz32(bit));
         count += 1;
       }
       if (count <= SLOT_LIST_MAX - 32) continue;
@@ -289,129 +289,78 @@ export class KernelIndex implements VectorIndex {
       count = 0;
     }
     kernel.scanSlots(count, take);
-    return this.#collect(k);
+    return this.#collect(query, k);
   }
 
-  #collect(k: number): Hits {
+  #collect(query: Float32Array, k: number): Hits {
     const memory = this.#memory;
     const taken = memory.kernel.finish();
     const top = new TopK(k);
-    for (let at = 0; at < taken; at += 1) top.offer(memory.resultLabel(at), memory.resultNear(at));
+    if (!memory.hasRaw) this.#scoreByRows(query, taken, top);
+    for (let at = 0; memory.hasRaw && at < taken; at += 1) {
+      top.offer(memory.resultLabel(at), memory.resultNear(at));
+    }
     return top.hits(METRICS[this.distance]);
   }
 
-  // --- slots
-
-  #takeSlot(): number {
-    const free = this.#free.at(-1);
-    if (free !== undefined && (free >= this.#tailAt || this.#reused.size < REUSED_MAX)) {
-      this.#free.pop();
-      return free;
+  /** Where the floats are in the rows only. What has no row any more keeps the score of its codes:
+   * whoever asked will look for the row, too. */
+  #scoreByRows(query: Float32Array, taken: number, top: TopK): void {
+    const labels = Array.from({ length: taken }, (_, at) => this.#memory.resultLabel(at));
+    const vectors = must(this.#options.vectorsOf, 'floats are kept or read from rows')(labels);
+    const { nearness } = METRICS[this.distance];
+    const exactQuery = Float64Array.from(query);
+    for (const [at, label] of labels.entries()) {
+      const vector = vectors[at];
+      const near = this.#memory.resultNear(at);
+      top.offer(label, vector === undefined ? near : nearness(vector, 0, exactQuery));
     }
-    const slot = this.#memory.slots;
-    this.#memory.reserve(slot);
-    return slot;
-  }
-
-  #put(slot: number, label: number, vector: Float32Array): void {
-    this.#memory.put(slot, label, vector);
-    this.#slotOf = withRoom(this.#slotOf, label);
-    this.#slotOf[label] = slot;
-    this.#pending += 1;
-    if (slot < this.#tailAt) this.#reused.add(slot);
-  }
-
-  #release(slot: number): void {
-    if (!this.#memory.remove(slot)) {
-      this.#dead.push(slot);
-      return;
-    }
-    this.#pending -= 1;
-    this.#reused.delete(slot);
-    this.#free.push(slot);
-  }
-
-  /** Makes the tables beside the memory again from its rows. */
-  #restore(): void {
-    const { kernel, slots } = this.#memory;
-    this.#tailAt = slots;
-    for (let slot = 0; slot < slots; slot += 1) {
-      const state = kernel.stateOf(slot);
-      const label = kernel.labelOf(slot) >>> 0;
-      if (state === STATE_DEAD) this.#dead.push(slot);
-      else if (label === NONE) this.#free.push(slot);
-      else this.#restorePoint(slot, label, state);
-    }
-  }
-
-  #restorePoint(slot: number, label: number, state: number): void {
-    if (state === STATE_PENDING) {
-      this.#pending += 1;
-      this.#reused.add(slot);
-    }
-    const other = this.#slotOf[label] ?? NONE;
-    if (other !== NONE) this.#release(other);
-    this.#slotOf = withRoom(this.#slotOf, label);
-    this.#slotOf[label] = slot;
-    if (other !== NONE) return;
-    this.live.add(label);
-    this.#count += 1;
   }
 
   // --- the graph
 
+  get #slots(): KernelSlots {
+    return this.#upkeep.slots;
+  }
+
+  get #memory(): KernelMemory {
+    return this.#slots.memory;
+  }
+
   get #graphWanted(): boolean {
     if (this.distance === 'Manhattan' || this.#config.hnsw.m === 0) return false;
-    return this.hasGraph || this.#count >= this.#options.graphFrom;
+    return this.hasGraph || this.count >= this.#options.graphFrom;
   }
 
-  get #isWorn(): boolean {
-    return this.#dead.length > Math.max(DEAD_MIN, DEAD_SHARE * this.#count);
-  }
-
-  #linkStep(): void {
+  #takeJob(points: number): LinkJob | undefined {
     if (this.#memory.shape === 'floats') this.#moveTo('codes');
-    if (this.#pass !== undefined) this.#mendStep(this.#pass);
-    else if (this.#isWorn) this.#startPass();
-    else this.#linkNext();
+    return this.#upkeep.takeJob(points);
   }
 
-  #linkNext(): void {
-    const { kernel } = this.#memory;
-    const [reused] = this.#reused;
-    let slot = reused ?? this.#tailAt;
-    if (reused !== undefined) this.#reused.delete(reused);
-    else {
-      while (kernel.stateOf(slot) !== STATE_PENDING) slot += 1;
-      this.#tailAt = slot + 1;
-    }
-    kernel.link(slot);
-    this.#pending -= 1;
+  #linkAside(builder: GraphBuilder): Promise<void> {
+    if (this.#state !== 'open') return Promise.resolve();
+    this.#aside ??= this.#runAside(builder).finally(() => {
+      this.#aside = undefined;
+    });
+    return this.#aside;
   }
 
-  #startPass(): void {
-    const { kernel } = this.#memory;
-    for (const slot of this.#dead) kernel.setCondemned(slot, 1);
-    this.#pass = { condemned: this.#dead, nextSlot: 0 };
-    this.#dead = [];
-  }
-
-  #mendStep(pass: Pass): void {
-    const { kernel, slots } = this.#memory;
-    const end = Math.min(slots, pass.nextSlot + MEND_STEP);
-    kernel.mend(pass.nextSlot, end);
-    pass.nextSlot = end;
-    if (end < slots) return;
-    kernel.leaveCondemned();
-    for (const slot of pass.condemned) kernel.free(slot);
-    this.#free.push(...pass.condemned);
-    this.#pass = undefined;
+  /** One job by the builder. Points may come and go, and all may move to another memory, before it
+   * is back. */
+  async #runAside(builder: GraphBuilder): Promise<void> {
+    const job = this.linkPending ? this.#takeJob(this.#jobPoints) : undefined;
+    if (job === undefined) return;
+    const upkeep = this.#upkeep;
+    const ms = await builder.run(this.#memory.shared, job);
+    if (upkeep === this.#upkeep) upkeep.finish(job);
+    const points = Math.ceil((this.#jobPoints * JOB_MS) / Math.max(0.1, ms));
+    this.#jobPoints = Math.min(points, 2 * this.#jobPoints, JOB_POINTS_MAX);
   }
 
   /** Without the graph when there are too few points for it. */
   #shrink(): void {
-    if (!this.hasGraph || this.#count >= this.#options.graphFrom / 2) return;
-    this.#moveTo(this.#outgrowsFloats(this.#count) ? 'codes' : 'floats');
+    if (!this.hasGraph || this.count >= this.#options.graphFrom / 2 || !this.#memory.hasRaw) return;
+    this.#moveTo(this.#outgrowsFloats(this.count) ? 'codes' : 'floats');
   }
 
   #outgrowsFloats(count: number): boolean {
@@ -419,35 +368,36 @@ export class KernelIndex implements VectorIndex {
     return count > FLOATS_ROWS_MAX || count * this.dimension > FLOATS_MAX;
   }
 
-  /** All points into a fresh memory, unlinked: memories do not shrink, and a shape is for life. */
+  /** All points into a fresh memory, unlinked: a shape, and the number of links, are for life. */
   #moveTo(shape: MemoryLayout['shape']): void {
-    const from = this.#memory;
-    const slotOf = this.#slotOf;
+    const from = this.#slots;
     const layout = { ...layoutOf(this.#config, this.#options), shape };
-    const fitted = shape === 'codes' ? { ...layout, ...this.#measure() } : layout;
-    this.#memory = KernelMemory.create(fitted);
-    this.#slotOf = new Uint32Array(0);
-    this.#free = [];
-    this.#reused.clear();
-    this.#tailAt = 0;
-    this.#pending = 0;
-    this.#dead = [];
-    this.#pass = undefined;
-    this.live.forEach((label) => {
-      this.#put(this.#takeSlot(), label, from.raw(slotOf[label] as number));
+    const recode = from.memory.shape !== shape;
+    const coding = recode && shape === 'codes' ? this.#measure() : from.memory.coding;
+    const to = new KernelSlots(KernelMemory.create({ ...layout, ...coding }));
+    from.live.forEach((label) => {
+      if (recode) to.put(label, from.memory.raw(from.slotOf(label)));
+      else to.putCopy(label, from);
     });
+    this.#upkeep = this.#upkeepOf(to);
+  }
+
+  #upkeepOf(slots: KernelSlots): KernelUpkeep {
+    const { shape, coding } = slots.memory;
+    const layout = { ...layoutOf(this.#config, this.#options), shape, ...coding };
+    return new KernelUpkeep(slots, () => KernelMemory.create(layout));
   }
 
   /** Whether a rotation makes codes finer, and how long vectors are: from the vectors there are. */
   #measure(): { rotated: boolean; maxNorm2: number } {
     const { kernel } = this.#memory;
-    const stride = Math.max(1, Math.floor(this.#count / ROTATE_SAMPLE));
+    const stride = Math.max(1, Math.floor(this.count / ROTATE_SAMPLE));
     let seen = 0;
     let plain = 0;
     let turned = 0;
     let longest = 0;
     this.live.forEach((label) => {
-      const slot = this.#slotOf[label] as number;
+      const slot = this.#slots.slotOf(label);
       longest = Math.max(longest, kernel.rawNorm2(slot));
       seen += 1;
       if (seen % stride !== 0) return;
@@ -471,5 +421,6 @@ function layoutOf(config: IndexConfig, options: IndexOptions): MemoryLayout {
     seed: seed >>> 0,
     rotated: false,
     maxNorm2: 0,
+    raw: config.onDisk !== true || options.vectorsOf === undefined,
   };
 }

@@ -6,18 +6,19 @@
  * Header, u32 words:
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 top level | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
- *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes | 32.. scratch of thread 0 | 48.. of thread 1
+ *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
+ *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
+ *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
- * quickest, and for Manhattan. `codes` has both.
+ * quickest, and for Manhattan. `codes` has both, and is shared with the thread that builds.
  *
  * A tiny shard has no WebAssembly memory yet: its header and the first bytes of its blocks stand in
  * arrays of their own, and move to a memory when there are more rows or the kernel is wanted. Each
  * memory reserves 8 GiB of addresses, so a process has room for 16,000 of them, and page tables and
  * half-used pages cost 15 kB where ten rows of 256 floats are 10.
  */
-import { assert } from '../../shared/base/assert.ts';
+import { assert, must } from '../../shared/base/assert.ts';
 import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -26,15 +27,17 @@ import {
   type KernelExports,
   newMemory,
   PAGE_BYTES,
+  SEARCHING,
   type WasmMemory,
 } from './kernel-module.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 1;
+const VERSION = 2;
 const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
-const HEADER_BYTES = 4_096;
+export const HEADER_BYTES = 4_096;
 const HEADER_WORDS = 64;
 const SCRATCH_WORD = 32;
+const BUILDING_SCRATCH_WORD = 48;
 /** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
 const PIECE_BYTES = 2 ** 20;
 /** Pages added at a time once a memory is large. */
@@ -52,6 +55,9 @@ const TINY_SLOTS_FIRST = 8;
 const TINY_GROWTH = 1.25;
 const STATE_FREE = 0;
 const STATE_PENDING = 1;
+const SLOT_FREE = 0;
+/** In the label of a row; floats have no walks. */
+const UNLINKED = 0x8000_0000;
 /** Candidates a walk can keep. */
 export const EF_MAX = 24_576;
 /** Candidates a search can take for exact scores. */
@@ -75,11 +81,13 @@ export interface MemoryLayout {
   seed: number;
   rotated: boolean;
   maxNorm2: number;
+  /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
+  raw: boolean;
 }
 
-const NO_WORDS = new Uint32Array(0);
-const NO_FLOATS = new Float32Array(0);
-const NO_DOUBLES = new Float64Array(0);
+const NO_WORDS: Uint32Array = new Uint32Array(0);
+const NO_FLOATS: Float32Array = new Float32Array(0);
+const NO_DOUBLES: Float64Array = new Float64Array(0);
 
 const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
@@ -94,7 +102,10 @@ export class KernelMemory {
   readonly #dimension: number;
   readonly #rowStride: number;
   readonly #rawAt: number;
-  #words: Uint32Array<ArrayBuffer>;
+  readonly #linksAt: number;
+  /** Whether exact scores can be computed from the memory alone. */
+  readonly hasRaw: boolean;
+  #words: Uint32Array;
   #doubles = NO_DOUBLES;
   /** Rows, whose first word has the address `#rowsFrom`: all of the memory, or what is tiny. */
   #rows = NO_WORDS;
@@ -111,6 +122,8 @@ export class KernelMemory {
     this.#blocksAt = header[10] as number;
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
+    this.hasRaw = header[24] === 1;
+    this.#linksAt = 16 + (header[6] as number);
     if (memory !== undefined) this.#use(memory);
   }
 
@@ -121,7 +134,7 @@ export class KernelMemory {
     this.#words.set(header);
   }
 
-  #look(buffer: ArrayBuffer): void {
+  #look(buffer: ArrayBufferLike): void {
     this.#words = new Uint32Array(buffer);
     this.#rows = this.#words;
     this.#floats = new Float32Array(buffer);
@@ -132,10 +145,14 @@ export class KernelMemory {
   /** Made when it is first needed: an instance takes 8 kB, more than a shard of a few points. */
   get kernel(): KernelExports {
     if (this.#kernel !== undefined) return this.#kernel;
-    const kernel = instantiate(this.#memory ?? this.#leaveTiny());
-    kernel.open(0);
-    this.#kernel = kernel;
-    return kernel;
+    this.#kernel = instantiate(this.#memory ?? this.#leaveTiny(), SEARCHING);
+    return this.#kernel;
+  }
+
+  /** What the building thread works on. */
+  get shared(): WasmMemory {
+    assert(this.shape === 'codes', 'floats have no graph');
+    return must(this.#memory, 'only floats are tiny');
   }
 
   /** Whether so few floats are compared without the kernel. */
@@ -145,7 +162,8 @@ export class KernelMemory {
 
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
-    const memory = layout.shape === 'codes' ? reserveMemory(header[10] as number) : undefined;
+    const memory =
+      layout.shape === 'codes' ? reserveMemory(header[10] as number, 'codes') : undefined;
     return new KernelMemory(memory, header, layout.shape);
   }
 
@@ -163,18 +181,26 @@ export class KernelMemory {
       seed: saved[15] as number,
       rotated: saved[16] === 1,
       maxNorm2: asFloat(saved[17] as number),
+      raw: saved[24] === 1,
     });
-    // Slots, entry point and top level are the shard's; everything else must be ours.
+    // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
     if (!expected.every((word, at) => word === saved[at])) return undefined;
     const [blockShift = 0, blockBytes = 0, blocksAt = 0] = saved.subarray(8);
     const bytes = Math.ceil((saved[12] as number) / 2 ** blockShift) * blockBytes;
     if (image.byteLength !== HEADER_BYTES + bytes) return undefined;
     if (blocksAt + bytes > MEMORY_BYTES_MAX) return undefined;
-    const memory = reserveMemory(blocksAt + bytes);
+    const memory = reserveMemory(blocksAt + bytes, shapeOf(saved));
     new Uint8Array(memory.buffer).set(image.subarray(HEADER_BYTES), blocksAt);
     const adopted = new KernelMemory(memory, saved, shapeOf(saved));
     return adopted.kernel.check(LABELS_MAX) === 0 ? adopted : undefined;
+  }
+
+  /** Takes what was copied here for its graph; `gaps` are the slots that are free. */
+  takeGraph(end: number, gaps: readonly number[], entry: number): void {
+    this.#words[12] = end;
+    this.#words[13] = entry;
+    for (const slot of gaps) this.kernel.free(slot);
   }
 
   /** Slots that have been used; those below may be free. */
@@ -188,6 +214,12 @@ export class KernelMemory {
 
   get efConstruct(): number {
     return this.#words[11] as number;
+  }
+
+  /** What codes depend on beside the vectors. */
+  get coding(): Pick<MemoryLayout, 'seed' | 'rotated' | 'maxNorm2'> {
+    const [seed = 0, rotated, maxNorm2 = 0] = this.#words.subarray(15, 18);
+    return { seed, rotated: rotated === 1, maxNorm2: asFloat(maxNorm2) };
   }
 
   get entry(): number {
@@ -234,7 +266,7 @@ export class KernelMemory {
   #leaveTiny(): WasmMemory {
     const rows = this.#rows;
     const bytes = this.#blocks(this.slots) * this.#blockBytes;
-    const memory = reserveMemory(this.#blocksAt + bytes);
+    const memory = reserveMemory(this.#blocksAt + bytes, this.shape);
     this.#use(memory);
     this.#words.set(rows.subarray(0, bytes >>> 2), this.#blocksAt >>> 2);
     return memory;
@@ -263,28 +295,46 @@ export class KernelMemory {
 
   /** Makes a pending row of `vector`. */
   put(slot: number, label: number, vector: Float32Array): void {
-    this.raw(slot).set(vector);
     if (this.shape === 'codes') {
+      this.setQuery(vector);
       this.kernel.put(slot, label);
       return;
     }
+    this.raw(slot).set(vector);
     this.#setRow(slot, label, STATE_PENDING);
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
 
-  /** Takes the point off its slot; whether the slot is free now (or still part of the graph). */
-  remove(slot: number): boolean {
-    if (this.shape === 'codes') return this.kernel.remove(slot) !== 0;
+  /** Makes a pending row of one of another memory, whose codes are made in the same way. */
+  putCopy(slot: number, label: number, from: KernelMemory, fromSlot: number): void {
+    if (this.hasRaw) this.raw(slot).set(from.raw(fromSlot));
+    const codes = new Uint8Array(from.shared.buffer, from.#rowAt(fromSlot), this.#linksAt);
+    const own = this.#rowAt(slot) >>> 2;
+    // What stands between the sides and the codes is the slot's own.
+    const kept = this.#words.slice(own + 2, own + 4);
+    new Uint8Array(this.shared.buffer).set(codes, own << 2);
+    this.#words.set(kept, own + 2);
+    this.#setRow(slot, label, STATE_PENDING);
+    if (slot >= this.slots) this.#words[12] = slot + 1;
+  }
+
+  /** Takes the point off its slot; what `remove` of the kernel says became of it. */
+  remove(slot: number): number {
+    if (this.shape === 'codes') return this.kernel.remove(slot);
     this.#setRow(slot, NONE, STATE_FREE);
     this.raw(slot).fill(0);
-    return true;
+    return SLOT_FREE;
   }
 
   #setRow(slot: number, label: number, state: number): void {
-    const within = this.#within(slot) * this.#rowStride;
-    const row = (this.#blockOf(slot) - this.#rowsFrom + within) >>> 2;
-    this.#rows[row + 2] = label;
-    this.#rows[row + 3] = state << 24;
+    const row = this.#rowAt(slot) >>> 2;
+    const level = ((this.#rows[row + 3] as number) >>> 16) & 0xff;
+    this.#rows[row + 2] = label | UNLINKED;
+    this.#rows[row + 3] = (state << 24) | (level << 16);
+  }
+
+  #rowAt(slot: number): number {
+    return this.#blockOf(slot) - this.#rowsFrom + this.#within(slot) * this.#rowStride;
   }
 
   #blockOf(slot: number): number {
@@ -347,9 +397,9 @@ export class KernelMemory {
   }
 }
 
-function reserveMemory(bytes: number): WasmMemory {
+function reserveMemory(bytes: number, shape: Shape): WasmMemory {
   try {
-    return newMemory(bytes);
+    return newMemory(bytes, shape === 'codes');
   } catch (error) {
     throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
   }
@@ -364,19 +414,24 @@ function headerOf(layout: MemoryLayout): Header {
   const blockShift = codes ? 10 : 5;
   const slots = 2 ** blockShift;
   const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
+  const raw = layout.raw || dimPad === 0;
   const rawAt = slots * rowStride;
-  const upperAt = align(rawAt + slots * dimension * 4);
+  const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
   const visitedAt = align(marksAt + 4 + slots / 8);
   const blockBytes = align(visitedAt + 2 * slots);
   const header = new Uint32Array(HEADER_WORDS);
   header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
-  const scratch = scratchOf(layout, m0, dimPad);
-  const blocksAt = align(scratch.end, 4_096);
+  const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
+  const building = codes
+    ? scratchOf(layout, m0, dimPad, scratch.end)
+    : { ...scratch, addresses: [] };
+  const blocksAt = align(building.end, 4_096);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
   header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
-  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0], 20);
+  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
   header.set(scratch.addresses, SCRATCH_WORD);
+  header.set(building.addresses, BUILDING_SCRATCH_WORD);
   return header;
 }
 
@@ -385,6 +440,7 @@ function scratchOf(
   { dimension, shape }: MemoryLayout,
   m0: number,
   dimPad: number,
+  start: number,
 ): { addresses: number[]; end: number } {
   const codes = shape === 'codes';
   const list = Math.max(64, m0 + 8);
@@ -406,7 +462,7 @@ function scratchOf(
     codes ? LABELS_MAX / 8 : 64,
   ];
   const addresses: number[] = [];
-  let end = HEADER_WORDS * 4;
+  let end = start;
   for (const size of sizes) {
     addresses.push(end);
     end += align(size);

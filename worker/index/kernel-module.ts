@@ -1,10 +1,12 @@
 /**
  * The compiled kernel. `kernel/*.wasm` are committed, so a fresh machine needs no compiler to
- * start; `kernel.test.ts` compiles the source again and compares the bytes.
+ * start; `test/kernel/compile.test.ts` compiles the source again and compares the bytes.
  *
- * There are two builds. One uses the relaxed SIMD dot product, whose result may differ between
- * processors when it meets all eight bits: `probe` shows whether it is exact here (it is where
- * there is VNNI). Where it is not, the other build multiplies in 16 bits.
+ * There are three builds of the one source. A memory with a graph is shared with the building
+ * thread, and has two: `relaxed` uses the relaxed SIMD dot product, whose result may differ between
+ * processors when it meets all eight bits; `probe` shows whether it is exact here (it is where there
+ * is VNNI), and where it is not, `plain` multiplies in 16 bits. A memory of floats only is not
+ * shared and takes `floats`.
  */
 import { readFileSync } from 'node:fs';
 
@@ -13,6 +15,8 @@ export interface KernelExports {
   open(thread: number): void;
   put(slot: number, label: number): void;
   remove(slot: number): number;
+  handOver(slot: number): void;
+  settle(slot: number): number;
   link(slot: number): void;
   begin(): void;
   walk(ef: number, take: number, filterWords: number): number;
@@ -35,7 +39,7 @@ export interface KernelExports {
 }
 
 export interface WasmMemory {
-  readonly buffer: ArrayBuffer;
+  readonly buffer: ArrayBufferLike;
   grow(pages: number): number;
 }
 
@@ -48,7 +52,7 @@ interface WasmModule {
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => WasmModule;
   Instance: new (module: WasmModule, imports: object) => { exports: unknown };
-  Memory: new (limits: { initial: number; maximum: number }) => WasmMemory;
+  Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
   RuntimeError: new () => Error;
   validate(bytes: Uint8Array): boolean;
 };
@@ -57,23 +61,27 @@ export const PAGE_BYTES = 65_536;
 /** 4 GiB: what 32-bit addresses reach. */
 const PAGES_MAX = 65_536;
 
-const RELAXED_BUILD = 'kernel/kernel-relaxed.wasm';
-const PLAIN_BUILD = 'kernel/kernel-plain.wasm';
-
 /** What `probe` adds up: 16 products of 255 and -127. */
 const PROBE_EXACT = 16 * 255 * -127;
 
-let chosen: WasmModule | undefined;
+/** The threads that may work on one memory; each has a scratch of its own. */
+export const SEARCHING = 0;
+export const BUILDING = 1;
 
-/** A kernel that works on `memory`, of the build for this processor (compiled once a process). */
-export function instantiate(memory: WasmMemory): KernelExports {
-  chosen ??= exactRelaxed() ?? new WebAssembly.Module(read(PLAIN_BUILD));
-  return instanceOf(chosen, memory);
+/** Compiled once a thread. */
+let forShared: WasmModule | undefined;
+let forFloats: WasmModule | undefined;
+
+/** A kernel that works on `memory`, of the build for it and this processor. */
+export function instantiate(memory: WasmMemory, thread: number): KernelExports {
+  const kernel = instanceOf(moduleFor(memory), memory);
+  kernel.open(thread);
+  return kernel;
 }
 
-/** Takes another build for all memories to come: how a test meets a kernel with a defect. */
+/** Takes another build for all shared memories to come: how a test meets a kernel with a defect. */
 export function useBuild(bytes: Uint8Array): void {
-  chosen = new WebAssembly.Module(bytes);
+  forShared = new WebAssembly.Module(bytes);
 }
 
 /** Whether the kernel was stopped in the middle of its work: its memory may be half written. */
@@ -82,23 +90,32 @@ export function isTrap(error: unknown): boolean {
 }
 
 /** Zeroed memory. Throws a RangeError when there is none. */
-export function newMemory(bytes: number): WasmMemory {
-  return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES), maximum: PAGES_MAX });
+export function newMemory(bytes: number, shared: boolean): WasmMemory {
+  const initial = Math.ceil(bytes / PAGE_BYTES);
+  return new WebAssembly.Memory({ initial, maximum: PAGES_MAX, shared });
+}
+
+function moduleFor({ buffer }: WasmMemory): WasmModule {
+  if (buffer instanceof ArrayBuffer) {
+    forFloats ??= new WebAssembly.Module(read('floats'));
+    return forFloats;
+  }
+  forShared ??= exactRelaxed() ?? new WebAssembly.Module(read('plain'));
+  return forShared;
 }
 
 function exactRelaxed(): WasmModule | undefined {
-  const bytes = read(RELAXED_BUILD);
+  const bytes = read('relaxed');
   if (!WebAssembly.validate(bytes)) return undefined;
   const module = new WebAssembly.Module(bytes);
-  return instanceOf(module, newMemory(PAGE_BYTES)).probe(1_024) === PROBE_EXACT
-    ? module
-    : undefined;
+  const trial = instanceOf(module, newMemory(PAGE_BYTES, true));
+  return trial.probe(1_024) === PROBE_EXACT ? module : undefined;
 }
 
 function instanceOf(module: WasmModule, memory: WasmMemory): KernelExports {
   return new WebAssembly.Instance(module, { env: { memory } }).exports as KernelExports;
 }
 
-function read(name: string): Uint8Array {
-  return readFileSync(new URL(name, import.meta.url));
+function read(build: string): Uint8Array {
+  return readFileSync(new URL(`kernel/kernel-${build}.wasm`, import.meta.url));
 }

@@ -2,16 +2,18 @@
  * The exact search in slices over a kernel's memory: labels word by word, their float rows scored
  * by the kernel in batches. The index may change (and move to another memory) between two steps.
  */
+import { must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import { SCAN_BATCH as BATCH, type KernelMemory, NONE } from './kernel-memory.ts';
 import type { Metric } from './metric.ts';
 import { TopK } from './top-k.ts';
-import type { Hits, Scan } from './vector-index.ts';
+import type { Hits, Scan, VectorsOf } from './vector-index.ts';
 
 export interface ScanSource {
   live: Bitmap;
   memory(): KernelMemory;
   slotOf(label: number): number;
+  vectorsOf: VectorsOf | undefined;
 }
 
 export interface Wanted {
@@ -80,7 +82,7 @@ export class KernelScan implements Scan {
   #score(top: TopK, labels: Uint32Array, size: number): void {
     if (size === 0) return;
     const memory = this.#source.memory();
-    if (memory.isTiny) {
+    if (memory.isTiny || !memory.hasRaw) {
       this.#scoreHere(top, labels.subarray(0, size));
       return;
     }
@@ -100,8 +102,13 @@ export class KernelScan implements Scan {
   #scoreHere(top: TopK, labels: Uint32Array): void {
     const memory = this.#source.memory();
     this.#query ??= Float64Array.from(this.#wanted.query);
-    for (const label of labels) {
-      const row = memory.raw(this.#source.slotOf(label));
+    const rows = memory.hasRaw
+      ? Array.from(labels, (label) => memory.raw(this.#source.slotOf(label)))
+      : must(this.#source.vectorsOf, 'floats are kept or read from rows')(labels);
+    for (const [at, label] of labels.entries()) {
+      const row = rows[at];
+      // Its delete is committed and not applied yet.
+      if (row === undefined) continue;
       top.offer(label, this.#metric.nearness(row, 0, this.#query));
     }
   }

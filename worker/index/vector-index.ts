@@ -12,6 +12,8 @@
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Engine } from '../../shared/domain/collection.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
+import type { LinkJob } from './kernel-job.ts';
+import type { WasmMemory } from './kernel-module.ts';
 
 /** Nearest first; equal scores by ascending label. Scores follow Qdrant's conventions: inner
  * product under Cosine and Dot (higher is nearer), distance under Euclid and Manhattan. */
@@ -35,7 +37,20 @@ export interface Scan {
 export interface IndexConfig {
   dimension: number;
   distance: Distance;
+  /** Vectors are left to the rows where codes stand for them in memory; see `IndexOptions`. */
+  onDisk?: boolean;
   hnsw: { m: number; efConstruct: number; engine?: Engine };
+}
+
+/** The vectors that rows hold, prepared as those of the index are; undefined where there is none.
+ * Synchronous, some microseconds each. */
+export type VectorsOf = (labels: ArrayLike<number>) => (Float32Array | undefined)[];
+
+/** Links graphs in a thread of its own (`builder.ts`). */
+export interface GraphBuilder {
+  /** Resolves to the milliseconds that the job took. Rejects when it did not end well: then the
+   * graph in `memory` is not to be trusted. */
+  run(memory: WasmMemory, job: LinkJob): Promise<number>;
 }
 
 export interface IndexOptions {
@@ -43,6 +58,10 @@ export interface IndexOptions {
   graphFrom: number;
   /** Seed of the graph's level draws: the same rows in the same order give the same graph. */
   seed: number;
+  /** Without one, an index links in the thread that searches. */
+  builder?: GraphBuilder;
+  /** Of this shard; `onDisk` needs it. */
+  vectorsOf?: VectorsOf;
 }
 
 /** One part of an index at rest. The shard hands these to `image/` and back, unread. A `pieces`
@@ -69,6 +88,8 @@ export interface VectorIndex {
   readonly hasGraph: boolean;
   /** Whether `link` has something to do. */
   readonly linkPending: boolean;
+  /** Whether searches have to scan so much that waits for `linkAside` that writers should wait, too. */
+  readonly backlogged: boolean;
   /** Memory held, our own and (estimated) the native graph's. */
   readonly memoryBytes: number;
   /** The live labels. Owned by the index: clone before changing. */
@@ -82,8 +103,6 @@ export interface VectorIndex {
   /** Removes; does nothing when absent. */
   remove(label: number): void;
   has(label: number): boolean;
-  /** The stored vector as a view, valid until the next `add` or `remove`. */
-  vector(label: number): Float32Array | undefined;
 
   /** Up to `k` nearest of the live (and allowed) points: the graph's answer with at least `ef`
    * candidates, joined with an exact scan of the few that are pending. Synchronous. Undefined when
@@ -96,6 +115,13 @@ export interface VectorIndex {
    * or nothing is pending. True when nothing is left to do. Does nothing (and returns true) during
    * a save; call again after `release`. */
   link(untilDone: () => boolean): boolean;
+  /** Has a few points linked by the builder, some milliseconds of its time; instead of `link`
+   * where it is there. Searches, adds and removes go on. Does nothing during a save. Rejects when
+   * the graph is not to be trusted any more. */
+  readonly linkAside: (() => Promise<void>) | undefined;
+
+  /** From now on `link` also erases what `remove` left, as far as it has not yet. */
+  purge(): void;
 
   /** The index as of now, in sections; `scratchFile` is written when there is a graph. Searches,
    * adds and removes may go on: rows that change before `release` may be saved in either state,

@@ -71,6 +71,10 @@ export class GuardedIndex implements VectorIndex {
     return !this.trapped && this.#index.linkPending;
   }
 
+  get backlogged(): boolean {
+    return !this.trapped && this.#index.backlogged;
+  }
+
   // --- what the kernel does
 
   assertRoom(more: number): void {
@@ -83,10 +87,6 @@ export class GuardedIndex implements VectorIndex {
 
   remove(label: number): void {
     this.#run(() => this.#index.remove(label));
-  }
-
-  vector(label: number): Float32Array | undefined {
-    return this.#run(() => this.#index.vector(label));
   }
 
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
@@ -110,6 +110,19 @@ export class GuardedIndex implements VectorIndex {
       this.#noteTrap(error);
       return true;
     }
+  }
+
+  /** Whatever ends the builder's work before its time leaves the graph half changed. */
+  get linkAside(): (() => Promise<void>) | undefined {
+    if (this.#index.linkAside === undefined) return undefined;
+    return async () => {
+      if (this.trapped) return;
+      await this.#index.linkAside?.().catch((error: unknown) => this.#trap(error));
+    };
+  }
+
+  purge(): void {
+    if (!this.trapped) this.#index.purge();
   }
 
   async save(scratchFile: string): Promise<SavedIndex> {
@@ -143,6 +156,10 @@ export class GuardedIndex implements VectorIndex {
   /** Throws what is no trap. */
   #noteTrap(error: unknown): void {
     if (!isTrap(error)) throw error;
+    this.#trap(error);
+  }
+
+  #trap(error: unknown): void {
     this.#state = 'trapped';
     this.#log.event('shard_trapped', { shardId: this.#shardId, error });
   }

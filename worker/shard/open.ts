@@ -15,7 +15,7 @@ import { readImage } from '../image/read-image.ts';
 import { openIndex } from '../index/open-index.ts';
 import type { VectorIndex } from '../index/vector-index.ts';
 import { GuardedIndex } from './guarded-index.ts';
-import { emptyIndex, fillFields, replayRows, staleLabels } from './rebuild.ts';
+import { emptyIndex, fillFields, replayRows, staleLabels, vectorsFrom } from './rebuild.ts';
 import { Shard, type ShardDeps } from './shard.ts';
 import { Slices } from './slices.ts';
 import { ShardState } from './state.ts';
@@ -35,9 +35,18 @@ export async function openShard(
 ): Promise<Shard> {
   const startMs = deps.clock.monotonicMs();
   const reader = () => deps.store.reader(folder);
+  const shardDeps = {
+    ...deps,
+    indexOptions: { ...deps.indexOptions, vectorsOf: vectorsFrom(reader) },
+  };
   const slices = new Slices(deps.clock);
   const { version } = reader().stats();
-  const { index, imageVersion, reason } = await openFromImage(folder, descriptor, version, deps);
+  const { index, imageVersion, reason } = await openFromImage(
+    folder,
+    descriptor,
+    version,
+    shardDeps,
+  );
   const replayed = await replayRows(imageVersion, reader, slices, (row) => {
     index.add(row.label, row.vector);
   });
@@ -57,7 +66,7 @@ export async function openShard(
   if (reason !== undefined) log.event('shard_rebuilt', { shardId, reason, points, ms });
   const source = imageVersion > 0 ? 'image' : 'rows';
   log.event('shard_opened', { shardId, source, points, replayed, version, ms });
-  return new Shard(deps, { folder, state, imageVersion });
+  return new Shard(shardDeps, { folder, state, imageVersion });
 }
 
 async function openFromImage(

@@ -7,13 +7,14 @@ import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { PayloadIndexes } from '../filter/payload-indexes.ts';
 import { createIndex } from '../index/create-index.ts';
-import type { IndexOptions, VectorIndex } from '../index/vector-index.ts';
+import type { IndexOptions, VectorIndex, VectorsOf } from '../index/vector-index.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import type { ReaderOf } from './evaluate.ts';
 import type { Slices } from './slices.ts';
 import { parsePayload } from './state.ts';
 
 const ROWS_PER_STEP = 128;
+const VECTOR_ONLY = { payload: false, vector: true };
 
 /** An empty index for this shard. */
 export function emptyIndex(descriptor: ShardDescriptor, options: IndexOptions): VectorIndex {
@@ -21,19 +22,28 @@ export function emptyIndex(descriptor: ShardDescriptor, options: IndexOptions): 
   return createIndex({ ...vector, hnsw }, options);
 }
 
-/** The same vectors in an index of the descriptor's configuration; its graph is yet to link. */
-export async function rebuildIndex(
-  old: VectorIndex,
+/** An index of all rows; its graph is yet to link. */
+export async function indexOfRows(
   descriptor: ShardDescriptor,
   options: IndexOptions,
+  reader: ReaderOf,
   slices: Slices,
 ): Promise<VectorIndex> {
   const index = emptyIndex(descriptor, options);
-  for (const label of old.live.toLabels()) {
-    index.add(label, must(old.vector(label), 'a live label has a vector'));
-    if (slices.due) await slices.rest();
-  }
+  await replayRows(0, reader, slices, (row) => index.add(row.label, row.vector));
   return index;
+}
+
+/** Reads vectors for an index that keeps none; a part at a time, as the reader answers. */
+export function vectorsFrom(reader: ReaderOf): VectorsOf {
+  return (labels) => {
+    const vectors: (Float32Array | undefined)[] = [];
+    while (vectors.length < labels.length) {
+      const rest = Array.prototype.slice.call(labels, vectors.length) as number[];
+      for (const row of reader().byLabels(rest, VECTOR_ONLY)) vectors.push(row?.vector);
+    }
+    return vectors;
+  };
 }
 
 /** Hands every row that is newer than `version` to `visit`; how many there were. */

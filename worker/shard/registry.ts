@@ -49,9 +49,9 @@ export class ShardRegistry {
 
   constructor(
     deps: { store: PointsStore; clock: Clock; log: Log },
-    options: { dataDir: string; indexOptions: IndexOptions },
+    options: { dataDir: string; indexOptions: IndexOptions; purgeAfterMs: number },
   ) {
-    this.#upkeep = new Upkeep(deps);
+    this.#upkeep = new Upkeep(deps, options);
     this.#dataDir = options.dataDir;
     this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
   }

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import {
   descriptor,
@@ -87,6 +90,35 @@ test('a damaged image is not served and not fatal', async (t) => {
     await rig.close(false);
   }
   await rig.open();
+});
+
+test('removed vectors leave the image after a while, though little has changed', async (t) => {
+  const rig = await ShardRig.start(t);
+  await rig.create();
+  await rig.close(false);
+  await rig.open({ purgeAfterMs: 200 });
+  const shard = await rig.registry.shard(SHARD);
+  await upsert(shard, range(0, 400));
+  await untilLinked(shard);
+  const image = path.join(shard.folder, 'index.img');
+  const holds = async (id: number) => {
+    const bytes = await readFile(image).catch(() => Buffer.alloc(0));
+    return bytes.includes(Buffer.from(vectorOf(id).buffer));
+  };
+  const until = async (id: number, held: boolean) => {
+    const deadline = Deadline.after(systemClock, 10_000);
+    while ((await holds(id)) !== held) {
+      assert.ok(!deadline.expired, `vector ${id} is ${held ? 'not ' : ''}in the image`);
+      await sleep(20);
+    }
+  };
+  await until(7, true);
+  await shard.delete({ kind: 'ids', ids: [7] }, inTime());
+  await until(7, false);
+  assert.ok(await holds(8));
+  // Without a graph there is no image, and an old one goes, too.
+  await shard.delete({ kind: 'ids', ids: range(8, 400) }, inTime());
+  await until(8, false);
 });
 
 test('a new graph configuration takes effect and loses nothing', async (t) => {

@@ -14,7 +14,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
-import type { Deadline } from '../../shared/base/deadline.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import {
   type PayloadBytes,
@@ -33,7 +33,7 @@ import type { WriteOp } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
 import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
-import { fillFields, rebuildIndex, replayRows, staleLabels } from './rebuild.ts';
+import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
 import { saveImage } from './save.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
@@ -54,6 +54,9 @@ export interface ShardDeps {
  */
 const CHANGE_POINTS_MAX = 500;
 
+/** A write of vectors waits so long at most for others to be linked. */
+const PACE_MS_MAX = 1_000;
+
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
   'point_not_found',
@@ -73,9 +76,14 @@ export class Shard {
   readonly #configuring = new WriteGate();
   /** Version in the image on disk; 0 when there is none. */
   #imageVersion: number;
-  /** `changeCount` at the last attempt to save an image. */
+  /** `changeCount` and `removedCount` at the last attempt to save an image. */
   #changesAtSave = 0;
+  #removedAtSave = 0;
+  /** The image on disk has vectors that were removed, and is to be renewed for that reason. */
+  #imagePurge = false;
   #catchingUp = false;
+  /** The next time that points have been linked aside. */
+  #linked = Promise.withResolvers<void>();
 
   constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; imageVersion: number }) {
     this.#deps = deps;
@@ -97,8 +105,13 @@ export class Shard {
 
   // --- writes: each resolves to the version of the write, when it is durable and searchable
 
-  upsert(ids: PointId[], byName: PointVectors, payloads: (PayloadBytes | null)[]): Promise<number> {
+  async upsert(
+    ids: PointId[],
+    byName: PointVectors,
+    payloads: (PayloadBytes | null)[],
+  ): Promise<number> {
     const vectors = onlyVector(byName);
+    await this.#keepPace();
     return this.#gate.shared(() => {
       // Before the commit: rows that no index can take would be acknowledged and never found.
       this.#state.index.assertRoom(ids.length);
@@ -106,8 +119,9 @@ export class Shard {
     });
   }
 
-  updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
+  async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
+    await this.#keepPace();
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -138,6 +152,19 @@ export class Shard {
         return { kind: 'payload', target: { labels }, change };
       });
     });
+  }
+
+  /** Vectors that come faster than they are linked make every search scan more: their writers wait
+   * for the building thread, though never for long. */
+  async #keepPace(): Promise<void> {
+    const { clock } = this.#deps;
+    const deadline = Deadline.after(clock, PACE_MS_MAX);
+    while (this.#state.index.backlogged && !deadline.expired) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(deadline.remainingMs(), resolve);
+      this.#linked.promise.then(resolve);
+      await promise.finally(cancel);
+    }
   }
 
   /** The same change to many points, a commit for each part of them; the last one's version. */
@@ -249,7 +276,8 @@ export class Shard {
     const old = this.#state.index;
     const { indexOptions, log } = this.#deps;
     const { shardId } = this.descriptor;
-    const index = await rebuildIndex(old, this.descriptor, indexOptions, this.#slices());
+    const slices = this.#slices();
+    const index = await indexOfRows(this.descriptor, indexOptions, this.#reader, slices);
     this.#state.index = new GuardedIndex(index, { shardId, log });
     this.#imageVersion = 0;
     old.close();
@@ -263,6 +291,18 @@ export class Shard {
     return this.#state.index.link(untilDone);
   }
 
+  get linksAside(): boolean {
+    return this.#state.index.linkAside !== undefined;
+  }
+
+  /** Has some points linked by the building thread; false when that failed. */
+  async linkAside(): Promise<boolean> {
+    await this.#state.index.linkAside?.();
+    this.#linked.resolve();
+    this.#linked = Promise.withResolvers();
+    return !this.trapped;
+  }
+
   get linkPending(): boolean {
     return this.#state.index.linkPending;
   }
@@ -274,11 +314,24 @@ export class Shard {
     return neverSaved ? 1 : (changeCount - this.#changesAtSave) / Math.max(1, index.count);
   }
 
-  /** Whether the shard is ahead of its image and has a graph, without which reading the rows is as
-   * quick. */
+  /** Whether the shard is ahead of its image. Without a graph there is none: reading the rows is as
+   * quick, and one from better times goes. */
   get wantsImage(): boolean {
     const { index, appliedVersion } = this.#state;
-    return index.hasGraph && appliedVersion > this.#imageVersion;
+    return (index.hasGraph || this.#imageVersion > 0) && appliedVersion > this.#imageVersion;
+  }
+
+  /** Whether the image should not wait until more has changed. */
+  get wantsImageSoon(): boolean {
+    return this.#imagePurge && this.wantsImage;
+  }
+
+  /** Has what was removed erased from memory and image as well; `link` and `save` do it. */
+  purge(): void {
+    const { index, removedCount } = this.#state;
+    if (removedCount === 0) return;
+    index.purge();
+    this.#imagePurge = removedCount > this.#removedAtSave && this.#imageVersion > 0;
   }
 
   /** Saves the index; a failure is logged and costs only a slower start. */
@@ -288,6 +341,8 @@ export class Shard {
     const { index, trustedVersion: version } = this.#state;
     const startMs = clock.monotonicMs();
     this.#changesAtSave = this.#state.changeCount;
+    this.#removedAtSave = this.#state.removedCount;
+    this.#imagePurge = false;
     try {
       const bytes = await saveImage(this.folder, this.#state, version);
       if (this.#state.index === index) this.#imageVersion = version;

@@ -28,6 +28,8 @@ export class ShardState {
   readonly payloads: PayloadIndexes;
   /** Points changed since the shard was opened. */
   changeCount = 0;
+  /** Vectors that were removed or replaced since then. */
+  removedCount = 0;
   #appliedVersion: number;
   #applying: Promise<void> = Promise.resolve();
   /** Rows after this version may be missing in memory; infinite when none is. */
@@ -107,6 +109,7 @@ export class ShardState {
           break;
         case 'delete':
         case 'delete-labels':
+          this.removedCount += 1;
           this.index.remove(label);
           this.payloads.remove(label);
           break;
@@ -118,6 +121,7 @@ export class ShardState {
 
   #putVector(label: number, vectors: Float32Array, i: number): void {
     const { dimension } = this.descriptor.config.vector;
+    if (this.index.has(label)) this.removedCount += 1;
     this.index.add(label, vectors.subarray(i * dimension, (i + 1) * dimension));
   }
 

@@ -5,19 +5,20 @@
 import {
   AT_COUNT,
   AT_LEVEL,
-  AT_STATE,
+  LEVEL_DRAWN,
   NONE,
   STATE_DEAD,
   STATE_FREE,
   STATE_LINKED,
-  W_ENTRY,
   W_SLOTS,
-  W_TOP,
   blockMask,
   blockOf,
   capacityOf,
   countOf,
+  entryPoint,
+  isPlaced,
   labelOf,
+  levelIn,
   linksAt,
   linksOf,
   m0,
@@ -26,7 +27,6 @@ import {
   setCondemned,
   stateOf,
   upperPerBlock,
-  visitedAt,
   word,
 } from './layout';
 
@@ -42,23 +42,20 @@ export function check(labelEnd: u32): u32 {
   for (let slot: u32 = 0; slot < slots; slot += 1) {
     if ((slot & blockMask) == 0) {
       if (load<u32>(blockOf(slot) + marksAt) > upperPerBlock) return slot + 1;
-      memory.fill(blockOf(slot) + visitedAt, 0, blockMask + 1);
     }
     setCondemned(slot, false);
     if (!isRowSound(slot, labelEnd)) return slot + 1;
   }
   for (let slot: u32 = 0; slot < slots; slot += 1) {
     if (!isWalkable(slot)) continue;
-    const level: u32 = load<u8>(rowOf(slot), AT_LEVEL) & 0x7f;
+    const level = levelIn(slot);
     for (let on: u32 = 0; on <= level; on += 1) {
       if (!isListSound(slot, on, slots)) return slot + 1;
     }
   }
-  const entry = word(W_ENTRY);
+  const entry = entryPoint();
   if (entry == NONE) return 0;
-  if (entry >= slots || !isWalkable(entry)) return NONE;
-  if ((load<u8>(rowOf(entry), AT_LEVEL) & 0x7f) != word(W_TOP)) return NONE;
-  return 0;
+  return entry < slots && isWalkable(entry) ? 0 : NONE;
 }
 
 function isRowSound(slot: u32, labelEnd: u32): bool {
@@ -68,9 +65,10 @@ function isRowSound(slot: u32, labelEnd: u32): bool {
   if (state > STATE_DEAD) return false;
   if (label != NONE && label >= labelEnd) return false;
   if ((label == NONE) != (state == STATE_FREE || state == STATE_DEAD)) return false;
-  const level: u32 = load<u8>(row, AT_LEVEL);
-  if (!isWalkable(slot)) return level == 0 || fits(row, level & 0x7f);
-  return (level & 0x80) != 0 && load<u16>(row, AT_COUNT) <= m0 && fits(row, level & 0x7f);
+  if (isPlaced(slot) != (label != NONE && state == STATE_LINKED)) return false;
+  const drawn = (<u32>load<u8>(row, AT_LEVEL) & LEVEL_DRAWN) != 0;
+  if (!drawn) return !isWalkable(slot) && levelIn(slot) == 0;
+  return load<u16>(row, AT_COUNT) <= m0 && fits(row, levelIn(slot));
 }
 
 @inline
@@ -86,7 +84,7 @@ function isListSound(slot: u32, level: u32, slots: u32): bool {
   for (let at: u32 = 0; at < count; at += 1) {
     const to = load<u32>(links + (<usize>at << 2));
     if (to >= slots || !isWalkable(to)) return false;
-    if ((<u32>load<u8>(rowOf(to), AT_LEVEL) & 0x7f) < level) return false;
+    if (levelIn(to) < level) return false;
   }
   return true;
 }

@@ -26,6 +26,7 @@ import {
   m0,
   maxNorm2,
   metric,
+  rawBytes,
   rawOf,
   rotateTmp,
   rotated,
@@ -222,10 +223,9 @@ export function queryOfFloats(query: usize, floats: usize): void {
   store<i32>(query, 128 * sum, AT_CORRECTION);
 }
 
-/** Writes the codes, the scale and the side of a row from its raw floats. */
-export function encodeRow(slot: u32): void {
+/** Writes the codes, the scale and the side of a row. */
+export function encodeRow(slot: u32, raw: usize): void {
   const row = rowOf(slot);
-  const raw = rawOf(slot);
   if (dimPad == 0) {
     if (metric == METRIC_DOT) store<f32>(row, sideOfDot(raw), AT_SIDE);
     return;
@@ -285,7 +285,7 @@ export function eraseRow(slot: u32): void {
   store<u32>(row, NONE, AT_LABEL);
   store<u8>(row, level, AT_LEVEL);
   store<u32>(upper, first);
-  memory.fill(rawOf(slot), 0, dimension << 2);
+  memory.fill(rawOf(slot), 0, rawBytes);
 }
 
 /**

@@ -5,24 +5,34 @@
  *
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
- *        0  header    u32 words, see below
- *      256  scratch   of the calling thread(s), never saved: queries, pools, lists, filter bits
+ *        0  header    u32 words, see `kernel-memory.ts`
+ *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride (64-byte aligned)
- *           raw      slots x dimension float32: the vectors as given, for exact scores
+ *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
+ *                    shard reads them from its rows instead
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
- *           visited  slots bytes a reader: tags of the search under way, meaningless at rest
+ *           visited  slots bytes a thread: tags of the search under way, meaningless at rest
  *
- *   row      0 f32 scale | 4 f32 side | 8 u32 label (NONE: no live point) | 12 u16 links |
- *           14 u8 level | 15 u8 state
+ *   row      0 f32 scale | 4 f32 side | 8 u32 label (NONE: no live point; UNLINKED set: a search
+ *            finds the point by scanning) | 12 u16 links | 14 u8 level | 15 u8 state
  *           16 codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
  *              (a scale for all, or per dimension, fails with outlier dimensions); none in fewer
  *              than 32 dimensions, where walks compare the raw floats
  *           .. links of level 0, u32[m0] | u32 first upper list
  *
- *   state   0 free -> 1 pending -> 2 linked -> 3 dead (label NONE, still walked) -> 0 free
+ *   state   0 free -> 1 pending -> 4 handed over -> 2 linked -> 3 dead (still walked) -> 0 free
+ *
+ * Two threads work on a memory at once, without a lock. The *searching* thread writes rows (codes,
+ * floats, labels), condemns and frees; the *building* thread writes links, levels, the entry point
+ * and the step 4 -> 2. It never reads the label of a row but to see that its point is gone, and a
+ * slot is freed only between its jobs. What a walk may meet half done is harmless:
+ *
+ *   a list grows     the link first, then the count; a new node's row before the first link to it
+ *   a list is cut    link by link: a walk sees old and new ones mixed, some twice, all of them nodes
+ *   the entry point  one word; its level is read from its row, so the two always agree
  *
  * Since an address follows from a slot alone, nothing moves when the shard grows, and every link
  * of a saved image can be checked against one bound.
@@ -51,6 +61,12 @@ export const STATE_FREE: u32 = 0;
 export const STATE_PENDING: u32 = 1;
 export const STATE_LINKED: u32 = 2;
 export const STATE_DEAD: u32 = 3;
+export const STATE_HANDED: u32 = 4;
+
+/** In a label: the point is in no graph yet as far as searches go. Labels are below 2^25. */
+export const UNLINKED: u32 = 0x8000_0000;
+/** In a level: it has been drawn, and its lists belong to the slot for good. */
+export const LEVEL_DRAWN: u32 = 0x80;
 
 export const AT_SCALE: usize = 0;
 export const AT_SIDE: usize = 4;
@@ -84,6 +100,8 @@ export let visitedAt: u32 = 0;
 export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
+/** Floats kept of a vector: all or none. */
+export let rawBytes: u32 = 0;
 export let maxNorm2: f32 = 0;
 export let linksAt: usize = 0;
 export let upperListBytes: u32 = 0;
@@ -122,7 +140,7 @@ export function setWord(at: usize, value: u32): void {
 
 export const W_SLOTS: usize = 12;
 export const W_ENTRY: usize = 13;
-export const W_TOP: usize = 14;
+export const W_LINKED: usize = 14;
 
 /** Reads the header. `thread` 0 or 1 picks the scratch whose addresses start at word 32 or 48. */
 export function open(thread: u32): void {
@@ -145,6 +163,7 @@ export function open(thread: u32): void {
   upperPerBlock = word(20);
   marksAt = word(21);
   visitedAt = word(22) + (thread << blockShift);
+  rawBytes = word(24) != 0 ? dimension << 2 : 0;
   linksAt = AT_CODES + dimPad;
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
@@ -179,12 +198,36 @@ export function rowOf(slot: u32): usize {
 
 @inline
 export function rawOf(slot: u32): usize {
-  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * (dimension << 2);
+  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * rawBytes;
+}
+
+/** NONE when no live point is there. */
+@inline
+export function labelOf(slot: u32): u32 {
+  const label = load<u32>(rowOf(slot), AT_LABEL);
+  return label == NONE ? NONE : label & ~UNLINKED;
+}
+
+/** Whether a live point is there which walks answer for; the others are scanned. */
+@inline
+export function isPlaced(slot: u32): bool {
+  return load<i32>(rowOf(slot), AT_LABEL) >= 0;
+}
+
+/** The level of a slot that has been linked. */
+@inline
+export function levelIn(slot: u32): u32 {
+  return <u32>load<u8>(rowOf(slot), AT_LEVEL) & ~LEVEL_DRAWN;
 }
 
 @inline
-export function labelOf(slot: u32): u32 {
-  return load<u32>(rowOf(slot), AT_LABEL);
+export function entryPoint(): u32 {
+  return atomic.load<u32>(HEADER + (W_ENTRY << 2));
+}
+
+@inline
+export function setEntryPoint(slot: u32): void {
+  atomic.store<u32>(HEADER + (W_ENTRY << 2), slot);
 }
 
 @inline
@@ -201,13 +244,29 @@ export function upperList(slot: u32, level: u32): usize {
 
 @inline
 export function countOf(slot: u32, level: u32): u32 {
-  return level == 0 ? load<u16>(rowOf(slot), AT_COUNT) : load<u32>(upperList(slot, level));
+  if (level == 0) return atomic.load<u16>(rowOf(slot), AT_COUNT);
+  return atomic.load<u32>(upperList(slot, level));
 }
 
 @inline
 export function setCount(slot: u32, level: u32, count: u32): void {
-  if (level == 0) store<u16>(rowOf(slot), count, AT_COUNT);
-  else store<u32>(upperList(slot, level), count);
+  if (level == 0) atomic.store<u16>(rowOf(slot), <u16>count, AT_COUNT);
+  else atomic.store<u32>(upperList(slot, level), count);
+}
+
+/** Counts a node, and keeps what was written before it before what is written after it: a node's
+ * row before whatever leads to the node. */
+@inline
+export function countLinked(): void {
+  atomic.add<u32>(HEADER + (W_LINKED << 2), 1);
+}
+
+/** Replaces the first links of a list, one after the other, so that none is ever half written. */
+@inline
+export function setLinks(links: usize, from: usize, count: u32): void {
+  for (let at: usize = 0; at < <usize>(count << 2); at += 4) {
+    store<u32>(links + at, load<u32>(from + at));
+  }
 }
 
 /** Address of the first link. */

@@ -8,18 +8,20 @@ import {
   AT_COUNT,
   AT_LEVEL,
   AT_STATE,
+  LEVEL_DRAWN,
   NONE,
   STATE_LINKED,
-  W_ENTRY,
-  W_TOP,
   blockOf,
   capacityOf,
   chosen,
   codesQ0,
   codesQ1,
+  countLinked,
   countOf,
   efConstruct,
+  entryPoint,
   labelOf,
+  levelIn,
   linksAt,
   linksOf,
   listNear,
@@ -32,19 +34,17 @@ import {
   rowOf,
   seed,
   setCount,
-  setWord,
+  setEntryPoint,
+  setLinks,
   stateOf,
   upperPerBlock,
   upperList,
-  word,
 } from './layout';
 import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
 
 const LEVEL_MAX: u32 = 15;
 const EF_MAX: u32 = 16_384;
-/** Bit 7 of the level byte: the slot has its level and upper lists. */
-const LEVEL_DRAWN: u32 = 0x80;
 
 /** Level of a slot: geometric with ratio 1/m, as far as its block has lists left. */
 export function levelOf(slot: u32): u32 {
@@ -145,7 +145,7 @@ function addLink(from: u32, to: u32, level: u32): void {
     insertAt(pool2, at, count + 1, entryOf(near, load<u32>(listSlots + (<usize>at << 2))));
   }
   const kept = choose(pool2, count + 1, capacity);
-  memory.copy(links, chosen, <usize>kept << 2);
+  setLinks(links, chosen, kept);
   setCount(from, level, kept);
 }
 
@@ -153,7 +153,7 @@ function addLink(from: u32, to: u32, level: u32): void {
 function connect(slot: u32, level: u32, size: u32): void {
   const count = fill(pool, size, choose(pool, size, m), m);
   const links = linksOf(slot, level);
-  memory.copy(links, chosen, <usize>count << 2);
+  setLinks(links, chosen, count);
   setCount(slot, level, count);
 }
 
@@ -165,20 +165,20 @@ function connectBack(slot: u32, level: u32): void {
   }
 }
 
-/** Links one pending row. */
+/** Links one row, unless its point is gone already. */
 export function link(slot: u32): void {
+  if (labelOf(slot) == NONE) return;
   const level = levelOf(slot);
   const row = rowOf(slot);
   store<u16>(row, 0, AT_COUNT);
   for (let on: u32 = 1; on <= level; on += 1) store<u32>(upperList(slot, on), 0);
-  const entry = word(W_ENTRY);
+  const entry = entryPoint();
   if (entry == NONE) {
     store<u8>(row, STATE_LINKED, AT_STATE);
-    setWord(W_TOP, level);
-    setWord(W_ENTRY, slot);
+    setEntryPoint(slot);
     return;
   }
-  const top = word(W_TOP);
+  const top = levelIn(entry);
   queryOfRow(codesQ0, slot);
   let start = descend(codesQ0, level);
   const highest = min<u32>(top, level);
@@ -195,11 +195,9 @@ export function link(slot: u32): void {
     connect(slot, on, live);
   }
   store<u8>(row, STATE_LINKED, AT_STATE);
+  countLinked();
   for (let on: i32 = highest; on >= 0; on -= 1) connectBack(slot, on);
-  if (level > top) {
-    setWord(W_TOP, level);
-    setWord(W_ENTRY, slot);
-  }
+  if (level > top) setEntryPoint(slot);
 }
 
 /** Makes the live linked slot of the highest level the entry point. */
@@ -213,6 +211,5 @@ export function chooseEntry(slots: u32): void {
     best = slot;
     bestLevel = level;
   }
-  setWord(W_TOP, bestLevel);
-  setWord(W_ENTRY, best);
+  setEntryPoint(best);
 }

@@ -6,11 +6,16 @@ import {
   NONE,
   STATE_DEAD,
   STATE_FREE,
+  STATE_HANDED,
+  STATE_LINKED,
   STATE_PENDING,
+  UNLINKED,
   W_SLOTS,
   dimPad,
-  dimension,
+  isPlaced,
   labelOf,
+  queryFloats,
+  rawBytes,
   rawOf,
   rowOf,
   setWord,
@@ -25,31 +30,58 @@ export { free, leaveCondemned, mend } from './repair';
 export { begin, exactSlots, finish, scanRange, scanSlots, walk } from './search';
 export { labelOf, rawOf, stateOf };
 
-/** Makes `slot` (free, or the one after the last) a pending row of the floats at its raw place. */
+/** Makes `slot` (free, or the one after the last) a pending row of the floats at `queryFloats`. */
 export function put(slot: u32, label: u32): void {
   const row = rowOf(slot);
-  encodeRow(slot);
-  store<u32>(row, label, AT_LABEL);
+  memory.copy(rawOf(slot), queryFloats, rawBytes);
+  encodeRow(slot, queryFloats);
+  store<u32>(row, label | UNLINKED, AT_LABEL);
   store<u8>(row, STATE_PENDING, AT_STATE);
   if (slot >= word(W_SLOTS)) setWord(W_SLOTS, slot + 1);
 }
 
-/**
- * Takes the point off its slot. True when the slot is free; false when the graph still leads
- * through it: then its floats are gone, its codes go when the last link to it has.
- */
-export function remove(slot: u32): bool {
+/** What became of a slot whose point is taken off it. */
+export const SLOT_FREE: u32 = 0;
+/** The graph leads through it: its floats are gone, its codes go when the last link to it has. */
+export const SLOT_DEAD: u32 = 1;
+/** The building thread has it: `settle` will tell. */
+export const SLOT_HANDED: u32 = 2;
+
+/** Takes the point off its slot. */
+export function remove(slot: u32): u32 {
+  if (isPlaced(slot)) return bury(slot);
+  if (stateOf(slot) == STATE_PENDING) return release(slot);
+  store<u32>(rowOf(slot), NONE, AT_LABEL);
+  return SLOT_HANDED;
+}
+
+/** A pending row goes to the building thread. */
+export function handOver(slot: u32): void {
+  store<u8>(rowOf(slot), STATE_HANDED, AT_STATE);
+}
+
+/** A row comes back from the building thread; NONE when walks find its point from now on. */
+export function settle(slot: u32): u32 {
   const row = rowOf(slot);
-  if (stateOf(slot) == STATE_PENDING) {
-    eraseRow(slot);
-    store<u8>(row, STATE_FREE, AT_STATE);
-    return true;
+  if (labelOf(slot) != NONE) {
+    store<u32>(row, labelOf(slot), AT_LABEL);
+    return NONE;
   }
-  store<u32>(row, NONE, AT_LABEL);
-  store<u8>(row, STATE_DEAD, AT_STATE);
+  return stateOf(slot) == STATE_LINKED ? bury(slot) : release(slot);
+}
+
+function bury(slot: u32): u32 {
+  store<u32>(rowOf(slot), NONE, AT_LABEL);
+  store<u8>(rowOf(slot), STATE_DEAD, AT_STATE);
   // Without codes the floats are what walks compare; they go with the last link, too.
-  if (dimPad != 0) memory.fill(rawOf(slot), 0, dimension << 2);
-  return false;
+  if (dimPad != 0) memory.fill(rawOf(slot), 0, rawBytes);
+  return SLOT_DEAD;
+}
+
+function release(slot: u32): u32 {
+  eraseRow(slot);
+  store<u8>(rowOf(slot), STATE_FREE, AT_STATE);
+  return SLOT_FREE;
 }
 
 export function rawNorm2(slot: u32): f32 {

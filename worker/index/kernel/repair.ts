@@ -13,11 +13,11 @@ import {
   STATE_DEAD,
   STATE_FREE,
   STATE_LINKED,
-  W_ENTRY,
   W_SLOTS,
   capacityOf,
   codesQ0,
   countOf,
+  entryPoint,
   isCondemned,
   linksOf,
   listNear,
@@ -151,7 +151,7 @@ function answer(from: u32, to: u32, level: u32): void {
 
 /** Moves the entry point off the condemned; call when all are mended and none is freed. */
 export function leaveCondemned(): void {
-  const entry = word(W_ENTRY);
+  const entry = entryPoint();
   if (entry == NONE || !isCondemned(entry)) return;
   chooseEntry(word(W_SLOTS));
 }

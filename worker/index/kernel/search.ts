@@ -9,17 +9,19 @@ import {
   NONE,
   codesQ0,
   filterBits,
+  isPlaced,
   labelOf,
   listNear,
   listSlots,
   pool,
   pool2,
   queryFloats,
+  rawBytes,
   resultLabels,
   resultNear,
   slotList,
 } from './layout';
-import { entryAt, entryOf, insertAt, slotIn } from './pool';
+import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
 
 let taken: u32 = 0;
@@ -45,7 +47,8 @@ export function walk(ef: u32, take: u32, filterWords: u32): u32 {
   walkLevel(codesQ0, descend(codesQ0, 0), 0, ef);
   for (let at: u32 = 0; at < poolSize && taken < take; at += 1) {
     const entry = entryAt(pool, at);
-    if (!isAllowed(labelOf(slotIn(entry)), filterWords)) continue;
+    const slot = slotIn(entry);
+    if (!isPlaced(slot) || !isAllowed(labelOf(slot), filterWords)) continue;
     store<i64>(pool2 + (<usize>taken << 3), entry & ~1);
     taken += 1;
   }
@@ -91,11 +94,13 @@ export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void
   if (count > 0) scanChunk(listSlots, count, take);
 }
 
-/** Exact nearness and label of everything taken; how many. */
+/** Nearness and label of everything taken; how many. Exact where there are floats to tell. */
 export function finish(): u32 {
   for (let at: u32 = 0; at < taken; at += 1) {
-    const slot = slotIn(entryAt(pool2, at));
-    store<f64>(resultNear + (<usize>at << 3), exact1(queryFloats, slot));
+    const entry = entryAt(pool2, at);
+    const slot = slotIn(entry);
+    const near: f64 = rawBytes == 0 ? nearIn(entry) : exact1(queryFloats, slot);
+    store<f64>(resultNear + (<usize>at << 3), near);
     store<u32>(resultLabels + (<usize>at << 2), labelOf(slot));
   }
   return taken;

@@ -11,6 +11,7 @@ import { begin as beginRight } from './search';
 export { check } from './check';
 export { open, setCondemned } from './layout';
 export {
+  handOver,
   labelOf,
   probe,
   put,
@@ -19,6 +20,7 @@ export {
   rawPeak,
   rawPeakRotated,
   remove,
+  settle,
   stateOf,
 } from './main';
 export { free, leaveCondemned, mend } from './repair';

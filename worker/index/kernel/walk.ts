@@ -6,15 +6,15 @@
 import { nearness1, nearnessMany, touch } from './codes';
 import {
   NONE,
-  W_ENTRY,
   W_SLOTS,
-  W_TOP,
   blockBytes,
   blockMask,
   blockOf,
   blockShift,
   blocksAt,
   countOf,
+  entryPoint,
+  levelIn,
   linksOf,
   listNear,
   listSlots,
@@ -24,7 +24,8 @@ import {
 } from './layout';
 import { entryAt, entryOf, insertAt, slotIn } from './pool';
 
-let tag: u32 = 0;
+/** Of nobody knows which search before: the first one wipes. */
+let tag: u32 = 255;
 export let poolSize: u32 = 0;
 let linksSeen: u32 = 0;
 
@@ -98,9 +99,9 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
 
 /** From the entry point greedily down to (not into) `level`. */
 export function descend(query: usize, level: u32): u32 {
-  let current = word(W_ENTRY);
+  let current = entryPoint();
   let best = nearness1(query, current);
-  for (let on = word(W_TOP); on > level; on -= 1) {
+  for (let on = levelIn(current); on > level; on -= 1) {
     for (;;) {
       const count = countOf(current, on);
       const links = linksOf(current, on);
