@@ -11,6 +11,7 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import { WORKER_NODE_FLAGS } from '../cli/worker-flags.ts';
 import { rssBytesOf } from './process-stats.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));
@@ -47,7 +48,7 @@ export class WorkerProcess {
     const envFile = join(folder, 'worker.env');
     writeFileSync(envFile, `BULKHEAD_LINK_SECRET=${SECRET}\n`, { mode: 0o600 });
     const startMs = systemClock.monotonicMs();
-    const child = spawn(process.execPath, [PROGRAM], {
+    const child = spawn(process.execPath, [...WORKER_NODE_FLAGS, PROGRAM], {
       env: {
         PATH: process.env.PATH ?? '',
         BULKHEAD_DATA_DIR: join(folder, 'data'),

@@ -49,6 +49,7 @@ export interface ChildSpec {
   name: string;
   /** The TypeScript file to run. */
   program: string;
+  nodeFlags?: readonly string[];
   /** Asked at each start: ports are known only after the first one. */
   environment(): Environment;
 }
@@ -122,7 +123,8 @@ export class SupervisedChild {
 
   #launch(): void {
     this.#state = 'starting';
-    const child = spawn(process.execPath, [this.#spec.program], {
+    const { nodeFlags = [], program } = this.#spec;
+    const child = spawn(process.execPath, [...nodeFlags, program], {
       env: this.#spec.environment(),
       detached: true,
       // What a child prints goes to standard error: standard output is for the command's answer.

@@ -16,6 +16,7 @@ import type { Environment } from './child-environment.ts';
 import { CommandError } from './command-error.ts';
 import type { EnvFiles } from './env-files.ts';
 import { type ChildListener, type ReadyMessage, SupervisedChild } from './supervised-child.ts';
+import { WORKER_NODE_FLAGS } from './worker-flags.ts';
 
 /** For the coordinator and again for the workers: a little more than they give themselves. */
 const DRAIN_TIMEOUT_MS = 65_000;
@@ -71,6 +72,7 @@ export class Supervisor {
       return new SupervisedChild(deps, {
         name,
         program: options.programs.worker,
+        nodeFlags: WORKER_NODE_FLAGS,
         environment: () => this.#workerEnvironment(name),
       });
     });

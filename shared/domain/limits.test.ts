@@ -12,6 +12,6 @@ test('every bound is a positive integer', () => {
 
 test('the dialect demands these', () => {
   assert(LIMITS.collectionNameBytesMax === 255);
-  assert(LIMITS.dimensionMax >= 4_096);
+  assert(LIMITS.dimensionMax >= 8_192);
   assert(LIMITS.searchHitsMax >= 10_000);
 });

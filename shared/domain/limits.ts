@@ -13,8 +13,8 @@ export const LIMITS = {
   jsonDepthMax: 64,
   /** Arrays and objects of one JSON text: empty, they take twenty times their text in memory. */
   jsonContainersMax: 1_000_000,
-  /** Largest vector; a point with one takes 16 KiB. */
-  dimensionMax: 4_096,
+  /** Largest vector; a point with one takes 32 KiB. */
+  dimensionMax: 8_192,
   /** Points of one upsert, ids of one delete, retrieve or payload change. */
   batchPointsMax: 10_000,
   /** Searches of one query batch. */

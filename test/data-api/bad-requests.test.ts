@@ -321,9 +321,9 @@ const COLLECTIONS: BadRequest[] = [
   { request: create({}), says: /vectors: give the vectors' "size" and "distance"/ },
   {
     request: create({ vectors: { size: 0, distance: 'Dot' } }),
-    says: /vectors.size: must be an integer from 1 to 4096/,
+    says: /vectors.size: must be an integer from 1 to 8192/,
   },
-  { request: create({ vectors: { size: 4097, distance: 'Dot' } }), says: /vectors.size/ },
+  { request: create({ vectors: { size: 8193, distance: 'Dot' } }), says: /vectors.size/ },
   { request: create({ vectors: { size: '4', distance: 'Dot' } }), says: /vectors.size/ },
   {
     request: create({ vectors: { size: 4, distance: 'cosine' } }),

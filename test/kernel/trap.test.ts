@@ -8,7 +8,9 @@ import { compileFaultyKernel } from '../../scripts/kernel/compile.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import { useBuild } from '../../worker/index/kernel-module.ts';
+import { BuilderThread } from '../../worker/index/builder.ts';
+import { runJob } from '../../worker/index/kernel-job.ts';
+import { BUILDING, instantiate, useBuild } from '../../worker/index/kernel-module.ts';
 import { createHandlers } from '../../worker/server/handlers.ts';
 import { recordingLog } from '../harness/recording-log.ts';
 import {
@@ -69,7 +71,16 @@ test('a search that writes out of bounds ends the memory of one shard only', asy
   const right = await ask(SHARD, NEAR);
   assert.deepEqual(await ask(OTHER, NEAR), right);
 
+  const write = rig.store.write.bind(rig.store);
+  const [committed, applied] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = t.mock.method(rig.store, 'write', async (...args: Parameters<typeof write>) => {
+    const outcome = await write(...args);
+    committed.resolve();
+    await applied.promise;
+    return outcome;
+  });
   const writing = upsert(shard, [POINTS]);
+  await committed.promise;
   await assert.rejects(ask(SHARD, FAULTY), UNAVAILABLE);
   assert.deepEqual(await ask(OTHER, NEAR), right, 'the other shard goes on');
   await assert.rejects(upsert(shard, [POINTS + 1]), UNAVAILABLE);
@@ -78,6 +89,8 @@ test('a search that writes out of bounds ends the memory of one shard only', asy
     await assert.rejects(shard.reads.query({ searches }, NEAR, inTime()), UNAVAILABLE);
   }
   assert.equal(shard.wantsImage, false, 'nothing of it is saved');
+  applied.resolve();
+  holding.mock.restore();
   assert.ok((await writing) > 0, 'what was committed is acknowledged');
   assert.equal(saw('shard_trapped').length, 1);
 
@@ -91,6 +104,12 @@ test('a search that writes out of bounds ends the memory of one shard only', asy
 test('a trap while points are linked does not end the worker', async (t) => {
   const { ask, rig, saw, shard } = await twoShards(t);
   const right = await ask(OTHER, NEAR);
+  // The building thread would load the kernel that is committed; the job and the trap are real.
+  const run: BuilderThread['run'] = async (memory, job) => {
+    runJob(instantiate(memory, BUILDING), memory, job);
+    return 0;
+  };
+  t.mock.method(BuilderThread.prototype, 'run', run);
   await shard.upsert([POINTS], { '': FAULTY }, [null]);
   await untilLinked(shard);
   assert.equal(saw('shard_trapped').length, 1);

@@ -1,6 +1,7 @@
 /** Requests about one collection that must succeed, with ids exact both ways. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Engine } from '../../shared/domain/collection.ts';
 import { parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
 import type { JsonValue } from '../../shared/domain/point.ts';
 import type { Clause, Distance, Id, Payload } from './model.ts';
@@ -35,8 +36,9 @@ export class CollectionClient {
     this.#name = name;
   }
 
-  async create(dimension: number, distance: Distance): Promise<void> {
-    await this.call('PUT', '', { vectors: { size: dimension, distance } });
+  async create(shape: { size: number; distance: Distance; engine: Engine }): Promise<void> {
+    const { engine, ...vectors } = shape;
+    await this.call('PUT', '', { vectors, hnsw_config: { engine } });
   }
 
   async info(): Promise<{ status: string; points_count: number; indexed_vectors_count: number }> {

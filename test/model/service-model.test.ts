@@ -1,5 +1,5 @@
 /**
- * The whole service against a plain Map: random writes, reads and filtered queries over HTTP, with
+ * The whole service against a plain Map, on each engine: random writes, reads and filtered queries over HTTP, with
  * `kill -9` of workers and coordinator in between. Each collection has its own sequence of
  * operations, one after the other; the sequences run beside each other. Zero differences are
  * allowed; only how many of the true neighbours an approximate query finds has a floor.
@@ -11,6 +11,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../../shared/base/random.ts';
+import { ENGINES, type Engine } from '../../shared/domain/collection.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { Generator } from './generate.ts';
@@ -28,36 +29,42 @@ const HASTY_SEARCHES = 100;
 const HASTY_RECALL_MIN = 0.7;
 const DISTANCES = ['Cosine', 'Dot', 'Euclid', 'Manhattan'] satisfies Distance[];
 
-test('thousands of random operations leave no difference to a plain Map', async (t) => {
-  const random = new SeededRandom(takeSeed(t, 20_261_122));
-  const service = await startService(t, { env: { BULKHEAD_FLAT_POINTS_MAX: '50' } });
-  const sessions = await startSessions(service, random);
-  const done: Record<string, number> = {};
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    await Promise.all(sessions.map((session) => runOperations(session, done)));
-    await service.killAndWait(random.pick(['coordinator', ...service.workerNames]));
-    await Promise.all(sessions.map((session) => session.compareAll()));
-  }
-  t.diagnostic(JSON.stringify(done));
-  for (const session of sessions) {
-    const { distance } = session.model;
-    const usual = shareOf(session.recall);
-    await session.client.becomeGreen();
-    const hasty = shareOf(await session.searchHastily(HASTY_SEARCHES));
-    t.diagnostic(`${distance}: recall ${usual.toFixed(4)}, hasty ${hasty.toFixed(4)}`);
-    assert.ok(usual >= RECALL_MIN, `${distance}: recall ${usual}`);
-    assert.ok(hasty >= HASTY_RECALL_MIN, `${distance}: recall ${hasty} at the smallest ef`);
-    if (distance === 'Manhattan') assert.equal(hasty, 1, 'a scan misses nothing');
-    else assert.ok(hasty < 1, `${distance}: no neighbour was missed, so no graph was searched`);
-  }
-});
+for (const engine of ENGINES) {
+  test(`thousands of random operations leave no difference to a plain Map, ${engine}`, async (t) => {
+    const random = new SeededRandom(takeSeed(t, 20_261_122));
+    const service = await startService(t, { env: { BULKHEAD_FLAT_POINTS_MAX: '50' } });
+    const sessions = await startSessions(service, engine, random);
+    const done: Record<string, number> = {};
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await Promise.all(sessions.map((session) => runOperations(session, done)));
+      await service.killAndWait(random.pick(['coordinator', ...service.workerNames]));
+      await Promise.all(sessions.map((session) => session.compareAll()));
+    }
+    t.diagnostic(JSON.stringify(done));
+    for (const session of sessions) {
+      const { distance } = session.model;
+      const usual = shareOf(session.recall);
+      await session.client.becomeGreen();
+      const hasty = shareOf(await session.searchHastily(HASTY_SEARCHES));
+      t.diagnostic(`${distance}: recall ${usual.toFixed(4)}, hasty ${hasty.toFixed(4)}`);
+      assert.ok(usual >= RECALL_MIN, `${distance}: recall ${usual}`);
+      assert.ok(hasty >= HASTY_RECALL_MIN, `${distance}: recall ${hasty} at the smallest ef`);
+      if (distance === 'Manhattan') assert.equal(hasty, 1, 'a scan misses nothing');
+      else assert.ok(hasty < 1, `${distance}: no neighbour was missed, so no graph was searched`);
+    }
+  });
+}
 
-async function startSessions(service: Service, random: SeededRandom): Promise<ModelSession[]> {
+async function startSessions(
+  service: Service,
+  engine: Engine,
+  random: SeededRandom,
+): Promise<ModelSession[]> {
   const sessions = DISTANCES.map((distance) => {
     const generator = new Generator(new SeededRandom(random.below(2 ** 31)), IDS);
     return new ModelSession(service, new Model(distance), generator);
   });
-  await Promise.all(sessions.map((session) => session.create(POINTS_AT_START)));
+  await Promise.all(sessions.map((session) => session.create(engine, POINTS_AT_START)));
   return sessions;
 }
 

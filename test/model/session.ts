@@ -3,6 +3,7 @@
  * hold the same points; every read is compared.
  */
 import assert from 'node:assert/strict';
+import type { Engine } from '../../shared/domain/collection.ts';
 import { stringifyJson } from '../../shared/domain/json.ts';
 import type { JsonValue } from '../../shared/domain/point.ts';
 import { CollectionClient, type Endpoint, type Hit } from './collection-client.ts';
@@ -59,8 +60,8 @@ export class ModelSession {
   }
 
   /** Makes the collection, with the first `count` points. */
-  async create(count: number): Promise<void> {
-    await this.client.create(DIMENSION, this.model.distance);
+  async create(engine: Engine, count: number): Promise<void> {
+    await this.client.create({ size: DIMENSION, distance: this.model.distance, engine });
     const points = this.#generate.firstPoints(count);
     for (let from = 0; from < count; from += FILL_BATCH_POINTS) {
       const batch = points.slice(from, from + FILL_BATCH_POINTS) as unknown as Json;

@@ -1,5 +1,5 @@
 /**
- * Recall floors over the real service on data that needs nothing beside this tree: clusters of
+ * Recall floors over the real service, on each engine, on data that needs nothing beside this tree: clusters of
  * different sizes and spreads, and a payload that follows the cluster for some filters and not for
  * others. Settings are the service's own, so the graph begins where it does for a client.
  */
@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inParallel } from '../../scripts/dataset/in-parallel.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
+import { ENGINES, type Engine } from '../../shared/domain/collection.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { startService } from '../harness/service.ts';
 
@@ -65,27 +66,33 @@ const SEARCHES: readonly Search[] = [
   },
 ];
 
-test('searches find the neighbours that an exact scan finds', async (t) => {
-  const random = new SeededRandom(takeSeed(t, 20_261_124));
-  const points = clusteredPoints(random);
-  const queries = Array.from({ length: QUERIES }, () => {
-    return near(random.pick(points).vector, 0.3, random);
+for (const engine of ENGINES) {
+  test(`searches find the neighbours that an exact scan finds, ${engine}`, async (t) => {
+    const random = new SeededRandom(takeSeed(t, 20_261_124));
+    const points = clusteredPoints(random);
+    const queries = Array.from({ length: QUERIES }, () => {
+      return near(random.pick(points).vector, 0.3, random);
+    });
+    const client = await startClient(t, engine, points);
+    for (const search of SEARCHES) {
+      const allowed = search.holds === undefined ? points : points.filter(search.holds);
+      const recall = await measureRecall(client, search, allowed, queries);
+      t.diagnostic(`${search.name}: recall@${HITS} ${recall.toFixed(4)}`);
+      assert.ok(recall >= search.recallMin, `${search.name}: ${recall}`);
+      if (search.misses) assert.ok(recall < 1, `${search.name}: nothing was missed, so no graph`);
+    }
   });
-  const client = await startClient(t, points);
-  for (const search of SEARCHES) {
-    const allowed = search.holds === undefined ? points : points.filter(search.holds);
-    const recall = await measureRecall(client, search, allowed, queries);
-    t.diagnostic(`${search.name}: recall@${HITS} ${recall.toFixed(4)}`);
-    assert.ok(recall >= search.recallMin, `${search.name}: ${recall}`);
-    if (search.misses) assert.ok(recall < 1, `${search.name}: nothing was missed, so no graph`);
-  }
-});
+}
 
 /** A client of a new service in which the points are loaded and linked. */
-async function startClient(t: TestContext, points: Point[]) {
+async function startClient(t: TestContext, engine: Engine, points: Point[]) {
   const service = await startService(t);
   const client = service.client();
-  await client.createCollection(NAME, { vectors: { size: DIMENSION, distance: 'Euclid' } });
+  const hnsw_config = { engine } as object;
+  await client.createCollection(NAME, {
+    vectors: { size: DIMENSION, distance: 'Euclid' },
+    hnsw_config,
+  });
   for (let from = 0; from < points.length; from += BATCH_POINTS) {
     await client.upsert(NAME, { wait: true, points: batchOf(points, from) });
   }

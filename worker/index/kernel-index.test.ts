@@ -2,117 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Bitmap } from '../../shared/base/bitmap.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
-import { type Distance, higherIsNearer, prepareVector } from '../../shared/domain/distance.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import {
+  config,
+  drawer,
+  exact,
+  filled,
+  find,
+  NEVER,
+  OPTIONS,
+  recall,
+} from '../../test/recall/index-recall.ts';
 import { KernelIndex } from './kernel-index.ts';
 import { EF_MAX, HEADER_BYTES, NONE } from './kernel-layout.ts';
 import { KernelMemory } from './kernel-memory.ts';
 import { scoreOf } from './metric.ts';
 import { openIndex } from './open-index.ts';
-import type { Hits, IndexConfig, VectorIndex, VectorsOf } from './vector-index.ts';
-
-const OPTIONS = { graphFrom: 400, seed: 3 };
-const NEVER = () => false;
-
-function config(dimension: number, distance: Distance = 'Cosine'): IndexConfig {
-  return { dimension, distance, hnsw: { m: 16, efConstruct: 100, engine: 'kernel' } };
-}
-
-type Draw = () => Float32Array;
-
-/** What real data looks like in one way or another. */
-function drawer(kind: string, random: SeededRandom, of: IndexConfig): Draw {
-  const { dimension, distance } = of;
-  const prepared = (vector: Float32Array) => {
-    prepareVector(distance, vector, 'vector');
-    return vector;
-  };
-  const plain = () => Float32Array.from({ length: dimension }, () => random.normal());
-  if (kind === 'outlier') {
-    // One dimension in sixteen is thirty times larger than the others.
-    return () => prepared(plain().map((x, at) => (at % 16 === 0 ? 30 * x : x)));
-  }
-  const centers = Array.from({ length: 12 }, plain);
-  return () => {
-    const center = random.pick(centers);
-    return prepared(center.map((x) => x + 0.4 * random.normal()));
-  };
-}
-
-function filled(of: IndexConfig, count: number, draw: Draw): KernelIndex {
-  const index = new KernelIndex(of, OPTIONS);
-  for (let label = 0; label < count; label += 1) index.add(label, draw());
-  assert.equal(index.link(NEVER), true);
-  assert.equal(index.linked, count);
-  return index;
-}
-
-function exact(index: VectorIndex, query: Float32Array, k: number, allowed?: Bitmap): Hits {
-  const scan = index.startScan(query, k, allowed);
-  while (!scan.step(10_000));
-  return scan.hits();
-}
-
-/** What a shard does: the index's answer, or an exact scan. */
-function find(index: VectorIndex, query: Float32Array, ef = 128, allowed?: Bitmap): Hits {
-  return index.search(query, 10, ef, allowed) ?? exact(index, query, 10, allowed);
-}
-
-/** Share of the true ten best that are found, by score: equals may stand for each other. */
-function recall(index: VectorIndex, queries: Float32Array[], ef: number, allowed?: Bitmap): number {
-  let found = 0;
-  let wanted = 0;
-  for (const query of queries) {
-    const { scores: truth } = exact(index, query, 10, allowed);
-    const last = truth.at(-1) ?? 0;
-    const { scores } = find(index, query, ef, allowed);
-    wanted += truth.length;
-    const near = (score: number) =>
-      higherIsNearer(index.distance) ? score >= last : score <= last;
-    found += scores.filter(near).length;
-  }
-  return found / wanted;
-}
-
-const MATRIX = [
-  [1, 1_500],
-  [2, 1_500],
-  [3, 1_500],
-  [127, 1_500],
-  [128, 1_500],
-  [129, 1_500],
-  [768, 900],
-  [1_536, 600],
-  [4_096, 450],
-] as const;
-
-for (const distance of ['Cosine', 'Dot', 'Euclid', 'Manhattan'] as const) {
-  for (const kind of ['clustered', 'outlier']) {
-    test(`recall of ${kind} data from 1 to 4,096 dimensions, ${distance}`, () => {
-      for (const [dimension, count] of MATRIX) {
-        const seed = dimension + distance.length;
-        const random = new SeededRandom(seed);
-        const draw = drawer(kind, random, config(dimension, distance));
-        const index = filled(config(dimension, distance), count, draw);
-        const queries = Array.from({ length: 20 }, draw);
-        // A small ef, so that the graph answers and not a scan.
-        const measured = recall(index, queries, 40);
-        const floor = distance === 'Dot' ? 0.85 : 0.93;
-        assert.ok(measured >= floor, `${dimension} dimensions: ${measured}, seed ${seed}`);
-        assert.ok(recall(index, queries, 400) >= 0.99, `${dimension} dimensions by a scan`);
-      }
-    });
-  }
-}
-
-test('duplicates only: distinct labels with the one score', () => {
-  const random = new SeededRandom(1);
-  const vector = drawer('clustered', random, config(8))();
-  const index = filled(config(8), 1_500, () => vector);
-  const hits = index.search(vector, 10, 16);
-  assert.equal(new Set(hits?.labels).size, 10);
-  assert.equal(new Set(hits?.scores).size, 1);
-});
+import type { IndexConfig, VectorsOf } from './vector-index.ts';
 
 test('half of the points replaced in five rounds: slots are taken over, recall stays', () => {
   const seed = 17;

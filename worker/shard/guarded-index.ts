@@ -127,7 +127,7 @@ export class GuardedIndex implements VectorIndex {
   };
 
   purge(): void {
-    this.#run(() => this.#index.purge());
+    if (!this.trapped) this.#run(() => this.#index.purge());
   }
 
   async save(scratchFile: string): Promise<SavedIndex> {
