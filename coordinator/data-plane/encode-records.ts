@@ -11,6 +11,9 @@ import type { PointId } from '../../shared/domain/point.ts';
 import type { Records } from '../../shared/protocol/schema.ts';
 import type { JsonWriter } from './json-writer.ts';
 
+/** Items written between two looks at the clock. */
+const ITEMS_PER_STEP = 8;
+
 /** Records with the part of the reply's float section that belongs to them. */
 export interface RecordList {
   records: Records;
@@ -50,7 +53,10 @@ export async function writeScoredPoints(
   await writeList(out, list.records.ids.length, slices, (index) => {
     out.ascii('{"id":');
     out.pointId(idAt(list.records, index));
-    out.ascii(`,"version":${list.records.versions[index]},"score":${scoreText(scores[index])}`);
+    out.ascii(',"version":');
+    out.integer(must(list.records.versions[index], 'a record has a version'));
+    out.ascii(',"score":');
+    out.float(must(scores[index], 'a hit has a score'));
     writeContents(out, list, index);
     out.ascii('}');
   });
@@ -68,7 +74,7 @@ async function writeList(
 ): Promise<void> {
   out.ascii('[');
   for (let index = 0; index < count; index += 1) {
-    if (slices.due) await slices.rest();
+    if (index % ITEMS_PER_STEP === 0 && slices.due) await slices.rest();
     if (index > 0) out.ascii(',');
     writeItem(index);
   }
@@ -89,16 +95,4 @@ function writeContents(out: JsonWriter, list: RecordList, index: number): void {
     out.ascii(',"vector":');
     out.floats(list.vectors.subarray(index * dimension, (index + 1) * dimension));
   }
-}
-
-/** The shortest decimal that names the float32; the double itself where that would overflow. */
-function scoreText(score: number | undefined): string {
-  const exact = must(score, 'a hit has a score');
-  const single = Math.fround(exact);
-  if (!Number.isFinite(single)) return String(exact);
-  for (let digits = 7; digits < 9; digits += 1) {
-    const short = Number(single.toPrecision(digits));
-    if (Math.fround(short) === single) return String(short);
-  }
-  return String(Number(single.toPrecision(9)));
 }
