@@ -11,6 +11,8 @@ import type { PointId } from '../../shared/domain/point.ts';
 import type { Records } from '../../shared/protocol/schema.ts';
 import type { JsonWriter } from './json-writer.ts';
 
+/** What a hit takes beside its payload; and a little for the envelope. */
+const ITEM_BYTES = 128;
 /** Items written between two looks at the clock. */
 const ITEMS_PER_STEP = 8;
 
@@ -33,6 +35,7 @@ export async function writeRecords(
   slices: Slices,
 ): Promise<void> {
   const count = list.records.ids.length;
+  out.expect(expectedBytes(list.records));
   await writeList(out, count, slices, (index) => writeRecord(out, list, index));
 }
 
@@ -50,6 +53,7 @@ export async function writeScoredPoints(
   { list, scores }: ScoredList,
   slices: Slices,
 ): Promise<void> {
+  out.expect(expectedBytes(list.records));
   await writeList(out, list.records.ids.length, slices, (index) => {
     out.ascii('{"id":');
     out.pointId(idAt(list.records, index));
@@ -60,6 +64,13 @@ export async function writeScoredPoints(
     writeContents(out, list, index);
     out.ascii('}');
   });
+}
+
+/** Without vectors, which make room for themselves. */
+function expectedBytes({ ids, payloads }: Records): number {
+  let bytes = ids.length * ITEM_BYTES;
+  for (const payload of payloads ?? []) bytes += payload?.length ?? 0;
+  return bytes;
 }
 
 function idAt(records: Records, index: number): PointId {

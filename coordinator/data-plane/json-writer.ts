@@ -28,6 +28,11 @@ export class JsonWriter {
   #buffer = Buffer.allocUnsafe(CAPACITY_START);
   #length = 0;
 
+  /** Makes room for about so many bytes at once, where the buffer would else grow to it in steps. */
+  expect(bytes: number): void {
+    if (this.#length + bytes <= SEGMENT_BYTES) this.#grow(this.#length + bytes);
+  }
+
   /** Appends text that has only ASCII characters: punctuation, numbers, UUIDs. */
   ascii(text: string): void {
     const { length } = text;
@@ -110,13 +115,17 @@ export class JsonWriter {
     const wanted = this.#length + count;
     if (wanted <= this.#buffer.length) return;
     if (wanted <= SEGMENT_BYTES) {
-      const grown = Buffer.allocUnsafe(Math.min(SEGMENT_BYTES, 2 * wanted));
-      grown.set(this.#buffer.subarray(0, this.#length));
-      this.#buffer = grown;
+      this.#grow(Math.min(SEGMENT_BYTES, 2 * wanted));
       return;
     }
     this.#full.push(this.#buffer.subarray(0, this.#length));
     this.#buffer = Buffer.allocUnsafe(Math.max(SEGMENT_BYTES, count));
     this.#length = 0;
+  }
+  #grow(capacity: number): void {
+    if (capacity <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafe(capacity);
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
   }
 }
