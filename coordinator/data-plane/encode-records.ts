@@ -11,6 +11,11 @@ import type { PointId } from '../../shared/domain/point.ts';
 import type { Records } from '../../shared/protocol/schema.ts';
 import type { JsonWriter } from './json-writer.ts';
 
+/** What a hit takes beside its payload; and a little for the envelope. */
+const ITEM_BYTES = 128;
+/** Items written between two looks at the clock. */
+const ITEMS_PER_STEP = 8;
+
 /** Records with the part of the reply's float section that belongs to them. */
 export interface RecordList {
   records: Records;
@@ -30,6 +35,7 @@ export async function writeRecords(
   slices: Slices,
 ): Promise<void> {
   const count = list.records.ids.length;
+  out.expect(expectedBytes(list.records));
   await writeList(out, count, slices, (index) => writeRecord(out, list, index));
 }
 
@@ -47,13 +53,24 @@ export async function writeScoredPoints(
   { list, scores }: ScoredList,
   slices: Slices,
 ): Promise<void> {
+  out.expect(expectedBytes(list.records));
   await writeList(out, list.records.ids.length, slices, (index) => {
     out.ascii('{"id":');
     out.pointId(idAt(list.records, index));
-    out.ascii(`,"version":${list.records.versions[index]},"score":${scoreText(scores[index])}`);
+    out.ascii(',"version":');
+    out.integer(must(list.records.versions[index], 'a record has a version'));
+    out.ascii(',"score":');
+    out.float(must(scores[index], 'a hit has a score'));
     writeContents(out, list, index);
     out.ascii('}');
   });
+}
+
+/** Without vectors, which make room for themselves. */
+function expectedBytes({ ids, payloads }: Records): number {
+  let bytes = ids.length * ITEM_BYTES;
+  for (const payload of payloads ?? []) bytes += payload?.length ?? 0;
+  return bytes;
 }
 
 function idAt(records: Records, index: number): PointId {
@@ -68,7 +85,7 @@ async function writeList(
 ): Promise<void> {
   out.ascii('[');
   for (let index = 0; index < count; index += 1) {
-    if (slices.due) await slices.rest();
+    if (index % ITEMS_PER_STEP === 0 && slices.due) await slices.rest();
     if (index > 0) out.ascii(',');
     writeItem(index);
   }
@@ -89,16 +106,4 @@ function writeContents(out: JsonWriter, list: RecordList, index: number): void {
     out.ascii(',"vector":');
     out.floats(list.vectors.subarray(index * dimension, (index + 1) * dimension));
   }
-}
-
-/** The shortest decimal that names the float32; the double itself where that would overflow. */
-function scoreText(score: number | undefined): string {
-  const exact = must(score, 'a hit has a score');
-  const single = Math.fround(exact);
-  if (!Number.isFinite(single)) return String(exact);
-  for (let digits = 7; digits < 9; digits += 1) {
-    const short = Number(single.toPrecision(digits));
-    if (Math.fround(short) === single) return String(short);
-  }
-  return String(Number(single.toPrecision(9)));
 }

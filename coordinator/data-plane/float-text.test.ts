@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom, secureRandom } from '../../shared/base/random.ts';
-import { FLOAT_TEXT_BYTES_MAX, writeFloat } from './float-text.ts';
+import {
+  FLOAT_TEXT_BYTES_MAX,
+  SHORT_FLOAT_TEXT_BYTES_MAX,
+  writeFloat,
+  writeShortFloat,
+} from './float-text.ts';
 
 const out = Buffer.alloc(2 * FLOAT_TEXT_BYTES_MAX);
 
@@ -58,5 +63,30 @@ test('a reader gets the same float32 (random, and around powers of ten)', () => 
       bits[0] = (bits[0] as number) + step;
       check();
     }
+  }
+});
+
+test('short texts have seven digits, or as many more as their float32 needs', () => {
+  const shortOf = (x: number): string => {
+    const end = writeShortFloat(out, 0, x);
+    assert.ok(end < SHORT_FLOAT_TEXT_BYTES_MAX, `${x}: ${end} bytes`);
+    return out.toString('latin1', 0, end);
+  };
+  const slowly = (x: number): string => {
+    const digits = [7, 8, 9].find((count) => Math.fround(Number(x.toPrecision(count))) === x);
+    return String(Number(x.toPrecision(digits)));
+  };
+  const seed = secureRandom.below(2 ** 32);
+  console.log(`short float text seed ${seed}`);
+  const random = new SeededRandom(seed);
+  const bits = new Uint32Array(1);
+  const float = new Float32Array(bits.buffer);
+  for (let i = 0; i < 100_000; i += 1) {
+    bits[0] = random.below(2 ** 32);
+    const x = i % 2 === 0 ? (float[0] as number) : Math.fround(random.next() - 0.5);
+    if (Number.isFinite(x)) assert.equal(shortOf(x), slowly(x));
+  }
+  for (const x of [0, -0, 1, 0.1, 999_999.9, 1e6, 1e-6, 9.9999999e-7, -0.5, 2 ** -149, 3.4e38]) {
+    assert.equal(shortOf(Math.fround(x)), slowly(Math.fround(x)));
   }
 });

@@ -10,6 +10,9 @@
 /** Bytes that one component takes at most, with the comma: "-0.00000123456789,". */
 export const FLOAT_TEXT_BYTES_MAX = 20;
 
+/** And a short one: "-340282300000000000000". */
+export const SHORT_FLOAT_TEXT_BYTES_MAX = 24;
+
 const ZERO = 0x30;
 const MINUS = 0x2d;
 const POINT = 0x2e;
@@ -19,6 +22,8 @@ const MANTISSA_END = 1e9;
 /** Components from here on have at most five zeros after the point. */
 const FAST_MIN = 1e-6;
 const FAST_MAX = 1e9;
+/** Below it two digits less than nine still end after the point. */
+const SHORT_MAX = 1e6;
 /** `POWERS[i]` is 10^i; all are exact. */
 const POWERS = Array.from({ length: DIGITS + 7 }, (_, i) => 10 ** i);
 
@@ -44,6 +49,34 @@ export function writeFloat(bytes: Uint8Array, at: number, x: number): number {
     if (mantissa < MANTISSA_END) return writeMantissa(bytes, index, mantissa, places);
   }
   return writeText(bytes, index, size === 0 ? '0' : size.toPrecision(DIGITS));
+}
+
+/** The same with the fewest digits from seven on that name the float32. */
+export function writeShortFloat(bytes: Uint8Array, at: number, x: number): number {
+  const size = Math.abs(x);
+  if (size >= FAST_MIN && size < SHORT_MAX) {
+    const places = decimalPlaces(size);
+    for (let spared = 2; spared > 0; spared -= 1) {
+      const power = POWERS[places - spared] as number;
+      const mantissa = (size * power + 0.5) | 0;
+      // A reader divides just so: both are exact.
+      if (Math.fround(mantissa / power) !== size) continue;
+      const nine = mantissa * (POWERS[spared] as number);
+      if (nine >= MANTISSA_END) break;
+      if (x < 0) bytes[at] = MINUS;
+      return writeMantissa(bytes, x < 0 ? at + 1 : at, nine, places);
+    }
+    return writeFloat(bytes, at, x);
+  }
+  return writeText(bytes, at, shortText(x));
+}
+
+function shortText(x: number): string {
+  for (let digits = DIGITS - 2; digits < DIGITS; digits += 1) {
+    const short = Number(x.toPrecision(digits));
+    if (Math.fround(short) === x) return String(short);
+  }
+  return String(Number(x.toPrecision(DIGITS)));
 }
 
 /** Digits after the point when there are nine significant ones; components are mostly below 1. */

@@ -256,8 +256,8 @@ function checkDiversity(parsed: ParsedSearch[], { dimension }: VectorConfig): vo
 }
 
 function joinVectors(parsed: ParsedSearch[], dimension: number): Float32Array | undefined {
+  if (parsed.length === 1) return parsed[0]?.vector;
   const vectors = parsed.flatMap(({ vector }) => (vector === undefined ? [] : [vector]));
-  if (vectors.length <= 1) return vectors[0];
   const joined = new Float32Array(vectors.length * dimension);
   vectors.forEach((vector, i) => {
     joined.set(vector, i * dimension);

@@ -73,7 +73,8 @@ export function parseWithFloats(
   checkUtf8(bytes);
   const before = bytes.toString('utf8', 0, start - 1);
   const rest = parsed(before + PLACEHOLDER + bytes.toString('utf8', floats.end));
-  return rest === undefined ? undefined : { ...rest, [key]: floats.values };
+  if (rest === undefined) return undefined;
+  return Object.assign(rest, { [key]: floats.values });
 }
 
 /** Whether the bracket at which `scan` paused begins the value of that key of the outermost object. */
