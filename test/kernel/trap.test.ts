@@ -46,7 +46,7 @@ async function twoShards(t: TestContext) {
   const shard = await filled(rig, own);
   const place = { ...own.place, collection: 'other' };
   const other = await filled(rig, { ...own, shardId: OTHER, place });
-  await shard.save();
+  await shard.image.save();
   assert.equal(recorded.saw('image_saved').length > 0, true);
   /** As a request that comes over the link. */
   const ask = async (shardId: ShardId, query: Float32Array, more: Partial<Search> = {}) => {
@@ -88,7 +88,7 @@ test('a search that writes out of bounds ends the memory of one shard only', asy
     const searches = [request({ exact })];
     await assert.rejects(shard.reads.query({ searches }, NEAR, inTime()), UNAVAILABLE);
   }
-  assert.equal(shard.wantsImage, false, 'nothing of it is saved');
+  assert.equal(shard.image.behind, false, 'nothing of it is saved');
   applied.resolve();
   holding.mock.restore();
   assert.ok((await writing) > 0, 'what was committed is acknowledged');

@@ -47,11 +47,16 @@ export async function openShard(
     version,
     shardDeps,
   );
+  let removed = 0;
   const replayed = await replayRows(imageVersion, reader, slices, (row) => {
+    if (index.has(row.label)) removed += 1;
     index.add(row.label, row.vector);
   });
   if (imageVersion > 0) {
-    for (const label of await staleLabels(index, reader, slices)) index.remove(label);
+    for (const label of await staleLabels(index, reader, slices)) {
+      index.remove(label);
+      removed += 1;
+    }
   }
 
   const payloads = new PayloadIndexes(descriptor.payloadIndexes);
@@ -61,6 +66,7 @@ export async function openShard(
   const { log } = deps;
   const guarded = new GuardedIndex(index, { shardId, log });
   const state = new ShardState({ descriptor, index: guarded, payloads, appliedVersion: version });
+  state.removedCount = removed;
   const points = index.count;
   const ms = deps.clock.monotonicMs() - startMs;
   if (reason !== undefined) log.event('shard_rebuilt', { shardId, reason, points, ms });

@@ -148,7 +148,7 @@ export class ShardRegistry {
       if (shard === undefined) continue;
       await shard.idle();
       if (shard.trapped) await removeImage(shard.folder);
-      if (shard.wantsImage && !deadline.expired) await shard.save();
+      if (shard.image.behind && !deadline.expired) await shard.image.save();
     }
   }
 

@@ -5,6 +5,7 @@ import { cp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { recordingLog } from '../../test/harness/recording-log.ts';
 import {
   descriptor,
   inTime,
@@ -120,13 +121,29 @@ test('dropping a shard while it is saved ends its upkeep', async (t) => {
   const rig = await ShardRig.start(t);
   const shard = await rig.create();
   await upsert(shard, range(0, 400));
-  const save = t.mock.method(shard, 'save');
-  const link = t.mock.method(shard, 'link');
+  const save = t.mock.method(shard.image, 'save');
+  const link = t.mock.method(shard, 'linkAside');
   while (save.mock.callCount() === 0) await nextTurn();
   await rig.registry.drop(SHARD, descriptor().place);
   const before = link.mock.callCount();
   for (let turn = 0; turn < 100; turn += 1) await nextTurn();
   assert.ok(link.mock.callCount() <= before + 1, 'nothing is linked for a dropped shard');
+});
+
+test('dropping a shard while its points are linked leaves nothing behind', async (t) => {
+  const { log, saw } = recordingLog();
+  const rig = await ShardRig.start(t, log);
+  const shard = await rig.create();
+  const link = t.mock.method(shard, 'linkAside');
+  const { folder } = shard;
+  await upsert(shard, range(0, 400));
+  assert.equal(link.mock.callCount(), 1);
+  const [call] = link.mock.calls;
+  await rig.registry.drop(SHARD, descriptor().place);
+  await call?.result;
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+  assert.deepEqual(saw('image_save_failed'), []);
+  assert.equal(existsSync(folder), false);
 });
 
 test('a payload index that could not be filled is tried anew', async (t) => {

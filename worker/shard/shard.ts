@@ -34,7 +34,7 @@ import { writeDescriptor } from './folder.ts';
 import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
 import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
-import { saveImage } from './save.ts';
+import { ShardImage } from './shard-image.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
 import { WriteGate } from './write-gate.ts';
@@ -70,17 +70,11 @@ const NOTHING_CHANGED = new Set([
 export class Shard {
   readonly folder: string;
   readonly reads: ShardReads;
+  readonly image: ShardImage;
   readonly #deps: ShardDeps;
   readonly #state: ShardState;
   readonly #gate = new WriteGate();
   readonly #configuring = new WriteGate();
-  /** Version in the image on disk; 0 when there is none. */
-  #imageVersion: number;
-  /** `changeCount` and `removedCount` at the last attempt to save an image. */
-  #changesAtSave = 0;
-  #removedAtSave = 0;
-  /** The image on disk has vectors that were removed, and is to be renewed for that reason. */
-  #imagePurge = false;
   #catchingUp = false;
   /** The next time that points have been linked aside. */
   #linked = Promise.withResolvers<void>();
@@ -89,7 +83,7 @@ export class Shard {
     this.#deps = deps;
     this.folder = parts.folder;
     this.#state = parts.state;
-    this.#imageVersion = parts.imageVersion;
+    this.image = new ShardImage(deps, { ...parts, version: parts.imageVersion });
     const { clock } = deps;
     this.reads = new ShardReads({ state: parts.state, reader: this.#reader, clock });
   }
@@ -279,7 +273,7 @@ export class Shard {
     const slices = this.#slices();
     const index = await indexOfRows(this.descriptor, indexOptions, this.#reader, slices);
     this.#state.index = new GuardedIndex(index, { shardId, log });
-    this.#imageVersion = 0;
+    await this.image.discard();
     old.close();
     this.#deps.wake(this);
   }
@@ -306,50 +300,11 @@ export class Shard {
     return this.#state.index.linkPending;
   }
 
-  /** Points changed since the last attempt to save an image, as a share of all points. */
-  get imageAge(): number {
-    const { index, changeCount } = this.#state;
-    const neverSaved = this.#imageVersion === 0 && this.#changesAtSave === 0;
-    return neverSaved ? 1 : (changeCount - this.#changesAtSave) / Math.max(1, index.count);
-  }
-
-  /** Whether the shard is ahead of its image. Without a graph there is none: reading the rows is as
-   * quick, and one from better times goes. */
-  get wantsImage(): boolean {
-    const { index, appliedVersion } = this.#state;
-    if (index.trapped) return false;
-    return (index.hasGraph || this.#imageVersion > 0) && appliedVersion > this.#imageVersion;
-  }
-
-  /** Whether the image should not wait until more has changed. */
-  get wantsImageSoon(): boolean {
-    return this.#imagePurge && this.wantsImage;
-  }
-
-  /** Has what was removed erased from memory and image as well; `link` and `save` do it. */
+  /** Has what was removed erased from memory and image as well: linking and saving do it. */
   purge(): void {
-    const { index, removedCount } = this.#state;
-    if (removedCount === 0 || index.trapped) return;
-    index.purge();
-    this.#imagePurge = removedCount > this.#removedAtSave && this.#imageVersion > 0;
-  }
-
-  /** Saves the index; a failure is logged and costs only a slower start. */
-  async save(): Promise<void> {
-    const { clock, log } = this.#deps;
-    const { shardId } = this.descriptor;
-    const { index, trustedVersion: version } = this.#state;
-    const startMs = clock.monotonicMs();
-    this.#changesAtSave = this.#state.changeCount;
-    this.#removedAtSave = this.#state.removedCount;
-    this.#imagePurge = false;
-    try {
-      const bytes = await saveImage(this.folder, this.#state, version);
-      if (this.#state.index === index) this.#imageVersion = version;
-      log.event('image_saved', { shardId, version, bytes, ms: clock.monotonicMs() - startMs });
-    } catch (error) {
-      log.event('image_save_failed', { shardId, error });
-    }
+    if (this.#state.removedCount === 0) return;
+    this.#state.index.purge();
+    this.image.purge();
   }
 
   /** Waits for the writes and changes under way. */

@@ -19,8 +19,6 @@ import type { Shard } from './shard.ts';
 
 /** A search may have to wait for one slice, or for one point where that takes longer. */
 const LINK_MS = 0.5;
-/** An image is renewed when the writes since then are this share of the points. */
-const IMAGE_AGE_MAX = 0.2;
 
 export class Upkeep {
   readonly #clock: Clock;
@@ -35,6 +33,8 @@ export class Upkeep {
   #aside: Promise<void> | undefined;
   #saves: Promise<void> | undefined;
   #inSave: { shard: Shard; done: Promise<void> } | undefined;
+  /** Shards on their way out: a job that comes back does not bring them back. */
+  readonly #forgotten = new WeakSet<Shard>();
   #closing = false;
 
   constructor(deps: { clock: Clock }, options: { purgeAfterMs: number }) {
@@ -73,6 +73,7 @@ export class Upkeep {
     for (const line of [this.#written, this.#linking, this.#linkingAside, this.#saving]) {
       line.delete(shard);
     }
+    this.#forgotten.add(shard);
     if (this.#inSave?.shard === shard) await this.#inSave.done;
   }
 
@@ -104,6 +105,7 @@ export class Upkeep {
       this.#linkingAside.delete(shard);
       await shard.linkAside();
       if (this.#closing) return;
+      if (this.#forgotten.has(shard)) continue;
       // Behind those who wait: a Set is walked in the order of insertion, additions included.
       if (shard.linkPending && !this.#saving.has(shard)) this.#linkingAside.add(shard);
       else this.#considerSaving(shard);
@@ -112,8 +114,7 @@ export class Upkeep {
   }
 
   #considerSaving(shard: Shard): void {
-    if (!shard.wantsImage) return;
-    if (shard.imageAge < IMAGE_AGE_MAX && !shard.wantsImageSoon) return;
+    if (!shard.image.due) return;
     this.#saving.add(shard);
     this.#saves ??= this.#saveAll().finally(() => {
       this.#saves = undefined;
@@ -122,7 +123,7 @@ export class Upkeep {
 
   async #saveAll(): Promise<void> {
     for (const shard of this.#saving) {
-      this.#inSave = { shard, done: shard.save() };
+      this.#inSave = { shard, done: shard.image.save() };
       await this.#inSave.done;
       this.#inSave = undefined;
       // A shard that was forgotten meanwhile is on its way out: nothing is done for it any more.
