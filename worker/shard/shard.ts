@@ -318,6 +318,7 @@ export class Shard {
    * quick, and one from better times goes. */
   get wantsImage(): boolean {
     const { index, appliedVersion } = this.#state;
+    if (index.trapped) return false;
     return (index.hasGraph || this.#imageVersion > 0) && appliedVersion > this.#imageVersion;
   }
 
