@@ -2,15 +2,16 @@
  * Measures a service of its own, from an empty folder: load, search under rising concurrency,
  * processor time, memory, disk, and how long a killed worker is missed.
  *
- *   npx node scripts/bench-search.ts --dataset FOLDER [--ef N] [--seconds N] [--json]
+ *   npx node scripts/bench-search.ts --dataset FOLDER [--engine NAME] [--ef N] [--seconds N] [--json]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QdrantClient } from '@qdrant/js-client-rest';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { systemClock } from '../shared/base/clock.ts';
+import { ENGINES, type Engine } from '../shared/domain/collection.ts';
 import { cpuMsOf, diskBytesOf, rssBytesOf } from './bench/process-stats.ts';
 import { SearchLoad } from './bench/search-load.ts';
 import { printRows } from './cli/output.ts';
@@ -31,12 +32,22 @@ interface Ready {
 
 const options = new Command('bench-search')
   .requiredOption('--dataset <dir>', 'folder of vectors, payloads, queries and neighbours')
+  .addOption(
+    new Option('--engine <name>', 'the index (default: that of the service)').choices(ENGINES),
+  )
   .option('--ef <n>', 'hnsw_ef of the queries (default: the one of the service)')
   .option('--seconds <n>', 'how long each concurrency is measured', '10')
   .option('--workers <n>', 'worker processes', '2')
   .option('--json', 'print one JSON object a line', false)
   .parse()
-  .opts<{ dataset: string; ef?: string; seconds: string; workers: string; json: boolean }>();
+  .opts<{
+    dataset: string;
+    engine?: Engine;
+    ef?: string;
+    seconds: string;
+    workers: string;
+    json: boolean;
+  }>();
 
 const dataset = readDataset(options.dataset);
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
@@ -80,7 +91,7 @@ async function measure(ready: Ready): Promise<void> {
 }
 
 async function measureLoad(client: QdrantClient): Promise<void> {
-  await createCollection(client, COLLECTION, dataset);
+  await createCollection(client, COLLECTION, dataset, options.engine);
   const count = dataset.payloads.length;
   const startMs = systemClock.monotonicMs();
   const secondsSince = (): number => (systemClock.monotonicMs() - startMs) / 1000;

@@ -2,6 +2,7 @@
  * A collection as the dialect describes it. The contract wants settings of an optimizer and of a
  * write-ahead log that this service does not have; they are given as what comes nearest.
  */
+import { ENGINE_DEFAULT } from '../../shared/domain/collection.ts';
 import type { JsonObject } from '../../shared/domain/point.ts';
 import type { Reply } from '../../shared/protocol/messages.ts';
 import type { CollectionRecord } from '../store/collections.ts';
@@ -41,6 +42,8 @@ function describeConfig({ config, shards }: CollectionRecord): JsonObject {
       full_scan_threshold: 0,
       max_indexing_threads: 0,
       on_disk: false,
+      // Beside the dialect, as in the request.
+      engine: config.hnsw.engine ?? ENGINE_DEFAULT,
     },
     optimizer_config: {
       deleted_threshold: 0.2,

@@ -89,6 +89,7 @@ export function parseOldSearch(
 /** `{"name": "", "vector": [...]}` is the older way to name a vector. */
 function oldVectorOf(input: unknown, path: string): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  if (input instanceof Float32Array) return input;
   const { name, vector, ...others } = input as Record<string, unknown>;
   if (name === undefined || vector === undefined || Object.keys(others).length > 0) return input;
   if (name !== UNNAMED_VECTOR) throw unknownVectorName(path, String(name));
@@ -128,7 +129,8 @@ interface Target {
 
 function parseTarget(input: unknown, config: VectorConfig, path: string): Target {
   if (input === undefined || input === null) return { search: { kind: 'none' } };
-  if (typeof input !== 'object' || Array.isArray(input)) return parseNearest(input, config, path);
+  const isPlain = typeof input !== 'object' || Array.isArray(input);
+  if (isPlain || input instanceof Float32Array) return parseNearest(input, config, path);
   const { nearest, mmr, ...others } = input as Record<string, unknown>;
   const [other] = Object.keys(others);
   if (other !== undefined) throw unknownQuery(other, path);

@@ -1,8 +1,8 @@
 /**
  * Vectors of requests: a JSON array of numbers, the base64 text of little-endian float32 (a third
  * of the size and no number to parse), or either under the unnamed vector's name: `{"": ...}`.
- * They become float32 here, checked and prepared for the collection's distance; nothing below
- * looks at a component again.
+ * The vector of a query may be float32 already (`json-floats.ts`). All become it here, checked and
+ * prepared for the collection's distance; nothing below looks at a component again.
  */
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
@@ -20,7 +20,10 @@ export function readVector(
   path: string,
 ): void {
   if (Array.isArray(input)) readArray(input, config, into, path);
-  else if (typeof input === 'string') readBase64(input, config, into, path);
+  else if (input instanceof Float32Array) {
+    checkDimension(input.length, config, path);
+    into.set(input);
+  } else if (typeof input === 'string') readBase64(input, config, into, path);
   else if (typeof input === 'object' && input !== null) {
     readVector(unnamedOf(input, path), config, into, path);
     return;

@@ -58,6 +58,8 @@ const STATUS_HUNG_UP = 499;
 const DISCARDED_BYTES_MAX = 4 * LIMITS.bodyBytesMax;
 
 interface RequestState {
+  /** Made anew at each look at the request. */
+  route: FastifyRequest['routeOptions'];
   startMs: number;
   principal: Principal | undefined;
   place: RequestPlace | undefined;
@@ -70,6 +72,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answered without a key. */
     public?: boolean;
+    /** See `Endpoint`. */
+    floatsField?: string;
   }
 }
 
@@ -103,6 +107,7 @@ export function createDataServer(
       place?.startWork();
       return () => place?.endWork();
     },
+    floatsField: ({ dataState: { route } }) => route.config.floatsField,
   });
   admitRequests(server, deps);
   countBodies(server);
@@ -123,7 +128,9 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
   // Set for each request below; the declaration gives all requests one shape.
   server.decorateRequest('dataState');
   server.addHook('onRequest', (request, reply, done) => {
+    const route = request.routeOptions;
     const state: RequestState = {
+      route,
       startMs: clock.monotonicMs(),
       principal: undefined,
       place: undefined,
@@ -131,7 +138,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
     request.dataState = state;
     try {
       checkHeader(request.raw);
-      if (request.routeOptions.config.public === true) return done();
+      if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
       state.principal = authenticator.authenticate(presentedKey(request.raw));
       state.place = enterRequest(inFlight, state.principal.clientId, request.headers);
@@ -143,7 +150,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       stopWatch?.();
       state.place?.closed();
       log.event('request_done', {
-        route: request.routeOptions.url,
+        route: route.url,
         clientId: state.principal?.clientId,
         keyId: state.principal?.keyId,
         status: reply.raw.writableFinished ? reply.statusCode : STATUS_HUNG_UP,
@@ -197,8 +204,9 @@ function addEndpoint(
     }
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
-  const { method, url, schema } = endpoint;
-  server.route({ method, url, schema, handler });
+  const { method, url, schema, floatsField } = endpoint;
+  const config = floatsField === undefined ? {} : { floatsField };
+  server.route({ method, url, schema, config, handler });
 }
 
 /** A large reply is written as fast as its reader takes it, one part after the other. */

@@ -30,13 +30,15 @@ export interface Endpoint {
   method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   url: string;
   kind: EndpointKind;
+  /** A field of the body that is mostly an array of numbers: it comes as a `Float32Array` then. */
+  floatsField?: string;
   schema: { body?: TSchema; querystring: TSchema };
   run(plane: Plane, call: Call): Promise<void> | void;
 }
 
 /** `run` sees the body as the schema says it is. */
 export function endpoint<Body extends TSchema>(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind'> & {
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'floatsField'> & {
     body: Body;
     run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
   },

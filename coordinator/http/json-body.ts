@@ -1,13 +1,14 @@
 /**
  * JSON bodies: bounded by the server before a byte is kept, scanned for depth before the parse
- * (V8's parser recurses), exact for 64-bit integers, and parsed in slices when they are large. Any
- * other content type is refused.
+ * (V8's parser recurses), exact for 64-bit integers, and parsed in slices when they are large. The
+ * vector of a query becomes float32 in the same pass. Any other content type is refused.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Clock } from '../../shared/base/clock.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import { parseJsonBytes } from '../../shared/domain/json.ts';
+import { parseWithFloats } from '../../shared/domain/json-floats.ts';
 import { parseJsonPieces } from '../../shared/domain/json-pieces.ts';
 import type { JsonValue } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -15,28 +16,31 @@ import { AppError } from '../../shared/errors/app-error.ts';
 /** Parsing this much takes about a millisecond. */
 const WHOLE_BYTES_MAX = 128 * 1024;
 
-/** For bodies that are parsed in slices. */
-export interface LargeBodies {
+export interface BodyOptions {
   clock: Clock;
-  /** Called before the first slice; what it returns is called after the last. */
+  /** For bodies that are parsed in slices: called before the first one; what it returns is called
+   * after the last. */
   enter(request: FastifyRequest): () => void;
+  /** The field of the body that is mostly an array of numbers, if there is one. */
+  floatsField(request: FastifyRequest): string | undefined;
 }
 
 /** Makes `application/json` the only content type that `server` reads. */
-export function addJsonBodyParser(server: FastifyInstance, large?: LargeBodies): void {
+export function addJsonBodyParser(server: FastifyInstance, options?: BodyOptions): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<Buffer>(
     'application/json',
     { parseAs: 'buffer' },
     (request, bytes, done) => {
-      if (large !== undefined && bytes.length > WHOLE_BYTES_MAX) {
-        parseLarge(request, bytes, large).then((body) => done(null, body), done);
+      if (options !== undefined && bytes.length > WHOLE_BYTES_MAX) {
+        parseLarge(request, bytes, options).then((body) => done(null, body), done);
         return;
       }
       try {
         checkEncoding(request.headers['content-encoding']);
         // Some clients announce JSON on a DELETE and send none.
-        done(null, bytes.length === 0 && request.method === 'DELETE' ? null : parseBody(bytes));
+        if (bytes.length === 0 && request.method === 'DELETE') done(null, null);
+        else done(null, parseBody(bytes, options?.floatsField(request)));
       } catch (error) {
         done(error as Error);
       }
@@ -49,12 +53,13 @@ function checkEncoding(encoding: string | undefined): void {
   throw new AppError('unsupported_media_type', 'the body must not be compressed');
 }
 
-function parseBody(bytes: Buffer): JsonValue {
+function parseBody(bytes: Buffer, floatsField: string | undefined): unknown {
   if (bytes.length === 0) {
     throw new AppError('invalid_json', 'the body is empty; it must be a JSON object');
   }
   try {
-    return parseJsonBytes(bytes);
+    const body = floatsField === undefined ? undefined : parseWithFloats(bytes, floatsField);
+    return body ?? parseJsonBytes(bytes);
   } catch (error) {
     throw asInvalidJson(error);
   }
@@ -63,7 +68,7 @@ function parseBody(bytes: Buffer): JsonValue {
 async function parseLarge(
   request: FastifyRequest,
   bytes: Buffer,
-  { clock, enter }: LargeBodies,
+  { clock, enter }: BodyOptions,
 ): Promise<JsonValue> {
   checkEncoding(request.headers['content-encoding']);
   const leave = enter(request);

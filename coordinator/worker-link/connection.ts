@@ -31,6 +31,7 @@ import {
 import { Liveness } from '../../shared/protocol/liveness.ts';
 import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
 import { schemaHash } from '../../shared/protocol/schema-hash.ts';
+import { TurnCork } from '../../shared/protocol/turn-cork.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
 
 /** How long the other end may take to answer our close frame. */
@@ -51,6 +52,7 @@ export interface ConnectionEvents {
 export class Connection {
   readonly epoch: number;
   readonly #socket: WebSocket;
+  readonly #cork: TurnCork;
   readonly #deps: ConnectionDeps;
   readonly #secret: string;
   readonly #events: ConnectionEvents;
@@ -73,6 +75,7 @@ export class Connection {
     this.#secret = options.secret;
     this.#events = options.events;
     this.#socket = socket;
+    this.#cork = new TurnCork(request.socket);
     this.#address = request.socket.remoteAddress ?? '';
     this.#nonce = deps.random.bytes(NONCE_BYTES).toString('hex');
     this.#cancelTimeout = deps.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
@@ -99,7 +102,9 @@ export class Connection {
   }
 
   send(frame: Buffer): void {
-    if (this.#state === 'open') this.#socket.send(frame);
+    if (this.#state !== 'open') return;
+    this.#cork.hold();
+    this.#socket.send(frame);
   }
 
   /** Hangs up: politely at first, then by force. */

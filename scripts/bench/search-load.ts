@@ -1,5 +1,5 @@
 /**
- * Queries as fast as `concurrency` callers get their answers, over kept-alive connections, for a
+ * Queries, with payloads, as fast as `concurrency` callers get their answers, over kept-alive connections, for a
  * fixed time. The load comes from this process, so on a small machine it takes processor time that
  * the service would otherwise have: figures are a lower bound.
  */
@@ -40,7 +40,8 @@ export class SearchLoad {
     this.#target = target;
     const params = target.hnswEf === undefined ? {} : { hnsw_ef: target.hnswEf };
     this.#bodies = Array.from({ length: dataset.queryCount }, (_, query) => {
-      return JSON.stringify({ query: [...queryOf(dataset, query)], limit: HITS, params });
+      const vector = [...queryOf(dataset, query)];
+      return JSON.stringify({ query: vector, limit: HITS, with_payload: true, params });
     });
   }
 

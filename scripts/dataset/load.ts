@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { QdrantClient } from '@qdrant/js-client-rest';
 import { type Clock, systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
+import type { Engine } from '../../shared/domain/collection.ts';
 import { inParallel } from './in-parallel.ts';
 import { type Dataset, vectorOf } from './read-dataset.ts';
 
@@ -37,10 +38,13 @@ export async function createCollection(
   client: QdrantClient,
   collection: string,
   dataset: Dataset,
+  engine?: Engine,
 ): Promise<void> {
   await client.deleteCollection(collection);
   const vectors = { size: dataset.dimension, distance: 'Dot' } as const;
-  await client.createCollection(collection, { vectors });
+  // `engine` is ours, so the stock client's types do not have it.
+  const hnsw_config = engine === undefined ? {} : ({ engine } as object);
+  await client.createCollection(collection, { vectors, hnsw_config });
   for (const [field, schema] of Object.entries(PAYLOAD_INDEXES)) {
     const index = { field_name: field, field_schema: schema, wait: true };
     await client.createPayloadIndex(collection, index);

@@ -3,10 +3,17 @@ import { parentPort } from 'node:worker_threads';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { type LinkJob, runJob } from './kernel-job.ts';
-import { BUILDING, instantiate, type KernelExports, type WasmMemory } from './kernel-module.ts';
+import {
+  BUILDING,
+  instantiate,
+  type KernelExports,
+  type WasmMemory,
+  type WasmModule,
+} from './kernel-module.ts';
 
 export interface BuildRequest {
   seq: number;
+  module: WasmModule;
   memory: WasmMemory;
   job: LinkJob;
 }
@@ -19,10 +26,10 @@ const port = must(parentPort, 'this runs in a thread');
  * A kernel is made for each job: it takes some tens of microseconds, reads the header anew, and a
  * thread that holds no memory between jobs needs no word when a shard is closed.
  */
-function run({ seq, memory, job }: BuildRequest): BuildReply {
+function run({ seq, module, memory, job }: BuildRequest): BuildReply {
   try {
     const startMs = systemClock.monotonicMs();
-    const kernel: KernelExports = instantiate(memory, BUILDING);
+    const kernel: KernelExports = instantiate(memory, BUILDING, module);
     runJob(kernel, memory, job);
     return { seq, ms: systemClock.monotonicMs() - startMs };
   } catch (error) {

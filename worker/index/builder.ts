@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { must } from '../../shared/base/assert.ts';
 import type { BuildReply, BuildRequest } from './builder-thread.ts';
 import type { LinkJob } from './kernel-job.ts';
-import type { WasmMemory } from './kernel-module.ts';
+import { moduleFor, type WasmMemory } from './kernel-module.ts';
 import type { GraphBuilder } from './vector-index.ts';
 
 const ENTRY = new URL('./builder-thread.ts', import.meta.url);
@@ -31,7 +31,7 @@ export class BuilderThread implements GraphBuilder {
     if (this.#closed) return Promise.reject(new Error('the builder is closed'));
     this.#thread ??= this.#spawn();
     this.#seq += 1;
-    const request: BuildRequest = { seq: this.#seq, memory, job };
+    const request: BuildRequest = { seq: this.#seq, module: moduleFor(memory), memory, job };
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#waiting.set(request.seq, { resolve, reject });
     // A process waits for its jobs, not for a thread without any.

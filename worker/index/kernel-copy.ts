@@ -9,7 +9,7 @@
  * up, the rest of the block stays free (`planCopy`). Points may be replaced and removed in `from`
  * meanwhile; what is copied of such a row is overwritten by whoever ordered the copy.
  */
-import { NONE } from './kernel-memory.ts';
+import { NONE } from './kernel-layout.ts';
 import type { WasmMemory } from './kernel-module.ts';
 
 export interface CopyPlan {
@@ -26,11 +26,12 @@ export interface CopyPlan {
 
 const STATE_LINKED = 2;
 const LEVEL_DRAWN = 0x80;
-const AT_LABEL = 8;
-const AT_COUNT = 12;
-const AT_LEVEL = 14;
-const AT_STATE = 15;
-const AT_CODES = 16;
+const AT_LABEL = 0;
+const AT_COUNT = 4;
+const AT_LEVEL = 6;
+const AT_STATE = 7;
+const LINKS_AT = 8;
+const HEAD_BYTES = 16;
 
 /** A memory as the header describes it. */
 class Blocks {
@@ -40,7 +41,7 @@ class Blocks {
   readonly m0: number;
   readonly rowStride: number;
   readonly rawBytes: number;
-  readonly linksAt: number;
+  readonly codeBytes: number;
   readonly upperPerBlock: number;
   readonly slotsPerBlock: number;
   readonly #shift: number;
@@ -50,7 +51,7 @@ class Blocks {
     this.words = new Uint32Array(buffer);
     this.m = this.#word(4);
     this.m0 = this.#word(5);
-    this.linksAt = AT_CODES + this.#word(6);
+    this.codeBytes = this.#word(6);
     this.rowStride = this.#word(7);
     this.#shift = this.#word(8);
     this.slotsPerBlock = 2 ** this.#shift;
@@ -70,6 +71,17 @@ class Blocks {
     return this.block(slot) + this.within(slot) * this.rowStride;
   }
 
+  /** Scales of a row's codes, and the codes: sections behind the rows of a block. */
+  head(slot: number): number {
+    const at = this.block(slot) + this.slotsPerBlock * this.rowStride;
+    return at + this.within(slot) * HEAD_BYTES;
+  }
+
+  codes(slot: number): number {
+    const at = this.block(slot) + this.slotsPerBlock * (this.rowStride + HEAD_BYTES);
+    return at + this.within(slot) * this.codeBytes;
+  }
+
   raw(slot: number): number {
     return this.block(slot) + this.#word(18) + this.within(slot) * this.rawBytes;
   }
@@ -85,7 +97,7 @@ class Blocks {
 
   /** Word number of the number of the slot's first upper list. */
   first(slot: number): number {
-    return (this.row(slot) + this.linksAt + 4 * this.m0) >>> 2;
+    return (this.row(slot) + LINKS_AT + 4 * this.m0) >>> 2;
   }
 
   /** Word number of an upper list: a count, then links. */
@@ -135,19 +147,27 @@ export function copyNodes(from: WasmMemory, plan: CopyPlan, start: number, end: 
   for (let at = start; at < end; at += 1) {
     const slot = plan.slots[at] as number;
     const place = plan.places[slot] as number;
-    copyRow(source, target, slot, place);
-    target.words[(target.row(place) + AT_LABEL) >>> 2] = plan.labels[at] as number;
+    copyParts(source, slot, target, place);
+    const row = target.row(place);
+    target.words[(row + AT_LABEL) >>> 2] = plan.labels[at] as number;
+    target.bytes[row + AT_LEVEL] = source.bytes[source.row(slot) + AT_LEVEL] as number;
+    target.bytes[row + AT_STATE] = STATE_LINKED;
     copyLists(source, target, plan.places, slot, place);
   }
 }
 
-function copyRow(source: Blocks, target: Blocks, slot: number, place: number): void {
-  const row = source.row(slot);
-  const to = target.row(place);
-  target.bytes.set(source.bytes.subarray(row, row + source.linksAt), to);
-  target.bytes[to + AT_STATE] = STATE_LINKED;
-  const raw = source.raw(slot);
-  target.bytes.set(source.bytes.subarray(raw, raw + source.rawBytes), target.raw(place));
+/** Copies codes, their scales and floats of one slot to another, all that is the vector's. */
+export function copyVector(from: WasmMemory, slot: number, into: WasmMemory, place: number): void {
+  copyParts(new Blocks(from), slot, new Blocks(into), place);
+}
+
+function copyParts(source: Blocks, slot: number, target: Blocks, place: number): void {
+  const copy = (at: number, length: number, to: number) => {
+    target.bytes.set(source.bytes.subarray(at, at + length), to);
+  };
+  copy(source.head(slot), HEAD_BYTES, target.head(place));
+  copy(source.codes(slot), source.codeBytes, target.codes(place));
+  copy(source.raw(slot), source.rawBytes, target.raw(place));
 }
 
 function copyLists(
@@ -161,8 +181,8 @@ function copyLists(
   const to = target.row(place);
   const count =
     (source.bytes[row + AT_COUNT] as number) + 256 * (source.bytes[row + AT_COUNT + 1] as number);
-  const links = source.words.subarray((row + source.linksAt) >>> 2).subarray(0, count);
-  const kept = renumber(links, places, target.words, (to + target.linksAt) >>> 2);
+  const links = source.words.subarray((row + LINKS_AT) >>> 2).subarray(0, count);
+  const kept = renumber(links, places, target.words, (to + LINKS_AT) >>> 2);
   target.bytes[to + AT_COUNT] = kept;
   target.bytes[to + AT_COUNT + 1] = kept >>> 8;
   const level = source.level(slot);

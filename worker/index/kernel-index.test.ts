@@ -14,7 +14,8 @@ import {
   recall,
 } from '../../test/recall/index-recall.ts';
 import { KernelIndex } from './kernel-index.ts';
-import { EF_MAX, HEADER_BYTES, KernelMemory, NONE } from './kernel-memory.ts';
+import { EF_MAX, HEADER_BYTES, NONE } from './kernel-layout.ts';
+import { KernelMemory } from './kernel-memory.ts';
 import { scoreOf } from './metric.ts';
 import { openIndex } from './open-index.ts';
 import type { IndexConfig, VectorsOf } from './vector-index.ts';
@@ -97,27 +98,38 @@ test('after a purge, memory holds nothing of what was removed', async () => {
   const secret = draw();
   index.add(7, secret);
   index.link(NEVER);
-  const codes = (await imageOf(index)).subarray(HEADER_BYTES);
+  const image = await imageOf(index);
   const kept = Buffer.from(secret.buffer);
-  assert.ok(codes.includes(kept), 'the floats are there');
-  const row = rowBytesOf(codes, 7);
+  assert.ok(image.includes(kept), 'the floats are there');
+  const codes = codesOf(image, 7);
   index.remove(7);
   index.link(NEVER);
   const dead = await imageOf(index);
   assert.ok(!dead.includes(kept), 'the floats go at once');
-  assert.ok(dead.includes(row), 'the codes are there while the graph leads through them');
+  assert.ok(dead.includes(codes), 'the codes are there while the graph leads through them');
   index.purge();
   index.link(NEVER);
-  assert.ok(!(await imageOf(index)).includes(row), 'then the codes go, too');
+  assert.ok(!(await imageOf(index)).includes(codes), 'then the codes go, too');
 });
 
-/** The codes of a label's row: the row has its label, without a mark, at byte 8. */
-function rowBytesOf(rows: Buffer, label: number): Buffer {
-  for (let at = 0; at < rows.length; at += 64) {
-    const isLinked = rows.readUInt8(at + 15) === 2 && rows.readUInt32LE(at + 8) === label;
-    if (isLinked) return Buffer.from(rows.subarray(at + 16, at + 56));
+/** The codes of a linked point: see the head of `kernel/layout.ts`. */
+function codesOf(image: Buffer, label: number): Buffer {
+  const word = (at: number) => image.readUInt32LE(4 * at);
+  const [codeBytes, rowStride, slotsPerBlock, blockBytes] = [
+    word(6),
+    word(7),
+    2 ** word(8),
+    word(9),
+  ];
+  for (let slot = 0; slot < word(12); slot += 1) {
+    const block = HEADER_BYTES + Math.floor(slot / slotsPerBlock) * blockBytes;
+    const within = slot % slotsPerBlock;
+    const row = block + within * rowStride;
+    if (image.readUInt32LE(row) !== label || image.readUInt8(row + 7) !== 2) continue;
+    const at = block + slotsPerBlock * (rowStride + 16) + within * codeBytes;
+    return Buffer.from(image.subarray(at, at + codeBytes));
   }
-  throw new Error(`no row of label ${label}`);
+  throw new Error(`no linked point ${label}`);
 }
 
 test('filters of any share are answered, and only with what they allow', () => {

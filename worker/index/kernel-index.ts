@@ -10,7 +10,8 @@ import { assert, must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 import { type LinkJob, runJob } from './kernel-job.ts';
-import { EF_MAX, KernelMemory, type MemoryLayout, NONE, SLOT_LIST_MAX } from './kernel-memory.ts';
+import { EF_MAX, type MemoryLayout, NONE, SLOT_LIST_MAX } from './kernel-layout.ts';
+import { KernelMemory } from './kernel-memory.ts';
 import { KernelScan } from './kernel-scan.ts';
 import { KernelSlots } from './kernel-slots.ts';
 import { countBoth, joined } from './kernel-tables.ts';
@@ -39,7 +40,7 @@ const SCAN_BYTES_MAX = 2 ** 24;
  * A walk with `ef` candidates computes about this many products per candidate, and each of them
  * costs about what a row of a scan costs: below `WALK_COST * ef` allowed points a scan is quicker.
  */
-const WALK_COST = 20;
+const WALK_COST = 40;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
@@ -162,9 +163,13 @@ export class KernelIndex implements VectorIndex {
     const { pending, nodeCount } = this.#slots;
     const linked = this.count - pending;
     const share = reachable / this.count;
-    const wide = Math.ceil((Math.max(ef, k) * nodeCount) / Math.max(1, linked * share));
-    if (this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide) {
-      return this.#walk(query, { k, ef: wide, reachable }, allowed);
+    let wide = Math.ceil((Math.max(ef, k) * nodeCount) / Math.max(1, linked * share));
+    // A walk may end with too few: by chance of the filter, among removed points, or in a part of
+    // the graph cut off. A wider one costs less than comparing all.
+    for (; this.hasGraph && wide <= EF_MAX && reachable > WALK_COST * wide; wide *= 2) {
+      const hits = this.#walk(query, { k, ef: wide }, allowed);
+      if (hits === undefined) break;
+      if (hits.labels.length === Math.min(k, reachable)) return hits;
     }
     if (reachable * this.dimension > SCAN_BYTES_MAX) return undefined;
     return this.#scanCodes(query, k, allowed);
@@ -224,10 +229,10 @@ export class KernelIndex implements VectorIndex {
 
   #walk(
     query: Float32Array,
-    wanted: { k: number; ef: number; reachable: number },
+    wanted: { k: number; ef: number },
     allowed?: Bitmap,
   ): Hits | undefined {
-    const { k, ef, reachable } = wanted;
+    const { k, ef } = wanted;
     const { scanAt, reused } = this.#slots;
     const unlinked = this.#memory.slots - scanAt + reused.size;
     if (unlinked * this.dimension > SCAN_BYTES_MAX) return undefined;
@@ -243,9 +248,7 @@ export class KernelIndex implements VectorIndex {
       kernel.scanRange(scanAt, memory.slots, take, filterWords);
       this.#scanReused(take, allowed);
     }
-    const hits = this.#collect(query, k);
-    // The walk may have ended early among removed points or in a part of the graph cut off.
-    return hits.labels.length < Math.min(k, reachable) ? undefined : hits;
+    return this.#collect(query, k);
   }
 
   #scanReused(take: number, allowed?: Bitmap): void {
@@ -294,7 +297,7 @@ export class KernelIndex implements VectorIndex {
 
   #collect(query: Float32Array, k: number): Hits {
     const memory = this.#memory;
-    const taken = memory.kernel.finish();
+    const taken = memory.kernel.finish(k);
     const top = new TopK(k);
     if (!memory.hasRaw) this.#scoreByRows(query, taken, top);
     for (let at = 0; memory.hasRaw && at < taken; at += 1) {

@@ -1,17 +1,7 @@
 /**
  * One shard's linear memory and the kernel instance that works on it (layout: `kernel/layout.ts`).
- * This file lays the memory out, grows it and reads it back; what goes into it when is decided in
- * `kernel-index.ts`.
- *
- * Header, u32 words:
- *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
- *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
- *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
- *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
- *
- * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
- * quickest, and for Manhattan. `codes` has both, and is shared with the thread that builds.
+ * This file makes the memory, grows it and reads it back; what goes into it when is decided in
+ * `kernel-slots.ts`.
  *
  * A tiny shard has no WebAssembly memory yet: its header and the first bytes of its blocks stand in
  * arrays of their own, and move to a memory when there are more rows or the kernel is wanted. Each
@@ -19,9 +9,23 @@
  * half-used pages cost 15 kB where ten rows of 256 floats are 10.
  */
 import { assert, must } from '../../shared/base/assert.ts';
-import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { copyVector } from './kernel-copy.ts';
+import {
+  asFloat,
+  HEADER_BYTES,
+  HEADER_WORDS,
+  type Header,
+  headerOf,
+  LABELS_MAX,
+  type MemoryLayout,
+  NONE,
+  SCRATCH_WORD,
+  type Shape,
+  SLOT_LIST_MAX,
+  shapeOf,
+} from './kernel-layout.ts';
 import {
   instantiate,
   type KernelExports,
@@ -31,25 +35,11 @@ import {
   type WasmMemory,
 } from './kernel-module.ts';
 
-const MAGIC = 0x314b_4842;
-const VERSION = 2;
-const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
-export const HEADER_BYTES = 4_096;
-const HEADER_WORDS = 64;
-const SCRATCH_WORD = 32;
-const BUILDING_SCRATCH_WORD = 48;
 /** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
 const PIECE_BYTES = 2 ** 20;
 /** Pages added at a time once a memory is large. */
 const GROWTH = 0.125;
-
-export const NONE = 0xffff_ffff;
-/** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
-export const LABELS_MAX = 2 ** 25;
-/** Slots handed to a scan at a time. */
-export const SLOT_LIST_MAX = 16_384;
-/** Slots that an exact scan scores at a time. */
-export const SCAN_BATCH = 256;
+const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 const TINY_SLOTS = 64;
 const TINY_SLOTS_FIRST = 8;
 const TINY_GROWTH = 1.25;
@@ -58,38 +48,10 @@ const STATE_PENDING = 1;
 const SLOT_FREE = 0;
 /** In the label of a row; floats have no walks. */
 const UNLINKED = 0x8000_0000;
-/** Candidates a walk can keep. */
-export const EF_MAX = 24_576;
-/** Candidates a search can take for exact scores. */
-const TAKE_MAX = 2 * LIMITS.searchHitsMax + 64;
-/** How many standard deviations of upper lists a block has room for, roughly. */
-const UPPER_SLACK = 1.4;
 
-/** In fewer dimensions a byte a component is too coarse, and floats are small. */
-const CODES_FROM = 32;
-
-export type Shape = 'floats' | 'codes';
-/** `HEADER_WORDS` words. */
-type Header = Uint32Array<ArrayBuffer>;
-
-export interface MemoryLayout {
-  shape: Shape;
-  dimension: number;
-  distance: Distance;
-  m: number;
-  efConstruct: number;
-  seed: number;
-  rotated: boolean;
-  maxNorm2: number;
-  /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
-  raw: boolean;
-}
-
-const NO_WORDS: Uint32Array = new Uint32Array(0);
-const NO_FLOATS: Float32Array = new Float32Array(0);
-const NO_DOUBLES: Float64Array = new Float64Array(0);
-
-const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
+const NO_WORDS = new Uint32Array(0);
+const NO_FLOATS = new Float32Array(0);
+const NO_DOUBLES = new Float64Array(0);
 
 export class KernelMemory {
   readonly shape: Shape;
@@ -102,14 +64,13 @@ export class KernelMemory {
   readonly #dimension: number;
   readonly #rowStride: number;
   readonly #rawAt: number;
-  readonly #linksAt: number;
   /** Whether exact scores can be computed from the memory alone. */
   readonly hasRaw: boolean;
   #words: Uint32Array;
-  #doubles = NO_DOUBLES;
+  #doubles: Float64Array = NO_DOUBLES;
   /** Rows, whose first word has the address `#rowsFrom`: all of the memory, or what is tiny. */
-  #rows = NO_WORDS;
-  #floats = NO_FLOATS;
+  #rows: Uint32Array = NO_WORDS;
+  #floats: Float32Array = NO_FLOATS;
   #rowsFrom: number;
 
   private constructor(memory: WasmMemory | undefined, header: Header, shape: Shape) {
@@ -123,7 +84,6 @@ export class KernelMemory {
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
     this.hasRaw = header[24] === 1;
-    this.#linksAt = 16 + (header[6] as number);
     if (memory !== undefined) this.#use(memory);
   }
 
@@ -152,7 +112,7 @@ export class KernelMemory {
   /** What the building thread works on. */
   get shared(): WasmMemory {
     assert(this.shape === 'codes', 'floats have no graph');
-    return must(this.#memory, 'only floats are tiny');
+    return must(this.#memory, 'codes are in a memory');
   }
 
   /** Whether so few floats are compared without the kernel. */
@@ -162,8 +122,8 @@ export class KernelMemory {
 
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
-    const memory =
-      layout.shape === 'codes' ? reserveMemory(header[10] as number, 'codes') : undefined;
+    const blocksAt = header[10] as number;
+    const memory = layout.shape === 'codes' ? reserveMemory(blocksAt, 'codes') : undefined;
     return new KernelMemory(memory, header, layout.shape);
   }
 
@@ -266,7 +226,7 @@ export class KernelMemory {
   #leaveTiny(): WasmMemory {
     const rows = this.#rows;
     const bytes = this.#blocks(this.slots) * this.#blockBytes;
-    const memory = reserveMemory(this.#blocksAt + bytes, this.shape);
+    const memory = reserveMemory(this.#blocksAt + bytes, 'floats');
     this.#use(memory);
     this.#words.set(rows.subarray(0, bytes >>> 2), this.#blocksAt >>> 2);
     return memory;
@@ -307,13 +267,8 @@ export class KernelMemory {
 
   /** Makes a pending row of one of another memory, whose codes are made in the same way. */
   putCopy(slot: number, label: number, from: KernelMemory, fromSlot: number): void {
-    if (this.hasRaw) this.raw(slot).set(from.raw(fromSlot));
-    const codes = new Uint8Array(from.shared.buffer, from.#rowAt(fromSlot), this.#linksAt);
-    const own = this.#rowAt(slot) >>> 2;
-    // What stands between the sides and the codes is the slot's own.
-    const kept = this.#words.slice(own + 2, own + 4);
-    new Uint8Array(this.shared.buffer).set(codes, own << 2);
-    this.#words.set(kept, own + 2);
+    if (this.shape === 'codes') copyVector(from.shared, fromSlot, this.shared, slot);
+    else this.raw(slot).set(from.raw(fromSlot));
     this.#setRow(slot, label, STATE_PENDING);
     if (slot >= this.slots) this.#words[12] = slot + 1;
   }
@@ -327,14 +282,14 @@ export class KernelMemory {
   }
 
   #setRow(slot: number, label: number, state: number): void {
-    const row = this.#rowAt(slot) >>> 2;
-    const level = ((this.#rows[row + 3] as number) >>> 16) & 0xff;
-    this.#rows[row + 2] = label | UNLINKED;
-    this.#rows[row + 3] = (state << 24) | (level << 16);
+    const row = (this.#rowAt(slot) - this.#rowsFrom) >>> 2;
+    const level = ((this.#rows[row + 1] as number) >>> 16) & 0xff;
+    this.#rows[row] = label | UNLINKED;
+    this.#rows[row + 1] = (state << 24) | (level << 16);
   }
 
   #rowAt(slot: number): number {
-    return this.#blockOf(slot) - this.#rowsFrom + this.#within(slot) * this.#rowStride;
+    return this.#blockOf(slot) + this.#within(slot) * this.#rowStride;
   }
 
   #blockOf(slot: number): number {
@@ -403,81 +358,4 @@ function reserveMemory(bytes: number, shape: Shape): WasmMemory {
   } catch (error) {
     throw new AppError('overloaded', 'the worker has no memory left', { cause: error });
   }
-}
-
-function headerOf(layout: MemoryLayout): Header {
-  const { dimension, distance, m, efConstruct, seed } = layout;
-  const codes = layout.shape === 'codes';
-  const m0 = codes ? 2 * m : 0;
-  const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
-  const rowStride = codes ? align(16 + dimPad + 4 * m0 + 4) : 32;
-  const blockShift = codes ? 10 : 5;
-  const slots = 2 ** blockShift;
-  const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
-  const raw = layout.raw || dimPad === 0;
-  const rawAt = slots * rowStride;
-  const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
-  const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
-  const visitedAt = align(marksAt + 4 + slots / 8);
-  const blockBytes = align(visitedAt + 2 * slots);
-  const header = new Uint32Array(HEADER_WORDS);
-  header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
-  const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
-  const building = codes
-    ? scratchOf(layout, m0, dimPad, scratch.end)
-    : { ...scratch, addresses: [] };
-  const blocksAt = align(building.end, 4_096);
-  header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
-  header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
-  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
-  header.set(scratch.addresses, SCRATCH_WORD);
-  header.set(building.addresses, BUILDING_SCRATCH_WORD);
-  return header;
-}
-
-/** Addresses of a thread's scratch, in the order of `open` in `kernel/layout.ts`. */
-function scratchOf(
-  { dimension, shape }: MemoryLayout,
-  m0: number,
-  dimPad: number,
-  start: number,
-): { addresses: number[]; end: number } {
-  const codes = shape === 'codes';
-  const list = Math.max(64, m0 + 8);
-  const pool = codes ? 8 * (EF_MAX + 8) : 8;
-  const take = codes ? TAKE_MAX : SCAN_BATCH;
-  const sizes = [
-    dimension * 4,
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    16 + Math.max(2 * dimPad, 4 * CODES_FROM),
-    dimension * 4,
-    list * 4,
-    list * 4,
-    list * 4,
-    pool,
-    codes ? 8 * (TAKE_MAX + 8) : 8,
-    codes ? take * 4 : 64,
-    take * 8,
-    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
-    codes ? LABELS_MAX / 8 : 64,
-  ];
-  const addresses: number[] = [];
-  let end = start;
-  for (const size of sizes) {
-    addresses.push(end);
-    end += align(size);
-  }
-  return { addresses, end };
-}
-
-function shapeOf(header: Uint32Array): Shape {
-  return header[23] === 1 ? 'codes' : 'floats';
-}
-
-function asBits(value: number): number {
-  return new Uint32Array(new Float32Array([value]).buffer)[0] as number;
-}
-
-function asFloat(bits: number): number {
-  return new Float32Array(new Uint32Array([bits]).buffer)[0] as number;
 }

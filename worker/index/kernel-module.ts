@@ -22,7 +22,7 @@ export interface KernelExports {
   walk(ef: number, take: number, filterWords: number): number;
   scanSlots(count: number, take: number): void;
   scanRange(from: number, to: number, take: number, filterWords: number): void;
-  finish(): number;
+  finish(k: number): number;
   exactSlots(count: number): void;
   setCondemned(slot: number, on: number): void;
   mend(from: number, to: number): void;
@@ -43,7 +43,7 @@ export interface WasmMemory {
   grow(pages: number): number;
 }
 
-interface WasmModule {
+export interface WasmModule {
   readonly compiled?: never;
 }
 
@@ -68,18 +68,22 @@ const PROBE_EXACT = 16 * 255 * -127;
 export const SEARCHING = 0;
 export const BUILDING = 1;
 
-/** Compiled once a thread. */
+/** Compiled once a process: a module can be handed to another thread. */
 let forShared: WasmModule | undefined;
 let forFloats: WasmModule | undefined;
 
-/** A kernel that works on `memory`, of the build for it and this processor. */
-export function instantiate(memory: WasmMemory, thread: number): KernelExports {
-  const kernel = instanceOf(moduleFor(memory), memory);
+/** A kernel that works on `memory`, of the build for it and this processor if none is given. */
+export function instantiate(
+  memory: WasmMemory,
+  thread: number,
+  module = moduleFor(memory),
+): KernelExports {
+  const kernel = instanceOf(module, memory);
   kernel.open(thread);
   return kernel;
 }
 
-/** Takes another build for all shared memories to come: how a test meets a kernel with a defect. */
+/** Takes another build for the graphs to come: how a test meets a kernel with a defect. */
 export function useBuild(bytes: Uint8Array): void {
   forShared = new WebAssembly.Module(bytes);
 }
@@ -95,7 +99,7 @@ export function newMemory(bytes: number, shared: boolean): WasmMemory {
   return new WebAssembly.Memory({ initial, maximum: PAGES_MAX, shared });
 }
 
-function moduleFor({ buffer }: WasmMemory): WasmModule {
+export function moduleFor({ buffer }: WasmMemory): WasmModule {
   if (buffer instanceof ArrayBuffer) {
     forFloats ??= new WebAssembly.Module(read('floats'));
     return forFloats;

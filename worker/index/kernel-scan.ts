@@ -4,7 +4,8 @@
  */
 import { must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
-import { SCAN_BATCH as BATCH, type KernelMemory, NONE } from './kernel-memory.ts';
+import { SCAN_BATCH as BATCH, NONE } from './kernel-layout.ts';
+import type { KernelMemory } from './kernel-memory.ts';
 import type { Metric } from './metric.ts';
 import { TopK } from './top-k.ts';
 import type { Hits, Scan, VectorsOf } from './vector-index.ts';

@@ -14,7 +14,8 @@
 import { assert, must } from '../../shared/base/assert.ts';
 import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { LinkJob } from './kernel-job.ts';
-import { type KernelMemory, NONE, SLOT_LIST_MAX } from './kernel-memory.ts';
+import { NONE, SLOT_LIST_MAX } from './kernel-layout.ts';
+import type { KernelMemory } from './kernel-memory.ts';
 import { withRoom } from './kernel-tables.ts';
 
 /** Pending points in slots that were free before; more are appended. */

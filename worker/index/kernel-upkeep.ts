@@ -13,7 +13,8 @@
 import { must } from '../../shared/base/assert.ts';
 import { type CopyPlan, highestOf, planCopy } from './kernel-copy.ts';
 import type { LinkJob } from './kernel-job.ts';
-import { type KernelMemory, NONE } from './kernel-memory.ts';
+import { NONE } from './kernel-layout.ts';
+import type { KernelMemory } from './kernel-memory.ts';
 import { KernelSlots, NODES_PER_LINK } from './kernel-slots.ts';
 
 /**

@@ -45,20 +45,19 @@ export class TopK {
     return Array.from(this.#labels.subarray(0, this.#size));
   }
 
-  /** Nearest first. */
+  /** Nearest first, and nothing is held any more: the root is the worst of what is left. */
   hits(metric: Metric): Hits {
-    const order = Array.from({ length: this.#size }, (_, at) => at);
-    const nearness = this.#nearness;
-    const held = this.#labels;
-    order.sort(
-      (x, y) =>
-        (nearness[y] as number) - (nearness[x] as number) ||
-        (held[x] as number) - (held[y] as number),
-    );
-    return {
-      labels: order.map((at) => held[at] as number),
-      scores: order.map((at) => metric.scoreOf(nearness[at] as number)),
-    };
+    const labels = new Array<number>(this.#size);
+    const scores = new Array<number>(this.#size);
+    while (this.#size > 0) {
+      const last = this.#size - 1;
+      labels[last] = this.#labels[0] as number;
+      scores[last] = metric.scoreOf(this.#nearness[0] as number);
+      this.#size = last;
+      this.#sinkFromRoot(this.#labels[last] as number, this.#nearness[last] as number);
+    }
+    this.bar = -Infinity;
+    return { labels, scores };
   }
 
   #push(label: number, nearness: number): void {

@@ -28,6 +28,7 @@ import {
 import { Liveness } from '../../shared/protocol/liveness.ts';
 import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
 import { schemaHash } from '../../shared/protocol/schema-hash.ts';
+import { TurnCork } from '../../shared/protocol/turn-cork.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.ts';
 
 export interface SessionOptions {
@@ -54,6 +55,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #events: SessionEvents;
   readonly #socket: WebSocket;
+  #cork: TurnCork | undefined;
   readonly #nonce: string;
   #state: 'dialling' | 'greeting' | 'open' | 'closed' = 'dialling';
   #proofParts: ProofParts | undefined;
@@ -78,6 +80,9 @@ export class Session {
     });
     this.#cancelTimeout = deps.clock.after(HANDSHAKE_TIMEOUT_MS, () => {
       this.terminate('no handshake in time');
+    });
+    this.#socket.once('upgrade', ({ socket }) => {
+      this.#cork = new TurnCork(socket);
     });
     this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     this.#socket.on('ping', () => this.#liveness?.heard());
@@ -106,7 +111,9 @@ export class Session {
 
   /** Drops the frame when the line is gone: its caller has been told. */
   send(frame: Buffer): void {
-    if (this.#state === 'open') this.#socket.send(frame);
+    if (this.#state !== 'open') return;
+    this.#cork?.hold();
+    this.#socket.send(frame);
   }
 
   /** Resolves when the socket is gone, or when it is still there after the timeout. */

@@ -75,6 +75,10 @@ export class GuardedIndex implements VectorIndex {
     return !this.trapped && this.#index.backlogged;
   }
 
+  get linkAside(): (() => Promise<void>) | undefined {
+    return this.#index.linkAside && this.#linkAside;
+  }
+
   // --- what the kernel does
 
   assertRoom(more: number): void {
@@ -112,17 +116,18 @@ export class GuardedIndex implements VectorIndex {
     }
   }
 
-  /** Whatever ends the builder's work before its time leaves the graph half changed. */
-  get linkAside(): (() => Promise<void>) | undefined {
-    if (this.#index.linkAside === undefined) return undefined;
-    return async () => {
-      if (this.trapped) return;
-      await this.#index.linkAside?.().catch((error: unknown) => this.#trap(error));
-    };
-  }
+  /** In the other thread, whatever went wrong left a graph half changed. */
+  readonly #linkAside = async (): Promise<void> => {
+    if (this.trapped) return;
+    try {
+      await this.#index.linkAside?.();
+    } catch (error) {
+      this.#trap(error);
+    }
+  };
 
   purge(): void {
-    if (!this.trapped) this.#index.purge();
+    this.#run(() => this.#index.purge());
   }
 
   async save(scratchFile: string): Promise<SavedIndex> {

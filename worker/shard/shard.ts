@@ -111,7 +111,7 @@ export class Shard {
     payloads: (PayloadBytes | null)[],
   ): Promise<number> {
     const vectors = onlyVector(byName);
-    await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace();
     return this.#gate.shared(() => {
       // Before the commit: rows that no index can take would be acknowledged and never found.
       this.#state.index.assertRoom(ids.length);
@@ -121,7 +121,7 @@ export class Shard {
 
   async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
-    await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace();
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -295,12 +295,11 @@ export class Shard {
     return this.#state.index.linkAside !== undefined;
   }
 
-  /** Has some points linked by the building thread; false when that failed. */
-  async linkAside(): Promise<boolean> {
+  /** Has some points linked by the building thread. */
+  async linkAside(): Promise<void> {
     await this.#state.index.linkAside?.();
     this.#linked.resolve();
     this.#linked = Promise.withResolvers();
-    return !this.trapped;
   }
 
   get linkPending(): boolean {
@@ -330,7 +329,7 @@ export class Shard {
   /** Has what was removed erased from memory and image as well; `link` and `save` do it. */
   purge(): void {
     const { index, removedCount } = this.#state;
-    if (removedCount === 0) return;
+    if (removedCount === 0 || index.trapped) return;
     index.purge();
     this.#imagePurge = removedCount > this.#removedAtSave && this.#imageVersion > 0;
   }

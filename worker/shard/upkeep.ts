@@ -102,7 +102,7 @@ export class Upkeep {
   async #linkAllAside(): Promise<void> {
     for (const shard of this.#linkingAside) {
       this.#linkingAside.delete(shard);
-      if (!(await shard.linkAside())) continue;
+      await shard.linkAside();
       if (this.#closing) return;
       // Behind those who wait: a Set is walked in the order of insertion, additions included.
       if (shard.linkPending && !this.#saving.has(shard)) this.#linkingAside.add(shard);

@@ -1,111 +1,147 @@
 /**
- * Codes and their products. A *query* in scratch has the shape of a row: scale, side, then (where a
- * row has its label) the correction for the offset of the codes, then its own codes, signed:
+ * Codes and their products. A *query* in scratch has numbers of its own and its codes, signed. With
+ * u = stored code, q = code of the query
  *
- *   sum(u q) - 128 sum(q) = sum((u - 128) q)       u = stored code, q = code of the query
+ *   sum(u q) - 128 sum(q) = sum((u - 128) q)
  *
  * so the stored side can be unsigned, which is what the widest instruction wants
  * (`relaxed_dot_i8x16_i7x16_add_s` is VPDPBUSD where there is VNNI, exact for all 8 bits; the host
  * tries it at start and takes the other build where it saturates). Without it, 16-bit products:
  * the query is then stored as i16.
+ *
+ * Each 16 bytes of a plane are 32 components: the lower halves of the bytes are the first 16, the
+ * upper halves the others, which are multiplied in place and so count 16 times.
+ *
+ * A coarse product takes only the upper four bits, h = (u & 240) - 120.5. As an estimate of the
+ * whole vector x it is scaled by x^2 / hx, which leaves an error at right angles to x (Gao & Long
+ * 2024, RaBitQ, section 3.1): right for what lies close to x, whatever its distribution. Elsewhere
+ * the error's part along a query is a chance: its length over sqrt(dimension), times the query's.
  */
 import {
-  AT_CODES,
-  AT_LABEL,
-  AT_LEVEL,
-  AT_SCALE,
-  AT_SIDE,
-  METRIC_DOT,
   METRIC_EUCLID,
-  NONE,
   RELAXED,
+  codesOf,
   dimPad,
   dimension,
-  dotFactor,
-  linksAt,
-  m0,
-  maxNorm2,
+  headOf,
   metric,
-  rawBytes,
+  plainRows,
   rawOf,
-  rotateTmp,
-  rotated,
-  rowOf,
-  rowStride,
-  seed,
-  sideProduct,
-  sideSum,
+  reader,
 } from './layout';
 
-const AT_CORRECTION: usize = 8;
+/** The numbers of a row's codes. */
+export const AT_SCALE: usize = 0;
+export const AT_SIDE: usize = 4;
+export const AT_COARSE_SCALE: usize = 8;
+export const AT_COARSE_ERROR: usize = 12;
 
-let dot0: i32 = 0;
-let dot1: i32 = 0;
-let dot2: i32 = 0;
-let dot3: i32 = 0;
+/** Those of a query, see `fineNear` and `coarseNear`. */
+export const Q_SCALE: usize = 0;
+export const Q_SIDE: usize = 4;
+export const Q_CORRECTION: usize = 8;
+export const Q_OFFSET: usize = 12;
+export const Q_COARSE_CORRECTION: usize = 16;
+export const Q_LENGTH: usize = 20;
+export const Q_CODES: usize = 32;
+
+/** A row in scratch is its numbers, then its codes. */
+const PLAIN_HEAD: usize = 16;
+
+/** Components from which the first plane alone saves a cache line. */
+const COARSE_FROM: u32 = 128;
+
 /** Written by touches, so that they are not optimised away. */
-export let sink: u32 = 0;
+let sink: u32 = 0;
+
+/** A vector of bytes that is no constant: V8 makes those again at each use, in loops, too. */
+@inline
+export function held(byte: i32): v128 {
+  return i8x16.splat(<i8>(byte + <i32>(reader >> 8)));
+}
 
 @inline
-function sum4(v: v128): i32 {
+export function sum4(v: v128): i32 {
   const pairs = v128.add<i32>(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
   return v128.extract_lane<i32>(pairs, 0) + v128.extract_lane<i32>(pairs, 1);
 }
 
-/** One step of 16 codes: `q` at the query's place for it. */
+/** One step of 16 codes: `low` and, of 16-bit queries, `high` are the query's. */
 @inline
-function step(q: usize, at: usize, row: usize, sum: v128): v128 {
-  if (RELAXED) {
-    return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(q + at), v128.load(row + at), sum);
-  }
-  const u = v128.load(row + at);
-  const low = v128.dot<i16>(v128.load(q + (at << 1)), v128.extend_low<u8>(u));
-  const high = v128.dot<i16>(v128.load(q + (at << 1), 16), v128.extend_high<u8>(u));
-  return v128.add<i32>(sum, v128.add<i32>(low, high));
+function step(low: v128, high: v128, u: v128, sum: v128): v128 {
+  if (RELAXED) return i32x4.relaxed_dot_i8x16_i7x16_add_s(low, u, sum);
+  const products = v128.dot<i16>(low, v128.extend_low<u8>(u));
+  const others = v128.dot<i16>(high, v128.extend_high<u8>(u));
+  return v128.add<i32>(sum, v128.add<i32>(products, others));
 }
 
-function dots4(q: usize, a: usize, b: usize, c: usize, d: usize): void {
-  let s0 = i32x4.splat(0);
-  let s1 = i32x4.splat(0);
-  let s2 = i32x4.splat(0);
-  let s3 = i32x4.splat(0);
-  let t0 = i32x4.splat(0);
-  let t1 = i32x4.splat(0);
-  let t2 = i32x4.splat(0);
-  let t3 = i32x4.splat(0);
-  const end: usize = dimPad;
-  for (let at: usize = 0; at < end; at += 32) {
-    s0 = step(q, at, a, s0);
-    s1 = step(q, at, b, s1);
-    s2 = step(q, at, c, s2);
-    s3 = step(q, at, d, s3);
-    t0 = step(q, at + 16, a, t0);
-    t1 = step(q, at + 16, b, t1);
-    t2 = step(q, at + 16, c, t2);
-    t3 = step(q, at + 16, d, t3);
-  }
-  dot0 = sum4(v128.add<i32>(s0, t0));
-  dot1 = sum4(v128.add<i32>(s1, t1));
-  dot2 = sum4(v128.add<i32>(s2, t2));
-  dot3 = sum4(v128.add<i32>(s3, t3));
+@inline
+function queryLow(q: usize, at: usize): v128 {
+  return RELAXED ? v128.load(q + at) : v128.load(q + (at << 1));
 }
 
-function dots1(q: usize, a: usize): i32 {
-  let s0 = i32x4.splat(0);
-  let s1 = i32x4.splat(0);
-  const end: usize = dimPad;
-  for (let at: usize = 0; at < end; at += 32) {
-    s0 = step(q, at, a, s0);
-    s1 = step(q, at + 16, a, s1);
+@inline
+function queryHigh(q: usize, at: usize): v128 {
+  return RELAXED ? i32x4.splat(0) : v128.load(q + (at << 1), 16);
+}
+
+@inline
+function pairs(a: v128, b: v128): v128 {
+  return v128.add<i32>(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
+}
+
+/** The sums of four vectors, one a lane. */
+@inline
+function lanes4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = pairs(a, b);
+  const cd = pairs(c, d);
+  const even = v128.shuffle<i32>(ab, cd, 0, 2, 4, 6);
+  return v128.add<i32>(even, v128.shuffle<i32>(ab, cd, 1, 3, 5, 7));
+}
+
+/** 16 times the products of one plane of four rows, one a lane. */
+@inline
+function plane4(q: usize, aAt: usize, bAt: usize, cAt: usize, dAt: usize): v128 {
+  const lower = held(15);
+  let a0 = i32x4.splat(0);
+  let a1 = i32x4.splat(0);
+  let b0 = i32x4.splat(0);
+  let b1 = i32x4.splat(0);
+  let c0 = i32x4.splat(0);
+  let c1 = i32x4.splat(0);
+  let d0 = i32x4.splat(0);
+  let d1 = i32x4.splat(0);
+  const end: usize = dimPad >> 1;
+  for (let at: usize = 0; at < end; at += 16) {
+    const low = queryLow(q, at << 1);
+    const high = queryHigh(q, at << 1);
+    const low1 = queryLow(q, (at << 1) + 16);
+    const high1 = queryHigh(q, (at << 1) + 16);
+    const a = v128.load(aAt + at);
+    const aLow = v128.and(a, lower);
+    a0 = step(low, high, aLow, a0);
+    a1 = step(low1, high1, v128.xor(a, aLow), a1);
+    const b = v128.load(bAt + at);
+    const bLow = v128.and(b, lower);
+    b0 = step(low, high, bLow, b0);
+    b1 = step(low1, high1, v128.xor(b, bLow), b1);
+    const c = v128.load(cAt + at);
+    const cLow = v128.and(c, lower);
+    c0 = step(low, high, cLow, c0);
+    c1 = step(low1, high1, v128.xor(c, cLow), c1);
+    const d = v128.load(dAt + at);
+    const dLow = v128.and(d, lower);
+    d0 = step(low, high, dLow, d0);
+    d1 = step(low1, high1, v128.xor(d, dLow), d1);
   }
-  return sum4(v128.add<i32>(s0, s1));
+  const first = v128.shl<i32>(lanes4(a0, b0, c0, d0), 4);
+  return v128.add<i32>(first, lanes4(a1, b1, c1, d1));
 }
 
 /** Nearness of float rows: in few dimensions a byte a component is too coarse to tell neighbours. */
 function floatNearness(query: usize, slot: u32): f32 {
-  const q = query + AT_CODES;
+  const q = query + Q_CODES;
   const raw = rawOf(slot);
-  const row = rowOf(slot);
   let sum: f32 = 0;
   if (metric == METRIC_EUCLID) {
     for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
@@ -117,233 +153,214 @@ function floatNearness(query: usize, slot: u32): f32 {
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
     sum += load<f32>(q + at) * load<f32>(raw + at);
   }
-  return sum + sideProduct * load<f32>(query, AT_SIDE) * load<f32>(row, AT_SIDE);
+  return sum + load<f32>(query, Q_SIDE) * load<f32>(headOf(slot), AT_SIDE);
+}
+
+/**
+ * Nearness of the slots, one a lane. All metrics are one expression, so that none of them branches:
+ *
+ *   fine     scale scale' (dot - correction) + side' sideFactor + offset
+ *   coarse   the same with the coarse scale of the row, and the benefit of the doubt
+ */
+function fineNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
+  const q = query + Q_CODES;
+  const i = codesOf(a);
+  const j = codesOf(b);
+  const k = codesOf(c);
+  const l = codesOf(d);
+  const half: usize = dimPad >> 1;
+  const low = plane4(q, i + half, j + half, k + half, l + half);
+  const dots = v128.add<i32>(plane4(q, i, j, k, l), v128.shr<i32>(low, 4));
+  return fineOf(query, dots, headOf(a), headOf(b), headOf(c), headOf(d));
+}
+
+/** The fine expression of four products and their heads. */
+@inline
+function fineOf(query: usize, dots: v128, a: usize, b: usize, c: usize, d: usize): v128 {
+  const ab = v128.load64_lane(b, v128.load64_zero(a), 1);
+  const cd = v128.load64_lane(d, v128.load64_zero(c), 1);
+  const scales = v128.shuffle<f32>(ab, cd, 0, 2, 4, 6);
+  const sides = v128.shuffle<f32>(ab, cd, 1, 3, 5, 7);
+  const right = v128.convert<i32>(v128.sub<i32>(dots, v128.load32_splat(query, Q_CORRECTION)));
+  return nearOf(query, v128.mul<f32>(scales, right), sides);
+}
+
+function coarseNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
+  const q = query + Q_CODES;
+  const dots = plane4(q, codesOf(a), codesOf(b), codesOf(c), codesOf(d));
+  const i = v128.load(headOf(a));
+  const j = v128.load(headOf(b));
+  const k = v128.load(headOf(c));
+  const l = v128.load(headOf(d));
+  const ijSides = v128.shuffle<f32>(i, j, 0, 1, 4, 5);
+  const sides = v128.shuffle<f32>(ijSides, v128.shuffle<f32>(k, l, 0, 1, 4, 5), 1, 3, 5, 7);
+  const ij = v128.shuffle<f32>(i, j, 2, 3, 6, 7);
+  const kl = v128.shuffle<f32>(k, l, 2, 3, 6, 7);
+  const scales = v128.shuffle<f32>(ij, kl, 0, 2, 4, 6);
+  const errors = v128.shuffle<f32>(ij, kl, 1, 3, 5, 7);
+  const correction = v128.load32_splat(query, Q_COARSE_CORRECTION);
+  const right = v128.sub<f32>(v128.convert<i32>(dots), correction);
+  const doubt = v128.mul<f32>(errors, v128.load32_splat(query, Q_LENGTH));
+  return nearOf(query, v128.add<f32>(v128.mul<f32>(scales, right), doubt), sides);
 }
 
 @inline
-function nearnessOf(query: usize, row: usize, dot: i32): f32 {
-  const scales = load<f32>(query, AT_SCALE) * load<f32>(row, AT_SCALE);
-  const product = scales * <f32>(dot - load<i32>(query, AT_CORRECTION));
-  const mine = load<f32>(query, AT_SIDE);
-  const side = load<f32>(row, AT_SIDE);
-  return dotFactor * product + sideProduct * mine * side - sideSum * (mine + side);
+function nearOf(query: usize, products: v128, sides: v128): v128 {
+  const scaled = v128.mul<f32>(products, v128.load32_splat(query, Q_SCALE));
+  const sided = v128.mul<f32>(sides, v128.load32_splat(query, Q_SIDE));
+  return v128.add<f32>(v128.add<f32>(scaled, sided), v128.load32_splat(query, Q_OFFSET));
+}
+
+/** Nearness of the first four of `count` slots, one a lane; lanes past the last are the first's. */
+export function nearness4(query: usize, slots: usize, count: u32): v128 {
+  const a = load<u32>(slots);
+  const b = load<u32>(slots + select<usize>(4, 0, count > 1));
+  const c = load<u32>(slots + select<usize>(8, 0, count > 2));
+  const d = load<u32>(slots + select<usize>(12, 0, count > 3));
+  if (dimPad != 0) return fineNear(query, a, b, c, d);
+  return floats4(query, a, b, c, d);
+}
+
+function floats4(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
+  let near = f32x4.splat(floatNearness(query, a));
+  near = f32x4.replace_lane(near, 1, floatNearness(query, b));
+  near = f32x4.replace_lane(near, 2, floatNearness(query, c));
+  return f32x4.replace_lane(near, 3, floatNearness(query, d));
 }
 
 export function nearness1(query: usize, slot: u32): f32 {
   if (dimPad == 0) return floatNearness(query, slot);
-  const row = rowOf(slot);
-  return nearnessOf(query, row, dots1(query + AT_CODES, row + AT_CODES));
-}
-
-/** Nearness of `count` slots of a list, four rows at a time. */
-export function nearnessMany(query: usize, slots: usize, count: u32, out: usize): void {
-  const q = query + AT_CODES;
-  let at: u32 = 0;
-  for (; dimPad != 0 && at + 4 <= count; at += 4) {
-    const a = rowOf(load<u32>(slots + (at << 2)));
-    const b = rowOf(load<u32>(slots + (at << 2), 4));
-    const c = rowOf(load<u32>(slots + (at << 2), 8));
-    const d = rowOf(load<u32>(slots + (at << 2), 12));
-    dots4(q, a + AT_CODES, b + AT_CODES, c + AT_CODES, d + AT_CODES);
-    store<f32>(out + (at << 2), nearnessOf(query, a, dot0));
-    store<f32>(out + (at << 2), nearnessOf(query, b, dot1), 4);
-    store<f32>(out + (at << 2), nearnessOf(query, c, dot2), 8);
-    store<f32>(out + (at << 2), nearnessOf(query, d, dot3), 12);
-  }
-  for (; at < count; at += 1) {
-    store<f32>(out + (at << 2), nearness1(query, load<u32>(slots + (at << 2))));
-  }
+  return f32x4.extract_lane(fineNear(query, slot, slot, slot, slot), 0);
 }
 
 /**
- * Reads one byte of each cache line of a row: WebAssembly has no prefetch, and these loads do not
- * wait for each other, so the misses of all neighbours overlap. Past a kilobyte the processor's own
- * stream detection has caught on.
+ * Rows in scratch whose codes are in one piece again, for those that are compared many times:
+ * makes the query's row the one at `at`.
  */
+export function keepPlain(query: usize, slot: u32, at: u32): void {
+  const to = plainOf(at);
+  v128.store(to, v128.load(headOf(slot)));
+  if (dimPad == 0) {
+    store<u32>(to, slot);
+    return;
+  }
+  const flip = held(128);
+  for (let code: usize = 0; code < <usize>dimPad; code += 16) {
+    const low = queryLow(query + Q_CODES, code);
+    const signed = RELAXED ? low : v128.narrow<i16>(low, queryHigh(query + Q_CODES, code));
+    v128.store(to + PLAIN_HEAD + code, v128.xor(signed, flip));
+  }
+}
+
 @inline
-export function touch(slot: u32): void {
-  const row = rowOf(slot);
-  const span = min<usize>(AT_CODES + dimPad, 1024);
+function plainOf(at: u32): usize {
+  return plainRows + <usize>at * (PLAIN_HEAD + dimPad);
+}
+
+/** Whether one of the first `count` rows in scratch is nearer to the query than `near`. */
+export function isPlainNearer(query: usize, near: f32, count: u32): bool {
+  for (let at: u32 = 0; at < count; at += 4) {
+    const i = plainOf(at);
+    const j = plainOf(min<u32>(at + 1, count - 1));
+    const k = plainOf(min<u32>(at + 2, count - 1));
+    const l = plainOf(min<u32>(at + 3, count - 1));
+    const all =
+      dimPad == 0
+        ? floats4(query, load<u32>(i), load<u32>(j), load<u32>(k), load<u32>(l))
+        : plainNear(query, i, j, k, l);
+    if (v128.any_true(v128.gt<f32>(all, f32x4.splat(near)))) return true;
+  }
+  return false;
+}
+
+function plainNear(query: usize, i: usize, j: usize, k: usize, l: usize): v128 {
+  const q = query + Q_CODES;
+  let s0 = i32x4.splat(0);
+  let s1 = i32x4.splat(0);
+  let s2 = i32x4.splat(0);
+  let s3 = i32x4.splat(0);
+  const end: usize = dimPad;
+  for (let at: usize = 0; at < end; at += 16) {
+    const low = queryLow(q, at);
+    const high = queryHigh(q, at);
+    s0 = step(low, high, v128.load(i + at, PLAIN_HEAD), s0);
+    s1 = step(low, high, v128.load(j + at, PLAIN_HEAD), s1);
+    s2 = step(low, high, v128.load(k + at, PLAIN_HEAD), s2);
+    s3 = step(low, high, v128.load(l + at, PLAIN_HEAD), s3);
+  }
+  return fineOf(query, lanes4(s0, s1, s2, s3), i, j, k, l);
+}
+
+/** Nearness of `count` slots of a list, four at a time; `out` has room for whole fours. */
+export function nearnessMany(query: usize, slots: usize, count: u32, out: usize): void {
+  for (let at: u32 = 0; at < count; at += 4) {
+    const here = <usize>at << 2;
+    v128.store(out + here, nearness4(query, slots + here, count - at));
+  }
+}
+
+/** Which of the lanes, `count` of them used, are not farther than `worst`. */
+@inline
+export function lanesWithin(near: v128, worst: f32, count: u32): u32 {
+  const out = i32x4.bitmask(v128.lt<f32>(near, f32x4.splat(worst)));
+  return ~out & (count < 4 ? (1 << count) - 1 : 15);
+}
+
+/**
+ * Leaves in the list those that may be as near as `worst` by their first plane, and reads ahead the
+ * second plane of these. How many are left.
+ */
+export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
+  if (dimPad < COARSE_FROM || worst == -Infinity) {
+    touchFine(slots, count);
+    return count;
+  }
+  let left: u32 = 0;
+  for (let at: u32 = 0; at < count; at += 4) {
+    const four = slots + (<usize>at << 2);
+    const a = load<u32>(four);
+    const b = load<u32>(four + select<usize>(4, 0, count - at > 1));
+    const c = load<u32>(four + select<usize>(8, 0, count - at > 2));
+    const d = load<u32>(four + select<usize>(12, 0, count - at > 3));
+    const lanes = lanesWithin(coarseNear(query, a, b, c, d), worst, count - at);
+    store<u32>(slots + (<usize>left << 2), a);
+    left += lanes & 1;
+    store<u32>(slots + (<usize>left << 2), b);
+    left += (lanes >> 1) & 1;
+    store<u32>(slots + (<usize>left << 2), c);
+    left += (lanes >> 2) & 1;
+    store<u32>(slots + (<usize>left << 2), d);
+    left += lanes >> 3;
+  }
+  touchFine(slots, left);
+  return left;
+}
+
+/**
+ * Reads one byte of each cache line of the first plane of `count` slots: WebAssembly has no
+ * prefetch, and these loads do not wait for each other, so all their misses overlap. Past a
+ * kilobyte the processor's own stream detection has caught on.
+ */
+export function touchCoarse(slots: usize, count: u32): void {
+  const span = min<usize>(dimPad >> 1, 1024);
   let seen: u32 = 0;
-  for (let at: usize = 0; at < span; at += 64) seen |= load<u8>(row + at);
+  for (let i: u32 = 0; i < count; i += 1) {
+    const slot = load<u32>(slots + (<usize>i << 2));
+    const codes = codesOf(slot);
+    seen ^= load<u8>(headOf(slot));
+    for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
+  }
   sink = seen;
 }
 
-/** Makes a query of a stored row. */
-export function queryOfRow(query: usize, slot: u32): void {
-  const row = rowOf(slot);
-  store<f32>(query, load<f32>(row, AT_SCALE), AT_SCALE);
-  store<f32>(query, load<f32>(row, AT_SIDE), AT_SIDE);
-  if (dimPad == 0) {
-    memory.copy(query + AT_CODES, rawOf(slot), dimension << 2);
-    return;
+/** The same for the second plane. */
+function touchFine(slots: usize, count: u32): void {
+  const half: usize = dimPad >> 1;
+  const span = min<usize>(half, 1024);
+  let seen: u32 = 0;
+  for (let i: u32 = 0; i < count; i += 1) {
+    const codes = codesOf(load<u32>(slots + (<usize>i << 2))) + half;
+    for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
-  let sums = i32x4.splat(0);
-  const flip = i8x16.splat(-128);
-  for (let at: usize = 0; at < <usize>dimPad; at += 16) {
-    const signed = v128.xor(v128.load(row + AT_CODES + at), flip);
-    putCodes(query, at, signed);
-    sums = v128.add<i32>(sums, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(signed)));
-  }
-  store<i32>(query, 128 * sum4(sums), AT_CORRECTION);
-}
-
-@inline
-function putCodes(query: usize, at: usize, signed: v128): void {
-  if (RELAXED) {
-    v128.store(query + AT_CODES + at, signed);
-  } else {
-    v128.store(query + AT_CODES + (at << 1), v128.extend_low<i8>(signed));
-    v128.store(query + AT_CODES + (at << 1), v128.extend_high<i8>(signed), 16);
-  }
-}
-
-/** Makes a query of floats. */
-export function queryOfFloats(query: usize, floats: usize): void {
-  if (dimPad == 0) {
-    store<f32>(query, 0, AT_SIDE);
-    memory.copy(query + AT_CODES, floats, dimension << 2);
-    return;
-  }
-  const source = rotated != 0 ? rotate(floats) : floats;
-  const scale = scaleOf(source);
-  const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  store<f32>(query, scale, AT_SCALE);
-  let sum: i32 = 0;
-  let squares: i32 = 0;
-  for (let at: u32 = 0; at < dimPad; at += 1) {
-    const x: f32 = at < dimension ? load<f32>(source + (at << 2)) : 0;
-    const code = codeOf(x, inverse);
-    if (RELAXED) store<i8>(query + AT_CODES + at, <i8>code);
-    else store<i16>(query + AT_CODES + (at << 1), <i16>code);
-    sum += code;
-    squares += code * code;
-  }
-  store<f32>(query, metric == METRIC_EUCLID ? scale * scale * <f32>squares : 0, AT_SIDE);
-  store<i32>(query, 128 * sum, AT_CORRECTION);
-}
-
-/** Writes the codes, the scale and the side of a row. */
-export function encodeRow(slot: u32, raw: usize): void {
-  const row = rowOf(slot);
-  if (dimPad == 0) {
-    if (metric == METRIC_DOT) store<f32>(row, sideOfDot(raw), AT_SIDE);
-    return;
-  }
-  const source = rotated != 0 ? rotate(raw) : raw;
-  const scale = scaleOf(source);
-  const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  store<f32>(row, scale, AT_SCALE);
-  let squares: i32 = 0;
-  for (let at: u32 = 0; at < dimPad; at += 1) {
-    const x: f32 = at < dimension ? load<f32>(source + (at << 2)) : 0;
-    const code = codeOf(x, inverse);
-    store<u8>(row + AT_CODES + at, <u8>(code + 128));
-    squares += code * code;
-  }
-  let side: f32 = 0;
-  if (metric == METRIC_EUCLID) side = scale * scale * <f32>squares;
-  else if (metric == METRIC_DOT) side = sideOfDot(raw);
-  store<f32>(row, side, AT_SIDE);
-}
-
-@inline
-function sideOfDot(raw: usize): f32 {
-  return sqrt<f32>(max<f32>(0, maxNorm2 - norm2(raw)));
-}
-
-@inline
-function codeOf(x: f32, inverse: f32): i32 {
-  return min<i32>(127, max<i32>(-127, <i32>nearest<f32>(x * inverse)));
-}
-
-function scaleOf(floats: usize): f32 {
-  let largest: f32 = 0;
-  for (let at: u32 = 0; at < dimension; at += 1) {
-    largest = max<f32>(largest, abs<f32>(load<f32>(floats + (at << 2))));
-  }
-  // Below this, 1 / scale overflows; such a vector is as good as zero.
-  return largest < 1e-30 ? 0 : largest / 127;
-}
-
-export function norm2(floats: usize): f32 {
-  let sum: f32 = 0;
-  for (let at: u32 = 0; at < dimension; at += 1) {
-    const x = load<f32>(floats + (at << 2));
-    sum += x * x;
-  }
-  return sum;
-}
-
-/** Zeroes a row, its links and its floats; level and upper lists belong to the slot and stay. */
-export function eraseRow(slot: u32): void {
-  const row = rowOf(slot);
-  const level = load<u8>(row, AT_LEVEL);
-  const upper = row + linksAt + (m0 << 2);
-  const first = load<u32>(upper);
-  memory.fill(row, 0, rowStride);
-  store<u32>(row, NONE, AT_LABEL);
-  store<u8>(row, level, AT_LEVEL);
-  store<u32>(upper, first);
-  memory.fill(rawOf(slot), 0, rawBytes);
-}
-
-/**
- * Random signs, then a Hadamard transform of the first 2^n components, then other signs and a
- * transform of the last 2^n, with 2^n the largest power of two that fits: orthogonal for any
- * dimension without padding, and every component reaches every other when they overlap or, when
- * they do not, its half.
- */
-export function rotate(floats: usize): usize {
-  let size: u32 = 1;
-  while (size << 1 <= dimension) size <<= 1;
-  memory.copy(rotateTmp, floats, dimension << 2);
-  flipSigns(0x9e37_79b9);
-  hadamard(rotateTmp, size);
-  if (size < dimension) {
-    flipSigns(0x7f4a_7c15);
-    hadamard(rotateTmp + ((dimension - size) << 2), size);
-  }
-  return rotateTmp;
-}
-
-function flipSigns(salt: u32): void {
-  let state: u32 = seed ^ salt;
-  for (let at: u32 = 0; at < dimension; at += 1) {
-    state = state * 1_664_525 + 1_013_904_223;
-    if (state >> 31) {
-      store<f32>(rotateTmp + (at << 2), -load<f32>(rotateTmp + (at << 2)));
-    }
-  }
-}
-
-function hadamard(floats: usize, size: u32): void {
-  for (let half: u32 = 1; half < size; half <<= 1) {
-    for (let start: u32 = 0; start < size; start += half << 1) {
-      for (let at = start; at < start + half; at += 1) {
-        const a = floats + (at << 2);
-        const b = a + (half << 2);
-        const x = load<f32>(a);
-        const y = load<f32>(b);
-        store<f32>(a, x + y);
-        store<f32>(b, x - y);
-      }
-    }
-  }
-  const shrink: f32 = 1 / sqrt<f32>(<f32>size);
-  for (let at: u32 = 0; at < size; at += 1) {
-    store<f32>(floats + (at << 2), load<f32>(floats + (at << 2)) * shrink);
-  }
-}
-
-/** How many times larger the largest component is than the root mean square: what coding pays. */
-export function peak(floats: usize): f32 {
-  const total = norm2(floats);
-  if (total == 0) return 0;
-  return (scaleOf(floats) * 127) / sqrt<f32>(total / <f32>dimension);
-}
-
-/** The same after a rotation. */
-export function peakRotated(floats: usize): f32 {
-  return peak(rotate(floats));
+  sink = seen;
 }

@@ -2,7 +2,20 @@
  * Exact nearness of float rows: sums in float64, four partial sums in the order of `metric.ts`, so
  * that the two give the same score to the last bit.
  */
-import { METRIC_EUCLID, METRIC_MANHATTAN, dimension, metric, rawOf } from './layout';
+import { METRIC_EUCLID, METRIC_MANHATTAN, dimension, metric, rawBytes, rawOf } from './layout';
+
+/** Written by touches, so that they are not optimised away. */
+let sink: u32 = 0;
+
+/** Reads a byte of each cache line of a float row, see `touchMany` in `codes.ts`. */
+export function touchRaw(slot: u32): void {
+  if (rawBytes == 0) return;
+  const row = rawOf(slot);
+  const span = min<usize>(dimension << 2, 1024);
+  let seen: u32 = load<u8>(row + (dimension << 2) - 1);
+  for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(row + at);
+  sink = seen;
+}
 
 export function exact1(query: usize, slot: u32): f64 {
   const row = rawOf(slot);
@@ -75,11 +88,4 @@ function manhattan(row: usize, query: usize): f64 {
   for (; at < <usize>(dimension << 2); at += 4) a += abs<f64>(at64(row + at) - at64(query + at));
   ab = f64x2.replace_lane(ab, 0, a);
   return -total(ab, cd, 0);
-}
-
-/** Exact nearness of `count` slots of a list. */
-export function exactMany(query: usize, slots: usize, count: u32, out: usize): void {
-  for (let at: u32 = 0; at < count; at += 1) {
-    store<f64>(out + (at << 3), exact1(query, load<u32>(slots + (at << 2))));
-  }
 }

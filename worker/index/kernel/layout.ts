@@ -5,23 +5,31 @@
  *
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
- *        0  header    u32 words, see `kernel-memory.ts`
+ *        0  header    u32 words, see `kernel-layout.ts`
  *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
- *   block   rows     slots x rowStride (64-byte aligned)
+ *   block   rows     slots x rowStride: state and links
+ *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
+ *           codes    slots x dimPad bytes, from a multiple of 64
  *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
  *                    shard reads them from its rows instead
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
  *           visited  slots bytes a thread: tags of the search under way, meaningless at rest
  *
- *   row      0 f32 scale | 4 f32 side | 8 u32 label (NONE: no live point; UNLINKED set: a search
- *            finds the point by scanning) | 12 u16 links | 14 u8 level | 15 u8 state
- *           16 codes, dimPad bytes: u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector
- *              (a scale for all, or per dimension, fails with outlier dimensions); none in fewer
- *              than 32 dimensions, where walks compare the raw floats
- *           .. links of level 0, u32[m0] | u32 first upper list
+ *   row      0 u32 label (NONE: no live point; UNLINKED set: a search finds the point by scanning) |
+ *            4 u16 links | 6 u8 level | 7 u8 state
+ *            8 links of level 0, u32[m0] | u32 first upper list
+ *
+ *   codes    u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector (a scale for all, or
+ *            per dimension, fails with outlier dimensions); none in fewer than 32 dimensions, where
+ *            walks compare the raw floats
+ *
+ * Codes are two planes, the upper four bits of all components and then the lower four: most of what
+ * a walk meets is too far away by the first plane, and the second is never fetched. A walk waits
+ * for cache lines and for pages, so what it reads of all it meets (codes and heads) lies close,
+ * apart from what it reads only of the few it goes on from (rows).
  *
  *   state   0 free -> 1 pending -> 4 handed over -> 2 linked -> 3 dead (still walked) -> 0 free
  *
@@ -54,7 +62,7 @@
 export const NONE: u32 = 0xffff_ffff;
 export const HEADER: usize = 0;
 
-/** Word numbers of the header; `kernel-memory.ts` has the same list. */
+/** Word numbers of the header; `kernel-layout.ts` has the same list. */
 export const MAGIC_VALUE: u32 = 0x314b_4842; // "BHK1"
 
 export const STATE_FREE: u32 = 0;
@@ -68,13 +76,11 @@ export const UNLINKED: u32 = 0x8000_0000;
 /** In a level: it has been drawn, and its lists belong to the slot for good. */
 export const LEVEL_DRAWN: u32 = 0x80;
 
-export const AT_SCALE: usize = 0;
-export const AT_SIDE: usize = 4;
-export const AT_LABEL: usize = 8;
-export const AT_COUNT: usize = 12;
-export const AT_LEVEL: usize = 14;
-export const AT_STATE: usize = 15;
-export const AT_CODES: usize = 16;
+export const AT_LABEL: usize = 0;
+export const AT_COUNT: usize = 4;
+export const AT_LEVEL: usize = 6;
+export const AT_STATE: usize = 7;
+export const linksAt: usize = 8;
 
 export const METRIC_COSINE: u32 = 0;
 export const METRIC_DOT: u32 = 1;
@@ -103,7 +109,8 @@ export let rotated: u32 = 0;
 /** Floats kept of a vector: all or none. */
 export let rawBytes: u32 = 0;
 export let maxNorm2: f32 = 0;
-export let linksAt: usize = 0;
+export let codesAt: u32 = 0;
+export let headsAt: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
 export let sideProduct: f32 = 0;
@@ -123,6 +130,7 @@ export let resultLabels: usize = 0;
 export let resultNear: usize = 0;
 export let slotList: usize = 0;
 export let filterBits: usize = 0;
+export let plainRows: usize = 0;
 export let reader: u32 = 0;
 
 /** Whether the wider dot product of relaxed SIMD is used: a second build has it. */
@@ -164,7 +172,8 @@ export function open(thread: u32): void {
   marksAt = word(21);
   visitedAt = word(22) + (thread << blockShift);
   rawBytes = word(24) != 0 ? dimension << 2 : 0;
-  linksAt = AT_CODES + dimPad;
+  headsAt = rowStride << blockShift;
+  codesAt = headsAt + (16 << blockShift);
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
   sideProduct = metric == METRIC_DOT ? 1 : 0;
@@ -183,6 +192,7 @@ export function open(thread: u32): void {
   resultNear = word(base + 10);
   slotList = word(base + 11);
   filterBits = word(base + 12);
+  plainRows = word(base + 13);
   reader = thread;
 }
 
@@ -194,6 +204,16 @@ export function blockOf(slot: u32): usize {
 @inline
 export function rowOf(slot: u32): usize {
   return blockOf(slot) + <usize>(slot & blockMask) * rowStride;
+}
+
+@inline
+export function headOf(slot: u32): usize {
+  return blockOf(slot) + headsAt + (<usize>(slot & blockMask) << 4);
+}
+
+@inline
+export function codesOf(slot: u32): usize {
+  return blockOf(slot) + codesAt + <usize>(slot & blockMask) * dimPad;
 }
 
 @inline

@@ -3,7 +3,8 @@
  * drawn once, from its number: a point that takes over a freed slot takes over its level, so the
  * upper levels neither thin nor grow when points are replaced, and their lists never move.
  */
-import { nearnessMany, queryOfRow } from './codes';
+import { isPlainNearer, keepPlain, nearnessMany } from './codes';
+import { queryOfRow } from './encode';
 import {
   AT_COUNT,
   AT_LEVEL,
@@ -78,8 +79,11 @@ export function choose(from: usize, size: u32, most: u32): u32 {
   let count: u32 = 0;
   for (let at: u32 = 0; at < size && count < most; at += 1) {
     const entry = entryAt(from, at);
-    if (isHidden(slotIn(entry), nearIn(entry), chosen, count)) continue;
-    store<u32>(chosen + (<usize>count << 2), slotIn(entry));
+    const slot = slotIn(entry);
+    queryOfRow(codesQ1, slot);
+    if (isPlainNearer(codesQ1, nearIn(entry), count)) continue;
+    keepPlain(codesQ1, slot, count);
+    store<u32>(chosen + (<usize>count << 2), slot);
     count += 1;
   }
   return count;

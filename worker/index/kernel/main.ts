@@ -1,5 +1,5 @@
 /** What the host calls. Addresses and counts only; the host copies floats and bits in and out. */
-import { encodeRow, eraseRow, norm2, peak, peakRotated } from './codes';
+import { encodeRow, eraseRow, norm2, peak, peakRotated } from './encode';
 import {
   AT_LABEL,
   AT_STATE,

@@ -32,12 +32,12 @@ export function entryAt(pool: usize, at: u32): i64 {
 /** Puts an entry in its place among `size` (the largest first); returns the place. */
 @inline
 export function insertAt(pool: usize, size: u32, max: u32, entry: i64): u32 {
+  // Halves of a length that does not depend on what is found: nothing to mispredict.
   let low: u32 = 0;
-  let high: u32 = size;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (entryAt(pool, middle) > entry) low = middle + 1;
-    else high = middle;
+  for (let left = size; left > 0; ) {
+    const half = (left + 1) >> 1;
+    low = select<u32>(low + half, low, entryAt(pool, low + half - 1) > entry);
+    left -= half;
   }
   let end = pool + (<usize>(size < max ? size : max - 1) << 3);
   const place = pool + (<usize>low << 3);

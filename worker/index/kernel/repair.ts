@@ -7,7 +7,8 @@
  * condemned, as far as they are not hidden and there is room; what it has is never pruned again
  * (FreshDiskANN, Singh et al. 2021, algorithm 4, prunes all and loses long links that way).
  */
-import { eraseRow, nearnessMany, queryOfRow } from './codes';
+import { nearnessMany } from './codes';
+import { eraseRow, queryOfRow } from './encode';
 import {
   AT_STATE,
   STATE_DEAD,

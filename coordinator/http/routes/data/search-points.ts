@@ -6,6 +6,7 @@ export const searchPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/search',
   kind: 'read',
+  floatsField: 'vector',
   body: OldSearch,
   async run({ queries }, call) {
     await queries.oldSearch(call, call.body);
