@@ -33,6 +33,10 @@ BULKHEAD_FLAT_POINTS_MAX
     a shard with fewer points is scanned exactly and has no graph
     integer, 0 to 1000000 points; default 5000
 
+BULKHEAD_PURGE_AFTER_MS
+    removed vectors leave memory and images after this time at the latest; rows at once
+    integer, 100 to 86400000 ms; default 300000
+
 BULKHEAD_LOG_LEVEL
     least level that is logged
     one of debug, info, warn, error, silent; default info

@@ -56,7 +56,8 @@ export class WorkerProcess {
         BULKHEAD_ENV_FILE: envFile,
         ...settings,
       },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      // A worker ends when this channel does: it does not outlive a benchmark that is broken off.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let log = '';
     child.stderr?.on('data', (text: Buffer) => {

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIMITS } from '../../shared/domain/limits.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 const NAME = 'things';
@@ -184,6 +185,23 @@ test('64-bit ids and base64 vectors stay exact end to end', async (t) => {
   const removed = `{"points":[${ids[0]}]}`;
   assert.equal((await service.fetch('POST', `${POINTS}/delete?wait=true`, removed)).status, 200);
   assert.equal((await service.client().count(NAME)).count, 3);
+});
+
+test('the largest vectors go all the way and come back', async (t) => {
+  const service = await startService(t);
+  const size = LIMITS.dimensionMax;
+  await service.client().createCollection(NAME, { vectors: { size, distance: 'Euclid' } });
+  const points = Array.from({ length: 40 }, (_, id) => {
+    return { id, vector: Array.from({ length: size }, (_, at) => (at * 7 + id) % 11) };
+  });
+  await service.client().upsert(NAME, { wait: true, points });
+  for (const { id, vector } of points.slice(0, 5)) {
+    const found = await service
+      .client()
+      .query(NAME, { query: vector, with_vector: true, limit: 1 });
+    assert.equal(found.points[0]?.id, id);
+    assert.deepEqual(found.points[0]?.vector, vector);
+  }
 });
 
 test('the older search calls answer too', async (t) => {

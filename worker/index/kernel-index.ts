@@ -40,7 +40,7 @@ const SCAN_BYTES_MAX = 2 ** 24;
  * A walk with `ef` candidates computes about this many products per candidate, and each of them
  * costs about what a row of a scan costs: below `WALK_COST * ef` allowed points a scan is quicker.
  */
-const WALK_COST = 40;
+export const WALK_COST = 40;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
