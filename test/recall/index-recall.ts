@@ -31,7 +31,8 @@ export function drawer(kind: string, random: SeededRandom, of: IndexConfig): Dra
   if (kind === 'copies') return () => prepared(random.pick(centers).slice());
   return () => {
     const center = random.pick(centers);
-    return prepared(center.map((x) => x + 0.4 * random.normal()));
+    const length = kind === 'lengths' ? 0.3 + random.next() : 1;
+    return prepared(center.map((x) => length * (x + 0.4 * random.normal())));
   };
 }
 

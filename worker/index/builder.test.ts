@@ -135,7 +135,6 @@ test('a job that traps is told to its caller, and the next one is done', async (
     ...layout,
     shape: 'codes',
     rotated: false,
-    maxNorm2: 0,
     raw: true,
   });
   memory.reserve(0);

@@ -228,7 +228,6 @@ test('a write out of bounds is a trap, and another memory goes on', () => {
     ...layout,
     shape: 'codes',
     rotated: false,
-    maxNorm2: 0,
     raw: true,
   });
   assert.equal(memory.entry, NONE);

@@ -44,8 +44,6 @@ export const WALK_COST = 40;
 /** How much more a component may stand out before coding than after a rotation. */
 const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
-/** Head room for longer vectors to come, under Dot; see `side` in `kernel/layout.ts`. */
-const NORM_ROOM = 1.21;
 /** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
 const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet. */
@@ -391,23 +389,21 @@ export class KernelIndex implements VectorIndex {
     return new KernelUpkeep(slots, () => KernelMemory.create(layout));
   }
 
-  /** Whether a rotation makes codes finer, and how long vectors are: from the vectors there are. */
-  #measure(): { rotated: boolean; maxNorm2: number } {
+  /** Whether a rotation makes codes finer, from some of the vectors there are. */
+  #measure(): { rotated: boolean } {
     const { kernel } = this.#memory;
     const stride = Math.max(1, Math.floor(this.count / ROTATE_SAMPLE));
     let seen = 0;
     let plain = 0;
     let turned = 0;
-    let longest = 0;
     this.live.forEach((label) => {
-      const slot = this.#slots.slotOf(label);
-      longest = Math.max(longest, kernel.rawNorm2(slot));
       seen += 1;
       if (seen % stride !== 0) return;
+      const slot = this.#slots.slotOf(label);
       plain += kernel.rawPeak(slot);
       turned += kernel.rawPeakRotated(slot);
     });
-    return { rotated: plain > ROTATE_FROM * turned, maxNorm2: longest * NORM_ROOM };
+    return { rotated: plain > ROTATE_FROM * turned };
   }
 }
 
@@ -423,7 +419,6 @@ function layoutOf(config: IndexConfig, options: IndexOptions): MemoryLayout {
     efConstruct,
     seed: seed >>> 0,
     rotated: false,
-    maxNorm2: 0,
     raw: config.onDisk !== true || options.vectorsOf === undefined,
   };
 }

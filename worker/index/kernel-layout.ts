@@ -4,7 +4,7 @@
  * Header, u32 words:
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 nodes ever linked | 15 seed | 16 rotated | 17 M^2 (f32) | 18.. offsets in a block: raw, upper |
+ *   14 nodes ever linked | 15 seed | 16 rotated | 18.. offsets in a block: raw, upper |
  *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
  *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
  *
@@ -54,7 +54,6 @@ export interface MemoryLayout {
   efConstruct: number;
   seed: number;
   rotated: boolean;
-  maxNorm2: number;
   /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
   raw: boolean;
 }
@@ -84,7 +83,7 @@ export function headerOf(layout: MemoryLayout): Header {
     : { ...scratch, addresses: [] };
   const blocksAt = align(building.end, 4_096);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
-  header.set([layout.rotated ? 1 : 0, asBits(layout.maxNorm2), rawAt, upperAt], 16);
+  header.set([layout.rotated ? 1 : 0, 0, rawAt, upperAt], 16);
   header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
   header.set(scratch.addresses, SCRATCH_WORD);
   header.set(building.addresses, BUILDING_SCRATCH_WORD);
@@ -129,12 +128,4 @@ function scratchOf(
 
 export function shapeOf(header: Uint32Array): Shape {
   return header[23] === 1 ? 'codes' : 'floats';
-}
-
-function asBits(value: number): number {
-  return new Uint32Array(new Float32Array([value]).buffer)[0] as number;
-}
-
-export function asFloat(bits: number): number {
-  return new Float32Array(new Uint32Array([bits]).buffer)[0] as number;
 }

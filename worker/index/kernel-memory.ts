@@ -13,7 +13,6 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { copyVector } from './kernel-copy.ts';
 import {
-  asFloat,
   HEADER_BYTES,
   HEADER_WORDS,
   type Header,
@@ -140,7 +139,6 @@ export class KernelMemory {
       efConstruct,
       seed: saved[15] as number,
       rotated: saved[16] === 1,
-      maxNorm2: asFloat(saved[17] as number),
       raw: saved[24] === 1,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
@@ -177,9 +175,9 @@ export class KernelMemory {
   }
 
   /** What codes depend on beside the vectors. */
-  get coding(): Pick<MemoryLayout, 'seed' | 'rotated' | 'maxNorm2'> {
-    const [seed = 0, rotated, maxNorm2 = 0] = this.#words.subarray(15, 18);
-    return { seed, rotated: rotated === 1, maxNorm2: asFloat(maxNorm2) };
+  get coding(): Pick<MemoryLayout, 'seed' | 'rotated'> {
+    const [seed = 0, rotated] = this.#words.subarray(15, 17);
+    return { seed, rotated: rotated === 1 };
   }
 
   get entry(): number {

@@ -32,7 +32,6 @@ export interface KernelExports {
   labelOf(slot: number): number;
   rawOf(slot: number): number;
   stateOf(slot: number): number;
-  rawNorm2(slot: number): number;
   rawPeak(slot: number): number;
   rawPeakRotated(slot: number): number;
   probe(at: number): number;

@@ -17,7 +17,6 @@ import {
 import {
   AT_LEVEL,
   AT_LABEL,
-  METRIC_DOT,
   METRIC_EUCLID,
   NONE,
   RELAXED,
@@ -28,7 +27,6 @@ import {
   headOf,
   linksAt,
   m0,
-  maxNorm2,
   metric,
   rawBytes,
   rawOf,
@@ -36,7 +34,6 @@ import {
   rotated,
   rowOf,
   rowStride,
-  sideProduct,
   sideSum,
 } from './layout';
 import { rotate } from './rotate';
@@ -47,7 +44,7 @@ const DOUBT: f32 = 3;
 @inline
 function putQueryHead(query: usize, scale: f32, side: f32, sum: i32, squares: i32): void {
   store<f32>(query, dotFactor * scale, Q_SCALE);
-  store<f32>(query, sideProduct * side - sideSum, Q_SIDE);
+  store<f32>(query, -sideSum, Q_SIDE);
   store<i32>(query, 128 * sum, Q_CORRECTION);
   store<f32>(query, -sideSum * side, Q_OFFSET);
   store<f32>(query, <f32>120.5 * <f32>sum, Q_COARSE_CORRECTION);
@@ -127,16 +124,11 @@ export function queryOfFloats(query: usize, floats: usize): void {
 /** Writes the codes of a row and their numbers. */
 export function encodeRow(slot: u32, raw: usize): void {
   const head = headOf(slot);
-  if (dimPad == 0) {
-    if (metric == METRIC_DOT) store<f32>(head, sideOfDot(raw), AT_SIDE);
-    return;
-  }
+  if (dimPad == 0) return;
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
   const squares = putPlanes(codesOf(slot), head, source, scale);
-  let side: f32 = 0;
-  if (metric == METRIC_EUCLID) side = scale * scale * squares;
-  else if (metric == METRIC_DOT) side = sideOfDot(raw);
+  const side: f32 = metric == METRIC_EUCLID ? scale * scale * squares : 0;
   store<f32>(head, scale, AT_SCALE);
   store<f32>(head, side, AT_SIDE);
 }
@@ -201,11 +193,6 @@ function codes16(floats: usize, inverse: f32): v128 {
   return v128.narrow<i16>(low, high);
 }
 
-@inline
-function sideOfDot(raw: usize): f32 {
-  return sqrt<f32>(max<f32>(0, maxNorm2 - norm2(raw)));
-}
-
 function scaleOf(floats: usize): f32 {
   let largest: f32 = 0;
   for (let at: u32 = 0; at < dimension; at += 1) {
@@ -215,7 +202,7 @@ function scaleOf(floats: usize): f32 {
   return largest < 1e-30 ? 0 : largest / 127;
 }
 
-export function norm2(floats: usize): f32 {
+function norm2(floats: usize): f32 {
   let sum: f32 = 0;
   for (let at: u32 = 0; at < dimension; at += 1) {
     const x = load<f32>(floats + (at << 2));

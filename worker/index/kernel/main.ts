@@ -1,5 +1,5 @@
 /** What the host calls. Addresses and counts only; the host copies floats and bits in and out. */
-import { encodeRow, eraseRow, norm2, peak, peakRotated } from './encode';
+import { encodeRow, eraseRow, peak, peakRotated } from './encode';
 import {
   AT_LABEL,
   AT_STATE,
@@ -82,10 +82,6 @@ function release(slot: u32): u32 {
   eraseRow(slot);
   store<u8>(rowOf(slot), STATE_FREE, AT_STATE);
   return SLOT_FREE;
-}
-
-export function rawNorm2(slot: u32): f32 {
-  return norm2(rawOf(slot));
 }
 
 export function rawPeak(slot: u32): f32 {

@@ -15,7 +15,6 @@ export {
   labelOf,
   probe,
   put,
-  rawNorm2,
   rawOf,
   rawPeak,
   rawPeakRotated,
