@@ -45,7 +45,14 @@ test('each sentence names the place and what to change', () => {
 });
 
 test('the first unknown field is named at once, however many there are', () => {
-  const many = Object.fromEntries(Array.from({ length: 200_000 }, (_, i) => [`k${i}`, i]));
+  let reads = 0;
+  const fields = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, i]));
+  const many = new Proxy(fields, {
+    get(target, name) {
+      reads += 1;
+      return Reflect.get(target, name);
+    },
+  });
   const nested = compile({
     schema: closedObject({ searches: Type.Array(closedObject({ q: nullable(schema) })) }),
   });
@@ -55,11 +62,11 @@ test('the first unknown field is named at once, however many there are', () => {
     [nested, { searches: [{ q: null }, { q: many }] }, 'searches[1].q: unknown field "k0"'],
   ];
   for (const [check, data, expected] of cases) {
-    const startMs = performance.now();
+    reads = 0;
     const result = check(data);
     assert.ok('error' in result);
     assert.equal(result.error.message, expected);
-    assert.ok(performance.now() - startMs < 500, `${performance.now() - startMs} ms`);
+    assert.ok(reads < 10, `${reads} fields were looked at`);
   }
 });
 
