@@ -36,9 +36,16 @@ export class CollectionClient {
     this.#name = name;
   }
 
-  async create(shape: { size: number; distance: Distance; engine: Engine }): Promise<void> {
-    const { engine, ...vectors } = shape;
-    await this.call('PUT', '', { vectors, hnsw_config: { engine } });
+  /** With `links` the graph is that coarse, so that it can be told from a scan by what it misses. */
+  async create(shape: {
+    size: number;
+    distance: Distance;
+    engine: Engine;
+    links?: number;
+  }): Promise<void> {
+    const { engine, links, ...vectors } = shape;
+    const coarse = links === undefined ? {} : { m: links, ef_construct: 4 * links };
+    await this.call('PUT', '', { vectors, hnsw_config: { engine, ...coarse } });
   }
 
   async info(): Promise<{ status: string; points_count: number; indexed_vectors_count: number }> {
