@@ -10,7 +10,7 @@ import { assert, must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 import { type LinkJob, runJob } from './kernel-job.ts';
-import { EF_MAX, type MemoryLayout, NONE, SLOT_LIST_MAX } from './kernel-layout.ts';
+import { EF_MAX, type MemoryLayout, NONE } from './kernel-layout.ts';
 import { KernelMemory } from './kernel-memory.ts';
 import { KernelScan } from './kernel-scan.ts';
 import { KernelSlots } from './kernel-slots.ts';
@@ -270,28 +270,8 @@ export class KernelIndex implements VectorIndex {
     const take = Math.max(k + 32, 2 * k);
     memory.setQuery(query);
     kernel.begin();
-    if (allowed === undefined) {
-      kernel.scanRange(0, memory.slots, take, -1);
-      return this.#collect(query, k);
-    }
-    const list = memory.slotList;
-    const slots = this.#slots;
-    const { words } = this.live;
-    const end = Math.min(words.length, allowed.words.length);
-    let count = 0;
-    for (let word = 0; word < end; word += 1) {
-      let bits = (words[word] as number) & (allowed.words[word] as number);
-      while (bits !== 0) {
-        const bit = bits & -bits;
-        bits ^= bit;
-        list[count] = slots.slotOf((word << 5) + 31 - Math.clz32(bit));
-        count += 1;
-      }
-      if (count <= SLOT_LIST_MAX - 32) continue;
-      kernel.scanSlots(count, take);
-      count = 0;
-    }
-    kernel.scanSlots(count, take);
+    if (allowed === undefined) kernel.scanRange(0, memory.slots, take, -1);
+    else kernel.scanLabels(memory.setFilter(allowed.words), take);
     return this.#collect(query, k);
   }
 

@@ -21,10 +21,11 @@ import {
   METRIC_EUCLID,
   NONE,
   RELAXED,
-  codesOf,
+  coarseOf,
   dimPad,
   dimension,
   dotFactor,
+  fineOf,
   headOf,
   linksAt,
   m0,
@@ -68,8 +69,8 @@ export function queryOfRow(query: usize, slot: u32): void {
     memory.copy(query + Q_CODES, rawOf(slot), dimension << 2);
     return;
   }
-  const upper = codesOf(slot);
-  const lower = upper + (dimPad >> 1);
+  const upper = coarseOf(slot);
+  const lower = fineOf(slot);
   const flip = held(128);
   const ones = held(1);
   const lowerHalf = held(15);
@@ -133,7 +134,7 @@ export function encodeRow(slot: u32, raw: usize): void {
   }
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
-  const squares = putPlanes(codesOf(slot), head, source, scale);
+  const squares = putPlanes(slot, source, scale);
   let side: f32 = 0;
   if (metric == METRIC_EUCLID) side = scale * scale * squares;
   else if (metric == METRIC_DOT) side = sideOfDot(raw);
@@ -142,9 +143,10 @@ export function encodeRow(slot: u32, raw: usize): void {
 }
 
 /** Returns the sum of the squares of the codes. */
-function putPlanes(upper: usize, head: usize, source: usize, scale: f32): f32 {
+function putPlanes(slot: u32, source: usize, scale: f32): f32 {
   const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  const lower = upper + (dimPad >> 1);
+  const upper = coarseOf(slot);
+  const lower = fineOf(slot);
   const flip = held(128);
   const lowerHalf = held(15);
   const ones = held(1);
@@ -174,6 +176,7 @@ function putPlanes(upper: usize, head: usize, source: usize, scale: f32): f32 {
   const length = <f32>sum4(hh) + 15 * <f32>sum4(hs) + <f32>56.25 * <f32>dimPad;
   const ratio: f32 = along > 0 ? square / along : 1;
   const error2 = max<f32>(0, square - 2 * ratio * along + ratio * ratio * length);
+  const head = headOf(slot);
   store<f32>(head, scale * ratio, AT_COARSE_SCALE);
   store<f32>(head, scale * sqrt<f32>(error2 / <f32>dimension), AT_COARSE_ERROR);
   return square;
@@ -235,7 +238,8 @@ export function eraseRow(slot: u32): void {
   store<u8>(row, level, AT_LEVEL);
   store<u32>(upper, first);
   memory.fill(headOf(slot), 0, 16);
-  memory.fill(codesOf(slot), 0, dimPad);
+  memory.fill(coarseOf(slot), 0, dimPad >> 1);
+  memory.fill(fineOf(slot), 0, dimPad >> 1);
   memory.fill(rawOf(slot), 0, rawBytes);
 }
 

@@ -11,6 +11,7 @@ import {
   codesQ0,
   filterBits,
   isPlaced,
+  labelMap,
   labelOf,
   listNear,
   listSlots,
@@ -25,8 +26,6 @@ import {
 import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { descend, poolSize, walkLevel } from './walk';
 
-/** Float rows read ahead of their exact scores. */
-const AHEAD: u32 = 4;
 /** Exact scores that tell how far the codes are off. */
 const SAMPLE: u32 = 12;
 
@@ -88,6 +87,23 @@ export function scanSlots(count: u32, take: u32): void {
   }
 }
 
+/** Scans the points whose labels are in the filter. */
+export function scanLabels(filterWords: u32, take: u32): void {
+  let count: u32 = 0;
+  for (let at: u32 = 0; at < filterWords; at += 1) {
+    const first = labelMap + (<usize>at << 7);
+    for (let bits = load<u32>(filterBits + (<usize>at << 2)); bits != 0; bits &= bits - 1) {
+      const slot = load<u32>(first + (<usize>ctz(bits) << 2));
+      store<u32>(slotList + (<usize>count << 2), slot - 1);
+      count += <u32>(slot != 0);
+    }
+    if (count < CHUNK) continue;
+    scanChunk(slotList, count, take);
+    count = 0;
+  }
+  scanChunk(slotList, count, take);
+}
+
 /** Scans the live and allowed slots of a range. */
 export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void {
   let count: u32 = 0;
@@ -113,12 +129,13 @@ export function finish(k: u32): u32 {
   let worst: f64 = Infinity;
   let least: f64 = Infinity;
   let most: f64 = -Infinity;
-  for (let at: u32 = 0; at < min<u32>(AHEAD, taken); at += 1) touchRaw(slotIn(entryAt(pool2, at)));
+  for (let at: u32 = 0; at < min<u32>(sample, taken); at += 1) {
+    touchRaw(slotIn(entryAt(pool2, at)));
+  }
   for (let at: u32 = 0; at < taken; at += 1) {
     const entry = entryAt(pool2, at);
     const near = <f64>nearIn(entry);
     if (rawBytes != 0 && at >= sample && near + most + (most - least) * 0.5 < worst) return at;
-    if (at + AHEAD < taken) touchRaw(slotIn(entryAt(pool2, at + AHEAD)));
     const exact = rawBytes == 0 ? near : exact1(queryFloats, slotIn(entry));
     store<f64>(resultNear + (<usize>at << 3), exact);
     store<u32>(resultLabels + (<usize>at << 2), labelOf(slotIn(entry)));
