@@ -117,7 +117,7 @@ function scratchOf(
     codes ? take * 4 : 64,
     take * 8,
     (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
-    codes ? LABELS_MAX / 8 : 64,
+    codes ? LABELS_MAX / 8 + 4 : 64,
     list * (CODE_HEAD_BYTES + dimPad),
     codes ? LABELS_MAX : 64,
     codes ? LABELS_MAX * 4 : 64,

@@ -319,7 +319,10 @@ export class KernelMemory {
   /** Puts a filter in place; its length in words. */
   setFilter(words: Uint32Array): number {
     assert(words.length <= LABELS_MAX / 32, 'labels are slots, and slots are bounded');
-    this.#words.set(words, this.#scratch(12) >>> 2);
+    const at = this.#scratch(12) >>> 2;
+    this.#words.set(words, at);
+    // The kernel reads two words at a time.
+    this.#words[at + words.length] = 0;
     return words.length;
   }
 

@@ -35,7 +35,7 @@ const MATRIX = [
  * list has links, some sets may be cut off from the rest of the graph, and then no ef finds them.
  */
 function floorOf(kind: string, distance: Distance): number {
-  if (kind === 'copies') return distance === 'Dot' ? 0.7 : 0.9;
+  if (kind === 'copies') return distance === 'Dot' ? 0.7 : 0.85;
   return distance === 'Dot' ? 0.85 : 0.93;
 }
 

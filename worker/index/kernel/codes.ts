@@ -303,15 +303,9 @@ export function lanesWithin(near: v128, worst: f32, count: u32): u32 {
   return ~out & (count < 4 ? (1 << count) - 1 : 15);
 }
 
-/**
- * Leaves in the list those that may be as near as `worst` by their first plane, and reads ahead the
- * second plane of these. How many are left.
- */
+/** Leaves in the list those that may be as near as `worst` by their first plane; how many. */
 export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
-  if (dimPad < COARSE_FROM || worst == -Infinity) {
-    touchFine(slots, count);
-    return count;
-  }
+  if (dimPad < COARSE_FROM || worst == -Infinity) return count;
   let left: u32 = 0;
   for (let at: u32 = 0; at < count; at += 4) {
     const four = slots + (<usize>at << 2);
@@ -329,7 +323,6 @@ export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
     store<u32>(slots + (<usize>left << 2), d);
     left += lanes >> 3;
   }
-  touchFine(slots, left);
   return left;
 }
 
@@ -351,7 +344,7 @@ export function touchCoarse(slots: usize, count: u32): void {
 }
 
 /** The same for the second plane. */
-function touchFine(slots: usize, count: u32): void {
+export function touchFine(slots: usize, count: u32): void {
   const span = min<usize>(dimPad >> 1, 1024);
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {

@@ -42,8 +42,8 @@ import {
 } from './layout';
 import { rotate } from './rotate';
 
-/** Coarse errors that a row is given the benefit of. */
-const DOUBT: f32 = 3;
+/** Coarse errors that a row is given the benefit of: with 3, not one hit more was found. */
+const DOUBT: f32 = 2;
 
 @inline
 function putQueryHead(query: usize, scale: f32, side: f32, sum: i32, squares: i32): void {

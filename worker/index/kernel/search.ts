@@ -63,59 +63,63 @@ export function walk(ef: u32, take: u32, filterWords: u32): u32 {
   return taken;
 }
 
-/** Scans the slots of a list, which is not the same afterwards. */
-function scanChunk(slots: usize, some: u32, take: u32): void {
+/**
+ * Scans the slots of a list, which is not the same afterwards. Nothing is read ahead: rows of a
+ * list depend on nothing, so the processor itself has several in hand (26 % faster than with
+ * touches). Of slots that may hold no live point (`all`), only those that are near are looked up.
+ */
+function scanChunk(slots: usize, some: u32, take: u32, all: bool): void {
   const worst = taken == take ? nearIn(entryAt(pool2, taken - 1)) : -Infinity;
   const count = sift(codesQ0, slots, some, worst);
   nearnessMany(codesQ0, slots, count, listNear);
   for (let at: u32 = 0; at < count; at += 1) {
-    const near = load<f32>(listNear + (<usize>at << 2));
-    const entry = entryOf(near, load<u32>(slots + (<usize>at << 2)));
+    const slot = load<u32>(slots + (<usize>at << 2));
+    const entry = entryOf(load<f32>(listNear + (<usize>at << 2)), slot);
     if (taken == take && entry < entryAt(pool2, taken - 1)) continue;
+    if (all && labelOf(slot) == NONE) continue;
     insertAt(pool2, taken, take, entry);
     if (taken < take) taken += 1;
   }
 }
 
-/**
- * Scans `count` slots of `slotList`. Nothing is read ahead: rows of a list depend on nothing, so
- * the processor itself has several in hand (26 % faster than with touches).
- */
+/** Scans `count` slots of `slotList`. */
 export function scanSlots(count: u32, take: u32): void {
   for (let at: u32 = 0; at < count; at += CHUNK) {
-    scanChunk(slotList + (<usize>at << 2), min<u32>(CHUNK, count - at), take);
+    scanChunk(slotList + (<usize>at << 2), min<u32>(CHUNK, count - at), take, false);
   }
 }
 
 /** Scans the points whose labels are in the filter. */
 export function scanLabels(filterWords: u32, take: u32): void {
   let count: u32 = 0;
-  for (let at: u32 = 0; at < filterWords; at += 1) {
+  // Two words at a time: what costs is that nobody foresees how many bits there are.
+  for (let at: u32 = 0; at < filterWords; at += 2) {
     const first = labelMap + (<usize>at << 7);
-    for (let bits = load<u32>(filterBits + (<usize>at << 2)); bits != 0; bits &= bits - 1) {
+    for (let bits = load<u64>(filterBits + (<usize>at << 2)); bits != 0; bits &= bits - 1) {
       const slot = load<u32>(first + (<usize>ctz(bits) << 2));
       store<u32>(slotList + (<usize>count << 2), slot - 1);
       count += <u32>(slot != 0);
     }
     if (count < CHUNK) continue;
-    scanChunk(slotList, count, take);
+    scanChunk(slotList, count, take, false);
     count = 0;
   }
-  scanChunk(slotList, count, take);
+  scanChunk(slotList, count, take, false);
 }
 
 /** Scans the live and allowed slots of a range. */
 export function scanRange(from: u32, to: u32, take: u32, filterWords: u32): void {
+  const all = filterWords == NONE;
   let count: u32 = 0;
   for (let slot = from; slot < to; slot += 1) {
-    if (!isAllowed(labelOf(slot), filterWords)) continue;
+    if (!all && !isAllowed(labelOf(slot), filterWords)) continue;
     store<u32>(listSlots + (<usize>count << 2), slot);
     count += 1;
-    if (count < 16) continue;
-    scanChunk(listSlots, count, take);
+    if (count < CHUNK) continue;
+    scanChunk(listSlots, count, take, all);
     count = 0;
   }
-  if (count > 0) scanChunk(listSlots, count, take);
+  scanChunk(listSlots, count, take, all);
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   nearnessMany,
   sift,
   touchCoarse,
+  touchFine,
 } from './codes';
 import {
   NONE,
@@ -104,6 +105,7 @@ export function walkLevel(query: usize, start: u32, level: u32, ef: u32): void {
       touchLinks(slotIn(entryAt(pool, at)), level);
     }
     found = sift(query, listSlots, found, worstNear);
+    touchFine(listSlots, found);
     for (let at: u32 = 0; at < found; at += 4) {
       const slots = listSlots + (<usize>at << 2);
       const near = nearness4(query, slots, found - at);
@@ -140,6 +142,7 @@ export function descend(query: usize, level: u32): u32 {
       }
       touchCoarse(listSlots, count);
       const left = sift(query, listSlots, count, best);
+      touchFine(listSlots, left);
       nearnessMany(query, listSlots, left, listNear);
       let moved: u32 = NONE;
       for (let at: u32 = 0; at < left; at += 1) {
