@@ -5,7 +5,7 @@
  */
 import { nearnessMany, sift } from './codes';
 import { queryOfFloats } from './encode';
-import { exact1, touchRaw } from './exact';
+import { exact1, exact2, touchRaw } from './exact';
 import {
   NONE,
   codesQ0,
@@ -133,14 +133,19 @@ export function finish(k: u32): u32 {
   let worst: f64 = Infinity;
   let least: f64 = Infinity;
   let most: f64 = -Infinity;
-  for (let at: u32 = 0; at < min<u32>(sample, taken); at += 1) {
-    touchRaw(slotIn(entryAt(pool2, at)));
+  const first: u32 = rawBytes == 0 ? 0 : min<u32>(sample, taken);
+  for (let at: u32 = 0; at < first; at += 1) touchRaw(slotIn(entryAt(pool2, at)));
+  for (let at: u32 = 0; at < first; at += 2) {
+    const other = entryAt(pool2, min<u32>(at + 1, first - 1));
+    exact2(queryFloats, slotIn(entryAt(pool2, at)), slotIn(other), resultNear + (<usize>at << 3));
   }
   for (let at: u32 = 0; at < taken; at += 1) {
     const entry = entryAt(pool2, at);
     const near = <f64>nearIn(entry);
     if (rawBytes != 0 && at >= sample && near + most + (most - least) * 0.5 < worst) return at;
-    const exact = rawBytes == 0 ? near : exact1(queryFloats, slotIn(entry));
+    let exact = near;
+    if (at < first) exact = load<f64>(resultNear + (<usize>at << 3));
+    else if (rawBytes != 0) exact = exact1(queryFloats, slotIn(entry));
     store<f64>(resultNear + (<usize>at << 3), exact);
     store<u32>(resultLabels + (<usize>at << 2), labelOf(slotIn(entry)));
     if (rawBytes == 0) continue;
@@ -153,8 +158,9 @@ export function finish(k: u32): u32 {
 
 /** Exact nearness of `count` slots of `slotList`, into the results. */
 export function exactSlots(count: u32): void {
-  for (let at: u32 = 0; at < count; at += 1) {
+  for (let at: u32 = 0; at < count; at += 2) {
     const slot = load<u32>(slotList + (<usize>at << 2));
-    store<f64>(resultNear + (<usize>at << 3), exact1(queryFloats, slot));
+    const other = load<u32>(slotList + (<usize>min<u32>(at + 1, count - 1) << 2));
+    exact2(queryFloats, slot, other, resultNear + (<usize>at << 3));
   }
 }
