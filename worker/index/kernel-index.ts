@@ -5,6 +5,9 @@
  *   more                  codes beside them; a search scans the codes and scores the best exactly
  *   points >= graphFrom   `link` builds the graph; what it lacks is scanned beside it
  *   points < graphFrom/2  the graph is dropped again
+ *
+ * A scan and a walk (ef 128) take the same time at 2,500 to 4,000 points, in 256 to 1,536 dimensions
+ * as in 128: one `graphFrom` fits all, somewhat above, since a graph has to be built, too.
  */
 import { assert, must } from '../../shared/base/assert.ts';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
