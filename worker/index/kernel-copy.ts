@@ -41,7 +41,7 @@ class Blocks {
   readonly m0: number;
   readonly rowStride: number;
   readonly rawBytes: number;
-  readonly codeBytes: number;
+  readonly planeBytes: number;
   readonly upperPerBlock: number;
   readonly slotsPerBlock: number;
   readonly #shift: number;
@@ -51,12 +51,12 @@ class Blocks {
     this.words = new Uint32Array(buffer);
     this.m = this.#word(4);
     this.m0 = this.#word(5);
-    this.codeBytes = this.#word(6);
+    this.planeBytes = this.#word(6) / 2;
     this.rowStride = this.#word(7);
     this.#shift = this.#word(8);
     this.slotsPerBlock = 2 ** this.#shift;
     this.upperPerBlock = this.#word(20);
-    this.rawBytes = this.#word(24) === 0 ? 0 : 4 * this.#word(2);
+    this.rawBytes = this.#word(23) === 0 ? 0 : 4 * this.#word(2);
   }
 
   block(slot: number): number {
@@ -71,15 +71,16 @@ class Blocks {
     return this.block(slot) + this.within(slot) * this.rowStride;
   }
 
-  /** Scales of a row's codes, and the codes: sections behind the rows of a block. */
+  /** Scales of a row's codes, and the two planes: sections behind the rows of a block. */
   head(slot: number): number {
     const at = this.block(slot) + this.slotsPerBlock * this.rowStride;
     return at + this.within(slot) * HEAD_BYTES;
   }
 
-  codes(slot: number): number {
-    const at = this.block(slot) + this.slotsPerBlock * (this.rowStride + HEAD_BYTES);
-    return at + this.within(slot) * this.codeBytes;
+  plane(slot: number, which: 0 | 1): number {
+    const before = this.rowStride + HEAD_BYTES + which * this.planeBytes;
+    const at = this.block(slot) + this.slotsPerBlock * before;
+    return at + this.within(slot) * this.planeBytes;
   }
 
   raw(slot: number): number {
@@ -166,7 +167,9 @@ function copyParts(source: Blocks, slot: number, target: Blocks, place: number):
     target.bytes.set(source.bytes.subarray(at, at + length), to);
   };
   copy(source.head(slot), HEAD_BYTES, target.head(place));
-  copy(source.codes(slot), source.codeBytes, target.codes(place));
+  for (const which of [0, 1] as const) {
+    copy(source.plane(slot, which), source.planeBytes, target.plane(place, which));
+  }
   copy(source.raw(slot), source.rawBytes, target.raw(place));
 }
 

@@ -112,11 +112,11 @@ test('after a purge, memory holds nothing of what was removed', async () => {
   assert.ok(!(await imageOf(index)).includes(codes), 'then the codes go, too');
 });
 
-/** The codes of a linked point: see the head of `kernel/layout.ts`. */
+/** The second plane of a linked point's codes: see the head of `kernel/layout.ts`. */
 function codesOf(image: Buffer, label: number): Buffer {
   const word = (at: number) => image.readUInt32LE(4 * at);
-  const [codeBytes, rowStride, slotsPerBlock, blockBytes] = [
-    word(6),
+  const [planeBytes, rowStride, slotsPerBlock, blockBytes] = [
+    word(6) / 2,
     word(7),
     2 ** word(8),
     word(9),
@@ -126,8 +126,8 @@ function codesOf(image: Buffer, label: number): Buffer {
     const within = slot % slotsPerBlock;
     const row = block + within * rowStride;
     if (image.readUInt32LE(row) !== label || image.readUInt8(row + 7) !== 2) continue;
-    const at = block + slotsPerBlock * (rowStride + 16) + within * codeBytes;
-    return Buffer.from(image.subarray(at, at + codeBytes));
+    const at = block + slotsPerBlock * (rowStride + 16 + planeBytes) + within * planeBytes;
+    return Buffer.from(image.subarray(at, at + planeBytes));
   }
   throw new Error(`no linked point ${label}`);
 }

@@ -5,8 +5,8 @@
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
  *   14 nodes ever linked | 15 seed | 16 rotated | 18.. offsets in a block: raw, upper |
- *   20 upper lists a block | 21 marks | 22 visited | 23 shape, 1 = codes |
- *   24 whether floats are kept | 32.. scratch of thread 0 | 48.. of thread 1
+ *   20 upper lists a block | 21 marks | 22 shape, 1 = codes | 23 whether floats are kept |
+ *   32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
  * quickest, and for Manhattan. `codes` has both, and is shared with the thread that builds.
@@ -15,7 +15,7 @@ import { DISTANCES, type Distance } from '../../shared/domain/distance.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 3;
+const VERSION = 4;
 export const HEADER_BYTES = 4_096;
 export const HEADER_WORDS = 64;
 export const SCRATCH_WORD = 32;
@@ -38,6 +38,9 @@ export const EF_MAX = 24_576;
 const TAKE_MAX = 2 * LIMITS.searchHitsMax + 64;
 /** How many standard deviations of upper lists a block has room for, roughly. */
 const UPPER_SLACK = 1.4;
+
+/** Nodes whose neighbours a list has room for, see `kernel/walk.ts`. */
+const AT_ONCE = 3;
 
 /** In fewer dimensions a byte a component is too coarse, and floats are small. */
 const CODES_FROM = 32;
@@ -73,8 +76,7 @@ export function headerOf(layout: MemoryLayout): Header {
   const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES + dimPad : 0));
   const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
   const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
-  const visitedAt = align(marksAt + 4 + slots / 8);
-  const blockBytes = align(visitedAt + 2 * slots);
+  const blockBytes = align(marksAt + 4 + slots / 8);
   const header = new Uint32Array(HEADER_WORDS);
   header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
   const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
@@ -84,7 +86,7 @@ export function headerOf(layout: MemoryLayout): Header {
   const blocksAt = align(building.end, 4_096);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
   header.set([layout.rotated ? 1 : 0, 0, rawAt, upperAt], 16);
-  header.set([upperPerBlock, marksAt, visitedAt, codes ? 1 : 0, raw ? 1 : 0], 20);
+  header.set([upperPerBlock, marksAt, codes ? 1 : 0, raw ? 1 : 0], 20);
   header.set(scratch.addresses, SCRATCH_WORD);
   header.set(building.addresses, BUILDING_SCRATCH_WORD);
   return header;
@@ -98,7 +100,7 @@ function scratchOf(
   start: number,
 ): { addresses: number[]; end: number } {
   const codes = shape === 'codes';
-  const list = Math.max(64, m0 + 8);
+  const list = Math.max(64, AT_ONCE * m0 + 8);
   const pool = codes ? 8 * (EF_MAX + 8) : 8;
   const take = codes ? TAKE_MAX : SCAN_BATCH;
   const sizes = [
@@ -114,8 +116,10 @@ function scratchOf(
     codes ? take * 4 : 64,
     take * 8,
     (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
-    codes ? LABELS_MAX / 8 : 64,
+    codes ? LABELS_MAX / 8 + 4 : 64,
     list * (CODE_HEAD_BYTES + dimPad),
+    codes ? LABELS_MAX : 64,
+    codes ? LABELS_MAX * 4 : 64,
   ];
   const addresses: number[] = [];
   let end = start;
@@ -127,5 +131,5 @@ function scratchOf(
 }
 
 export function shapeOf(header: Uint32Array): Shape {
-  return header[23] === 1 ? 'codes' : 'floats';
+  return header[22] === 1 ? 'codes' : 'floats';
 }

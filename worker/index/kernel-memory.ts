@@ -82,7 +82,7 @@ export class KernelMemory {
     this.#blocksAt = header[10] as number;
     this.#rowStride = header[7] as number;
     this.#rawAt = header[18] as number;
-    this.hasRaw = header[24] === 1;
+    this.hasRaw = header[23] === 1;
     if (memory !== undefined) this.#use(memory);
   }
 
@@ -139,7 +139,7 @@ export class KernelMemory {
       efConstruct,
       seed: saved[15] as number,
       rotated: saved[16] === 1,
-      raw: saved[24] === 1,
+      raw: saved[23] === 1,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
@@ -308,10 +308,19 @@ export class KernelMemory {
     return this.#words.subarray(at, at + SLOT_LIST_MAX);
   }
 
+  /** Of each label its slot + 1, or 0: with a graph, where the kernel finds it, too. */
+  get labelMap(): Uint32Array | undefined {
+    if (this.shape !== 'codes') return undefined;
+    return new Uint32Array(this.shared.buffer, this.#scratch(15), LABELS_MAX);
+  }
+
   /** Puts a filter in place; its length in words. */
   setFilter(words: Uint32Array): number {
     assert(words.length <= LABELS_MAX / 32, 'labels are slots, and slots are bounded');
-    this.#words.set(words, this.#scratch(12) >>> 2);
+    const at = this.#scratch(12) >>> 2;
+    this.#words.set(words, at);
+    // The kernel reads two words at a time.
+    this.#words[at + words.length] = 0;
     return words.length;
   }
 

@@ -21,6 +21,7 @@ export interface KernelExports {
   begin(): void;
   walk(ef: number, take: number, filterWords: number): number;
   scanSlots(count: number, take: number): void;
+  scanLabels(filterWords: number, take: number): void;
   scanRange(from: number, to: number, take: number, filterWords: number): void;
   finish(k: number): number;
   exactSlots(count: number): void;

@@ -16,7 +16,7 @@ import {
   recall,
 } from '../../test/recall/index-recall.ts';
 import { createIndex } from './create-index.ts';
-import { WALK_COST } from './kernel-index.ts';
+import { walkCost } from './kernel-index.ts';
 
 const MATRIX = [
   [1, 1_500],
@@ -32,8 +32,8 @@ const MATRIX = [
 ] as const;
 
 /** The largest `ef` up to 40 at which the graph answers and not a scan. */
-function walkEf(count: number): number {
-  return Math.min(40, Math.floor((count - 1) / WALK_COST));
+function walkEf(dimension: number, count: number): number {
+  return Math.min(40, Math.floor((count - 1) / walkCost(dimension)));
 }
 
 /**
@@ -56,7 +56,7 @@ for (const distance of DISTANCES) {
         const draw = drawer(kind, random, config(dimension, distance));
         const index = filled(config(dimension, distance), count, draw);
         const queries = Array.from({ length: 20 }, draw);
-        const measured = recall(index, queries, walkEf(count));
+        const measured = recall(index, queries, walkEf(dimension, count));
         const floor = floorOf(kind, dimension);
         assert.ok(measured >= floor, `${dimension} dimensions: ${measured}, seed ${seed}`);
         assert.ok(recall(index, queries, 400) >= 0.99, `${dimension} dimensions by a scan`);
@@ -92,7 +92,7 @@ for (const distance of ['Cosine', 'Dot', 'Euclid'] as const) {
         const seed = 7 * dimension + distance.length;
         const random = new SeededRandom(seed);
         const draw = drawer(kind, random, config(dimension, distance));
-        assert.ok(walkEf(count) >= EF, 'the graph answers');
+        assert.ok(walkEf(dimension, count) >= EF, 'the graph answers');
         const vectors = Array.from({ length: count }, draw);
         const queries = Array.from({ length: 100 }, draw);
         const [ours, theirs] = (['kernel', 'hnswlib'] as const).map((engine) => {

@@ -16,7 +16,7 @@ import { Bitmap } from '../../shared/base/bitmap.ts';
 import type { LinkJob } from './kernel-job.ts';
 import { NONE, SLOT_LIST_MAX } from './kernel-layout.ts';
 import type { KernelMemory } from './kernel-memory.ts';
-import { withRoom } from './kernel-tables.ts';
+import { LabelMap } from './kernel-tables.ts';
 
 /** Pending points in slots that were free before; more are appended. */
 const REUSED_MAX = SLOT_LIST_MAX;
@@ -39,7 +39,7 @@ export class KernelSlots {
   readonly memory: KernelMemory;
   /** The labels of the points. */
   readonly live = new Bitmap();
-  #slotOf = new Uint32Array(0);
+  readonly #labels: LabelMap;
   #count = 0;
   /** Points that are not linked. */
   #pending = 0;
@@ -56,6 +56,7 @@ export class KernelSlots {
   /** Takes over the points that an adopted memory has. */
   constructor(memory: KernelMemory) {
     this.memory = memory;
+    this.#labels = new LabelMap(memory.labelMap);
     if (memory.slots > 0) this.#restore();
   }
 
@@ -96,11 +97,11 @@ export class KernelSlots {
   }
 
   get byteLength(): number {
-    return this.#slotOf.byteLength + this.live.words.byteLength;
+    return this.#labels.byteLength + this.live.words.byteLength;
   }
 
   slotOf(label: number): number {
-    return this.#slotOf[label] ?? NONE;
+    return this.#labels.slotOf(label);
   }
 
   /** Adds or replaces. */
@@ -131,7 +132,7 @@ export class KernelSlots {
     const slot = this.slotOf(label);
     if (slot === NONE) return;
     this.#release(slot);
-    this.#slotOf[label] = NONE;
+    this.#labels.set(label, NONE);
     this.live.delete(label);
     this.#count -= 1;
   }
@@ -235,8 +236,7 @@ export class KernelSlots {
 
   #enter(label: number, slot: number): void {
     const known = this.slotOf(label) !== NONE;
-    this.#slotOf = withRoom(this.#slotOf, label);
-    this.#slotOf[label] = slot;
+    this.#labels.set(label, slot);
     if (known) return;
     this.live.add(label);
     this.#count += 1;

@@ -2,7 +2,6 @@
  * The plain tables beside a kernel's memory: sections of an image, label to slot, filters.
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
-import { NONE } from './kernel-layout.ts';
 
 /** The bytes of a section in one piece. */
 export function joined(section: { byteLength: number; pieces: Iterable<Uint8Array> }): Uint8Array {
@@ -18,12 +17,35 @@ export function joined(section: { byteLength: number; pieces: Iterable<Uint8Arra
   return bytes;
 }
 
-/** `map` or a larger copy which has an entry at `index`; new entries are NONE. */
-export function withRoom(map: Uint32Array<ArrayBuffer>, index: number): Uint32Array<ArrayBuffer> {
-  if (index < map.length) return map;
-  const next = new Uint32Array(Math.max(16, index + 1, Math.ceil(map.length * 1.5))).fill(NONE);
-  next.set(map);
-  return next;
+/** The slot of each label, as slot + 1, or 0: in the memory where that has a place for it. */
+export class LabelMap {
+  #words: Uint32Array;
+  #end = 0;
+
+  constructor(words: Uint32Array = new Uint32Array(0)) {
+    this.#words = words;
+  }
+
+  get byteLength(): number {
+    return 4 * this.#end;
+  }
+
+  slotOf(label: number): number {
+    return ((this.#words[label] ?? 0) - 1) >>> 0;
+  }
+
+  /** NONE for the slot of a label that has none any more. */
+  set(label: number, slot: number): void {
+    if (label >= this.#words.length) this.#grow(label + 1);
+    this.#words[label] = slot + 1;
+    this.#end = Math.max(this.#end, label + 1);
+  }
+
+  #grow(length: number): void {
+    const next = new Uint32Array(Math.max(16, length, Math.ceil(this.#words.length * 1.5)));
+    next.set(this.#words);
+    this.#words = next;
+  }
 }
 
 /** How many labels are in both; no copy is made, this stands before every filtered search. */

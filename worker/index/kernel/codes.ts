@@ -20,9 +20,10 @@
 import {
   METRIC_EUCLID,
   RELAXED,
-  codesOf,
+  coarseOf,
   dimPad,
   dimension,
+  fineOf,
   headOf,
   metric,
   plainRows,
@@ -164,19 +165,15 @@ function floatNearness(query: usize, slot: u32): f32 {
  */
 function fineNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const q = query + Q_CODES;
-  const i = codesOf(a);
-  const j = codesOf(b);
-  const k = codesOf(c);
-  const l = codesOf(d);
-  const half: usize = dimPad >> 1;
-  const low = plane4(q, i + half, j + half, k + half, l + half);
-  const dots = v128.add<i32>(plane4(q, i, j, k, l), v128.shr<i32>(low, 4));
-  return fineOf(query, dots, headOf(a), headOf(b), headOf(c), headOf(d));
+  const high = plane4(q, coarseOf(a), coarseOf(b), coarseOf(c), coarseOf(d));
+  const low = plane4(q, fineOf(a), fineOf(b), fineOf(c), fineOf(d));
+  const dots = v128.add<i32>(high, v128.shr<i32>(low, 4));
+  return nearByCodes(query, dots, headOf(a), headOf(b), headOf(c), headOf(d));
 }
 
 /** The fine expression of four products and their heads. */
 @inline
-function fineOf(query: usize, dots: v128, a: usize, b: usize, c: usize, d: usize): v128 {
+function nearByCodes(query: usize, dots: v128, a: usize, b: usize, c: usize, d: usize): v128 {
   const ab = v128.load64_lane(b, v128.load64_zero(a), 1);
   const cd = v128.load64_lane(d, v128.load64_zero(c), 1);
   const scales = v128.shuffle<f32>(ab, cd, 0, 2, 4, 6);
@@ -187,7 +184,7 @@ function fineOf(query: usize, dots: v128, a: usize, b: usize, c: usize, d: usize
 
 function coarseNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const q = query + Q_CODES;
-  const dots = plane4(q, codesOf(a), codesOf(b), codesOf(c), codesOf(d));
+  const dots = plane4(q, coarseOf(a), coarseOf(b), coarseOf(c), coarseOf(d));
   const i = v128.load(headOf(a));
   const j = v128.load(headOf(b));
   const k = v128.load(headOf(c));
@@ -288,7 +285,7 @@ function plainNear(query: usize, i: usize, j: usize, k: usize, l: usize): v128 {
     s2 = step(low, high, v128.load(k + at, PLAIN_HEAD), s2);
     s3 = step(low, high, v128.load(l + at, PLAIN_HEAD), s3);
   }
-  return fineOf(query, lanes4(s0, s1, s2, s3), i, j, k, l);
+  return nearByCodes(query, lanes4(s0, s1, s2, s3), i, j, k, l);
 }
 
 /** Nearness of `count` slots of a list, four at a time; `out` has room for whole fours. */
@@ -306,15 +303,9 @@ export function lanesWithin(near: v128, worst: f32, count: u32): u32 {
   return ~out & (count < 4 ? (1 << count) - 1 : 15);
 }
 
-/**
- * Leaves in the list those that may be as near as `worst` by their first plane, and reads ahead the
- * second plane of these. How many are left.
- */
+/** Leaves in the list those that may be as near as `worst` by their first plane; how many. */
 export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
-  if (dimPad < COARSE_FROM || worst == -Infinity) {
-    touchFine(slots, count);
-    return count;
-  }
+  if (dimPad < COARSE_FROM || worst == -Infinity) return count;
   let left: u32 = 0;
   for (let at: u32 = 0; at < count; at += 4) {
     const four = slots + (<usize>at << 2);
@@ -332,7 +323,6 @@ export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
     store<u32>(slots + (<usize>left << 2), d);
     left += lanes >> 3;
   }
-  touchFine(slots, left);
   return left;
 }
 
@@ -346,7 +336,7 @@ export function touchCoarse(slots: usize, count: u32): void {
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {
     const slot = load<u32>(slots + (<usize>i << 2));
-    const codes = codesOf(slot);
+    const codes = coarseOf(slot);
     seen ^= load<u8>(headOf(slot));
     for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
@@ -354,12 +344,11 @@ export function touchCoarse(slots: usize, count: u32): void {
 }
 
 /** The same for the second plane. */
-function touchFine(slots: usize, count: u32): void {
-  const half: usize = dimPad >> 1;
-  const span = min<usize>(half, 1024);
+export function touchFine(slots: usize, count: u32): void {
+  const span = min<usize>(dimPad >> 1, 1024);
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {
-    const codes = codesOf(load<u32>(slots + (<usize>i << 2))) + half;
+    const codes = fineOf(load<u32>(slots + (<usize>i << 2)));
     for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
   sink = seen;

@@ -20,10 +20,11 @@ import {
   METRIC_EUCLID,
   NONE,
   RELAXED,
-  codesOf,
+  coarseOf,
   dimPad,
   dimension,
   dotFactor,
+  fineOf,
   headOf,
   linksAt,
   m0,
@@ -38,8 +39,8 @@ import {
 } from './layout';
 import { rotate } from './rotate';
 
-/** Coarse errors that a row is given the benefit of. */
-const DOUBT: f32 = 3;
+/** Coarse errors that a row is given the benefit of: with 3, not one hit more was found. */
+const DOUBT: f32 = 2;
 
 @inline
 function putQueryHead(query: usize, scale: f32, side: f32, sum: i32, squares: i32): void {
@@ -65,8 +66,8 @@ export function queryOfRow(query: usize, slot: u32): void {
     memory.copy(query + Q_CODES, rawOf(slot), dimension << 2);
     return;
   }
-  const upper = codesOf(slot);
-  const lower = upper + (dimPad >> 1);
+  const upper = coarseOf(slot);
+  const lower = fineOf(slot);
   const flip = held(128);
   const ones = held(1);
   const lowerHalf = held(15);
@@ -127,16 +128,17 @@ export function encodeRow(slot: u32, raw: usize): void {
   if (dimPad == 0) return;
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
-  const squares = putPlanes(codesOf(slot), head, source, scale);
+  const squares = putPlanes(slot, source, scale);
   const side: f32 = metric == METRIC_EUCLID ? scale * scale * squares : 0;
   store<f32>(head, scale, AT_SCALE);
   store<f32>(head, side, AT_SIDE);
 }
 
 /** Returns the sum of the squares of the codes. */
-function putPlanes(upper: usize, head: usize, source: usize, scale: f32): f32 {
+function putPlanes(slot: u32, source: usize, scale: f32): f32 {
   const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  const lower = upper + (dimPad >> 1);
+  const upper = coarseOf(slot);
+  const lower = fineOf(slot);
   const flip = held(128);
   const lowerHalf = held(15);
   const ones = held(1);
@@ -166,6 +168,7 @@ function putPlanes(upper: usize, head: usize, source: usize, scale: f32): f32 {
   const length = <f32>sum4(hh) + 15 * <f32>sum4(hs) + <f32>56.25 * <f32>dimPad;
   const ratio: f32 = along > 0 ? square / along : 1;
   const error2 = max<f32>(0, square - 2 * ratio * along + ratio * ratio * length);
+  const head = headOf(slot);
   store<f32>(head, scale * ratio, AT_COARSE_SCALE);
   store<f32>(head, scale * sqrt<f32>(error2 / <f32>dimension), AT_COARSE_ERROR);
   return square;
@@ -222,7 +225,8 @@ export function eraseRow(slot: u32): void {
   store<u8>(row, level, AT_LEVEL);
   store<u32>(upper, first);
   memory.fill(headOf(slot), 0, 16);
-  memory.fill(codesOf(slot), 0, dimPad);
+  memory.fill(coarseOf(slot), 0, dimPad >> 1);
+  memory.fill(fineOf(slot), 0, dimPad >> 1);
   memory.fill(rawOf(slot), 0, rawBytes);
 }
 

@@ -24,6 +24,43 @@ export function exact1(query: usize, slot: u32): f64 {
   return innerProduct(row, query);
 }
 
+/**
+ * Two rows at a time, into `out`: the order of the sums leaves two chains of additions a row, and
+ * what takes time is that each waits for the one before.
+ */
+export function exact2(query: usize, one: u32, other: u32, out: usize): void {
+  if (metric == METRIC_EUCLID || metric == METRIC_MANHATTAN) {
+    store<f64>(out, exact1(query, one));
+    store<f64>(out, exact1(query, other), 8);
+    return;
+  }
+  const row = rawOf(one);
+  const row2 = rawOf(other);
+  let ab = f64x2.splat(0);
+  let cd = f64x2.splat(0);
+  let ab2 = f64x2.splat(0);
+  let cd2 = f64x2.splat(0);
+  const end = (dimension & ~3) << 2;
+  for (let at: usize = 0; at < end; at += 16) {
+    const q = low(query + at);
+    const r = low(query + at + 8);
+    ab = f64x2.add(ab, f64x2.mul(low(row + at), q));
+    cd = f64x2.add(cd, f64x2.mul(low(row + at + 8), r));
+    ab2 = f64x2.add(ab2, f64x2.mul(low(row2 + at), q));
+    cd2 = f64x2.add(cd2, f64x2.mul(low(row2 + at + 8), r));
+  }
+  store<f64>(out, total(tailed(ab, row, query, end), cd));
+  store<f64>(out, total(tailed(ab2, row2, query, end), cd2), 8);
+}
+
+/** Adds the products of the components from `at` on to the first sum. */
+@inline
+function tailed(ab: v128, row: usize, query: usize, at: usize): v128 {
+  let a = f64x2.extract_lane(ab, 0);
+  for (; at < <usize>(dimension << 2); at += 4) a += at64(row + at) * at64(query + at);
+  return f64x2.replace_lane(ab, 0, a);
+}
+
 @inline
 function low(address: usize): v128 {
   return f64x2.promote_low_f32x4(v128.load64_zero(address));
@@ -35,9 +72,8 @@ function at64(address: usize): f64 {
 }
 
 @inline
-function total(ab: v128, cd: v128, tail: f64): f64 {
-  const a = f64x2.extract_lane(ab, 0) + tail;
-  return a + f64x2.extract_lane(ab, 1) + (f64x2.extract_lane(cd, 0) + f64x2.extract_lane(cd, 1));
+function total(ab: v128, cd: v128): f64 {
+  return f64x2.extract_lane(ab, 0) + f64x2.extract_lane(ab, 1) + (f64x2.extract_lane(cd, 0) + f64x2.extract_lane(cd, 1));
 }
 
 function innerProduct(row: usize, query: usize): f64 {
@@ -49,10 +85,7 @@ function innerProduct(row: usize, query: usize): f64 {
     ab = f64x2.add(ab, f64x2.mul(low(row + at), low(query + at)));
     cd = f64x2.add(cd, f64x2.mul(low(row + at + 8), low(query + at + 8)));
   }
-  let a = f64x2.extract_lane(ab, 0);
-  for (; at < <usize>(dimension << 2); at += 4) a += at64(row + at) * at64(query + at);
-  ab = f64x2.replace_lane(ab, 0, a);
-  return total(ab, cd, 0);
+  return total(tailed(ab, row, query, at), cd);
 }
 
 function euclid(row: usize, query: usize): f64 {
@@ -72,7 +105,7 @@ function euclid(row: usize, query: usize): f64 {
     a += w * w;
   }
   ab = f64x2.replace_lane(ab, 0, a);
-  return -total(ab, cd, 0);
+  return -total(ab, cd);
 }
 
 function manhattan(row: usize, query: usize): f64 {
@@ -87,5 +120,5 @@ function manhattan(row: usize, query: usize): f64 {
   let a = f64x2.extract_lane(ab, 0);
   for (; at < <usize>(dimension << 2); at += 4) a += abs<f64>(at64(row + at) - at64(query + at));
   ab = f64x2.replace_lane(ab, 0, a);
-  return -total(ab, cd, 0);
+  return -total(ab, cd);
 }

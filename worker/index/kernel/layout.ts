@@ -6,17 +6,18 @@
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
  *        0  header    u32 words, see `kernel-layout.ts`
- *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits
+ *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits,
+ *                     tags of visited slots; and of the searching one, the slot of each label
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride: state and links
  *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
- *           codes    slots x dimPad bytes, from a multiple of 64
+ *           coarse   slots x dimPad / 2 bytes, from a multiple of 64: the first plane of the codes
+ *           fine     slots x dimPad / 2 bytes: the second
  *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
  *                    shard reads them from its rows instead
  *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
  *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
- *           visited  slots bytes a thread: tags of the search under way, meaningless at rest
  *
  *   row      0 u32 label (NONE: no live point; UNLINKED set: a search finds the point by scanning) |
  *            4 u16 links | 6 u8 level | 7 u8 state
@@ -28,8 +29,8 @@
  *
  * Codes are two planes, the upper four bits of all components and then the lower four: most of what
  * a walk meets is too far away by the first plane, and the second is never fetched. A walk waits
- * for cache lines and for pages, so what it reads of all it meets (codes and heads) lies close,
- * apart from what it reads only of the few it goes on from (rows).
+ * for cache lines and for pages, so what it reads of all it meets (tags, heads and the first plane)
+ * lies close, apart from what it reads only of the few it goes on from.
  *
  *   state   0 free -> 1 pending -> 4 handed over -> 2 linked -> 3 dead (still walked) -> 0 free
  *
@@ -102,13 +103,13 @@ export let rawAt: u32 = 0;
 export let upperAt: u32 = 0;
 export let upperPerBlock: u32 = 0;
 export let marksAt: u32 = 0;
-export let visitedAt: u32 = 0;
 export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
 /** Floats kept of a vector: all or none. */
 export let rawBytes: u32 = 0;
-export let codesAt: u32 = 0;
+export let coarseAt: u32 = 0;
+export let fineAt: u32 = 0;
 export let headsAt: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
@@ -129,6 +130,10 @@ export let resultNear: usize = 0;
 export let slotList: usize = 0;
 export let filterBits: usize = 0;
 export let plainRows: usize = 0;
+/** A byte a slot. */
+export let visited: usize = 0;
+/** Of each label its slot + 1, or 0. */
+export let labelMap: usize = 0;
 export let reader: u32 = 0;
 
 /** Whether the wider dot product of relaxed SIMD is used: a second build has it. */
@@ -167,10 +172,10 @@ export function open(thread: u32): void {
   upperAt = word(19);
   upperPerBlock = word(20);
   marksAt = word(21);
-  visitedAt = word(22) + (thread << blockShift);
-  rawBytes = word(24) != 0 ? dimension << 2 : 0;
+  rawBytes = word(23) != 0 ? dimension << 2 : 0;
   headsAt = rowStride << blockShift;
-  codesAt = headsAt + (16 << blockShift);
+  coarseAt = headsAt + (16 << blockShift);
+  fineAt = coarseAt + ((dimPad >> 1) << blockShift);
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
   sideSum = metric == METRIC_EUCLID ? 1 : 0;
@@ -189,6 +194,8 @@ export function open(thread: u32): void {
   slotList = word(base + 11);
   filterBits = word(base + 12);
   plainRows = word(base + 13);
+  visited = word(base + 14);
+  labelMap = word(base + 15);
   reader = thread;
 }
 
@@ -208,8 +215,13 @@ export function headOf(slot: u32): usize {
 }
 
 @inline
-export function codesOf(slot: u32): usize {
-  return blockOf(slot) + codesAt + <usize>(slot & blockMask) * dimPad;
+export function coarseOf(slot: u32): usize {
+  return blockOf(slot) + coarseAt + <usize>(slot & blockMask) * (dimPad >> 1);
+}
+
+@inline
+export function fineOf(slot: u32): usize {
+  return blockOf(slot) + fineAt + <usize>(slot & blockMask) * (dimPad >> 1);
 }
 
 @inline
@@ -251,10 +263,14 @@ export function stateOf(slot: u32): u32 {
   return load<u8>(rowOf(slot), AT_STATE);
 }
 
-/** Address of the list (count, then links) of an upper level, from 1. */
+/**
+ * Address of the list (count, then links) of an upper level, from 1. The load is atomic because
+ * nothing may then do it early: compilers turned `level == 0 ? a : b` into a choice between two
+ * addresses, and every list of level 0 waited for a cache line that it does not need.
+ */
 @inline
 export function upperList(slot: u32, level: u32): usize {
-  const first = load<u32>(rowOf(slot) + linksAt + (m0 << 2));
+  const first = atomic.load<u32>(rowOf(slot) + linksAt + (m0 << 2));
   return blockOf(slot) + upperAt + <usize>(first + level - 1) * upperListBytes;
 }
 
