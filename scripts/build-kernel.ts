@@ -8,5 +8,5 @@ import { builtFile, compileKernel, KERNEL_BUILDS } from './kernel/compile.ts';
 for (const build of KERNEL_BUILDS) {
   const bytes = await compileKernel(build);
   writeFileSync(builtFile(build), bytes);
-  console.log(`kernel-${build}.wasm: ${bytes.length} bytes`);
+  console.log(`${build}.wasm: ${bytes.length} bytes`);
 }

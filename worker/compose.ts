@@ -8,7 +8,7 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { WorkerConfig } from './config.ts';
-import { BuilderThread } from './index/builder.ts';
+import { BuilderThread } from './index/kernel/builder.ts';
 import { lockFolder } from './points/folder-lock.ts';
 import { PointsStore } from './points/points-store.ts';
 import { createHandlers } from './server/handlers.ts';

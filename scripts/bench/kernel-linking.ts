@@ -6,8 +6,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { must } from '../../shared/base/assert.ts';
 import { HNSW_EF_DEFAULT } from '../../shared/domain/collection.ts';
-import { BuilderThread } from '../../worker/index/builder.ts';
 import { createIndex } from '../../worker/index/create-index.ts';
+import { BuilderThread } from '../../worker/index/kernel/builder.ts';
 import type { IndexConfig, IndexOptions, VectorIndex } from '../../worker/index/vector-index.ts';
 import { type IndexData, queryOf, rowOf } from './index-data.ts';
 import { HITS } from './index-measures.ts';

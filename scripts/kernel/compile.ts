@@ -1,7 +1,7 @@
 /** Compiles the search kernel with the AssemblyScript that package-lock.json names. */
 import asc from 'assemblyscript/asc';
 
-/** What each build has beside the others; see `worker/index/kernel-module.ts`. */
+/** What each build has beside the others; see `worker/index/kernel/module.ts`. */
 const BUILD_FLAGS = {
   relaxed: ['--sharedMemory', '--use', 'USE_RELAXED=1'],
   plain: ['--sharedMemory'],
@@ -11,9 +11,9 @@ export const KERNEL_BUILDS = ['relaxed', 'plain', 'floats'] as const;
 export type KernelBuild = (typeof KERNEL_BUILDS)[number];
 
 const ROOT = new URL('../..', import.meta.url);
-const SOURCE = 'worker/index/kernel/main.ts';
+const SOURCE = 'worker/index/kernel/wasm/main.ts';
 /** The same with a defect, which only a test compiles. */
-const FAULTY_SOURCE = 'worker/index/kernel/test-fault.ts';
+const FAULTY_SOURCE = 'worker/index/kernel/wasm/test-fault.ts';
 
 const FLAGS = [
   ...['--runtime', 'stub', '--noAssert', '-O3', '--converge'],
@@ -24,7 +24,7 @@ const FLAGS = [
 
 /** Where the bytes of a build are committed. */
 export function builtFile(build: KernelBuild): URL {
-  return new URL(`worker/index/kernel/kernel-${build}.wasm`, ROOT);
+  return new URL(`worker/index/kernel/wasm/${build}.wasm`, ROOT);
 }
 
 /** The bytes of a build. Throws with the compiler's messages. */

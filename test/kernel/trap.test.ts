@@ -8,9 +8,9 @@ import { compileFaultyKernel } from '../../scripts/kernel/compile.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import { BuilderThread } from '../../worker/index/builder.ts';
-import { runJob } from '../../worker/index/kernel-job.ts';
-import { BUILDING, instantiate, useBuild } from '../../worker/index/kernel-module.ts';
+import { BuilderThread } from '../../worker/index/kernel/builder.ts';
+import { runJob } from '../../worker/index/kernel/job.ts';
+import { BUILDING, instantiate, useBuild } from '../../worker/index/kernel/module.ts';
 import { createHandlers } from '../../worker/server/handlers.ts';
 import { recordingLog } from '../harness/recording-log.ts';
 import {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { SeededRandom } from '../../shared/base/random.ts';
 import { type Distance, higherIsNearer, prepareVector } from '../../shared/domain/distance.ts';
-import { KernelIndex } from '../../worker/index/kernel-index.ts';
+import { KernelIndex } from '../../worker/index/kernel/kernel-index.ts';
 import type { Hits, IndexConfig, VectorIndex } from '../../worker/index/vector-index.ts';
 
 export const OPTIONS = { graphFrom: 400, seed: 3 };

@@ -15,7 +15,7 @@ import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import { BuilderThread } from '../../worker/index/builder.ts';
+import { BuilderThread } from '../../worker/index/kernel/builder.ts';
 import { PointsStore } from '../../worker/points/points-store.ts';
 import { ShardRegistry } from '../../worker/shard/registry.ts';
 import type { Shard } from '../../worker/shard/shard.ts';

@@ -51,7 +51,7 @@ export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: ['scripts/'],
   'cli-progress': ['scripts/'],
   fastify: ['coordinator/http/'],
-  'hnswlib-node': ['worker/index/hnswlib-index.ts'],
+  'hnswlib-node': ['worker/index/hnswlib/hnswlib-index.ts'],
   'lru-cache': ['coordinator/auth/', 'worker/points/'],
   msgpackr: ['shared/protocol/'],
   pino: ['shared/log/'],

@@ -70,7 +70,7 @@ function resolveTarget(from: string, specifier: string): string | undefined {
   if (!specifier.startsWith('.')) return undefined;
   const target = normalize(join(dirname(from), specifier));
   // AssemblyScript, the language of the kernel, names modules without their ending.
-  return from.startsWith('worker/index/kernel/') ? `${target}.ts` : target;
+  return from.startsWith('worker/index/kernel/wasm/') ? `${target}.ts` : target;
 }
 
 /** Texts of a file that name another file of the tree, as a worker thread's entry is named. */

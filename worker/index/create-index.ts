@@ -1,7 +1,7 @@
 import { ENGINE_DEFAULT } from '../../shared/domain/collection.ts';
-import { FlatIndex } from './flat-index.ts';
-import { GraphIndex } from './graph-index.ts';
-import { KernelIndex } from './kernel-index.ts';
+import { FlatIndex } from './hnswlib/flat-index.ts';
+import { GraphIndex } from './hnswlib/graph-index.ts';
+import { KernelIndex } from './kernel/kernel-index.ts';
 import type { IndexConfig, IndexOptions, VectorIndex } from './vector-index.ts';
 
 /** An empty index. `m` of 0 means, as in Qdrant, that no graph is wanted. */

@@ -1,10 +1,10 @@
 import { ENGINE_DEFAULT } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { FlatIndex } from './flat-index.ts';
-import { GraphIndex } from './graph-index.ts';
-import { HnswlibGraph } from './hnswlib-index.ts';
-import { fromSections } from './index-sections.ts';
-import { KernelIndex } from './kernel-index.ts';
+import { FlatIndex } from './hnswlib/flat-index.ts';
+import { GraphIndex } from './hnswlib/graph-index.ts';
+import { HnswlibGraph } from './hnswlib/hnswlib-index.ts';
+import { fromSections } from './hnswlib/index-sections.ts';
+import { KernelIndex } from './kernel/kernel-index.ts';
 import type { IndexConfig, IndexOptions, IndexSection, VectorIndex } from './vector-index.ts';
 
 /**

@@ -12,8 +12,8 @@
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import type { Engine } from '../../shared/domain/collection.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
-import type { LinkJob } from './kernel-job.ts';
-import type { WasmMemory } from './kernel-module.ts';
+import type { LinkJob } from './kernel/job.ts';
+import type { WasmMemory } from './kernel/module.ts';
 
 /** Nearest first; equal scores by ascending label. Scores follow Qdrant's conventions: inner
  * product under Cosine and Dot (higher is nearer), distance under Euclid and Manhattan. */
@@ -46,7 +46,7 @@ export interface IndexConfig {
  * Synchronous, some microseconds each. */
 export type VectorsOf = (labels: ArrayLike<number>) => (Float32Array | undefined)[];
 
-/** Links graphs in a thread of its own (`builder.ts`). */
+/** Links graphs in a thread of its own (`kernel/builder.ts`). */
 export interface GraphBuilder {
   /** Resolves to the milliseconds that the job took. Rejects when it did not end well: then the
    * graph in `memory` is not to be trusted. */

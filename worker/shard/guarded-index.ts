@@ -13,7 +13,7 @@ import type { ShardId } from '../../shared/base/ids.ts';
 import type { Distance } from '../../shared/domain/distance.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { isTrap } from '../index/kernel-module.ts';
+import { isTrap } from '../index/kernel/module.ts';
 import type { Hits, SavedIndex, Scan, VectorIndex } from '../index/vector-index.ts';
 
 export class GuardedIndex implements VectorIndex {

@@ -1,328 +1,135 @@
 /**
- * The search kernel, compiled by AssemblyScript (`scripts/build-kernel.ts`): an HNSW graph over
- * 8-bit codes in ONE linear memory per shard. No allocator, no garbage collector, no imports but
- * the memory: a shard is what this memory holds, and an address outside it is a trap.
+ * How a memory of the kernel is laid out, as the host sees it; blocks and rows: `wasm/layout.ts`.
  *
- * The layout is the file format: the saved image is the header and the blocks, byte for byte.
+ * Header, u32 words:
+ *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
+ *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
+ *   14 nodes ever linked | 15 seed | 16 rotated | 18.. offsets in a block: raw, upper |
+ *   20 upper lists a block | 21 marks | 22 shape, 1 = codes | 23 whether floats are kept |
+ *   32.. scratch of thread 0 | 48.. of thread 1
  *
- *        0  header    u32 words, see `kernel-layout.ts`
- *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits,
- *                     tags of visited slots; and of the searching one, the slot of each label
- * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
- *
- *   block   rows     slots x rowStride: state and links
- *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
- *           coarse   slots x dimPad / 2 bytes, from a multiple of 64: the first plane of the codes
- *           fine     slots x dimPad / 2 bytes: the second
- *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
- *                    shard reads them from its rows instead
- *           upper    upperPerBlock lists of the upper levels: u32 count, u32[m]
- *           marks    u32 lists used, then one bit a slot: condemned (to be unlinked and freed)
- *
- *   row      0 u32 label (NONE: no live point; UNLINKED set: a search finds the point by scanning) |
- *            4 u16 links | 6 u8 level | 7 u8 state
- *            8 links of level 0, u32[m0] | u32 first upper list
- *
- *   codes    u8 = round(x / scale) + 128, scale = max|x| / 127 of THIS vector (a scale for all, or
- *            per dimension, fails with outlier dimensions); none in fewer than 32 dimensions, where
- *            walks compare the raw floats
- *
- * Codes are two planes, the upper four bits of all components and then the lower four: most of what
- * a walk meets is too far away by the first plane, and the second is never fetched. A walk waits
- * for cache lines and for pages, so what it reads of all it meets (tags, heads and the first plane)
- * lies close, apart from what it reads only of the few it goes on from.
- *
- *   state   0 free -> 1 pending -> 4 handed over -> 2 linked -> 3 dead (still walked) -> 0 free
- *
- * Two threads work on a memory at once, without a lock. The *searching* thread writes rows (codes,
- * floats, labels), condemns and frees; the *building* thread writes links, levels, the entry point
- * and the step 4 -> 2. It never reads the label of a row but to see that its point is gone, and a
- * slot is freed only between its jobs. What a walk may meet half done is harmless:
- *
- *   a list grows     the link first, then the count; a new node's row before the first link to it
- *   a list is cut    link by link: a walk sees old and new ones mixed, some twice, all of them nodes
- *   the entry point  one word; its level is read from its row, so the two always agree
- *
- * Since an address follows from a slot alone, nothing moves when the shard grows, and every link
- * of a saved image can be checked against one bound.
- *
- * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
- * product, and `side` a second number kept with each row,
- *
- *   Cosine, Dot  d     with side = 0. Dot has been tried as a distance in one more dimension
- *                      (Bachrach et al. 2014), under which pruning is sound: where lengths differ,
- *                      walks then found .67 of the ten best, and 1.0 with the product as it is
- *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
- *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
- *   Manhattan          no codes are kept, rows are compared as floats
- *
- * Papers: Malkov & Yashunin 2018 (graph, heuristic, levels); Singh et al. 2021, FreshDiskANN
- * (repair of deletions); Ailon & Chazelle 2006 (sign flips and Hadamard before coding).
+ * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
+ * quickest, and for Manhattan. `codes` has both, and is shared with the thread that builds.
  */
+import { DISTANCES, type Distance } from '../../../shared/domain/distance.ts';
+import { LIMITS } from '../../../shared/domain/limits.ts';
 
-export const NONE: u32 = 0xffff_ffff;
-export const HEADER: usize = 0;
+const MAGIC = 0x314b_4842;
+const VERSION = 4;
+export const HEADER_BYTES = 4_096;
+export const HEADER_WORDS = 64;
+export const SCRATCH_WORD = 32;
+const BUILDING_SCRATCH_WORD = 48;
+/** What stands before the links of a row, for the codes of a row, and before a query's codes. */
+const ROW_HEAD_BYTES = 8;
+const CODE_HEAD_BYTES = 16;
+const QUERY_HEAD_BYTES = 32;
 
-/** Word numbers of the header; `kernel-layout.ts` has the same list. */
-export const MAGIC_VALUE: u32 = 0x314b_4842; // "BHK1"
+export const NONE = 0xffff_ffff;
+/** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
+export const LABELS_MAX = 2 ** 25;
+/** Slots handed to a scan at a time. */
+export const SLOT_LIST_MAX = 16_384;
+/** Slots that an exact scan scores at a time. */
+export const SCAN_BATCH = 256;
+/** Candidates a walk can keep. */
+export const EF_MAX = 24_576;
+/** Candidates a search can take for exact scores. */
+const TAKE_MAX = 2 * LIMITS.searchHitsMax + 64;
+/** How many standard deviations of upper lists a block has room for, roughly. */
+const UPPER_SLACK = 1.4;
 
-export const STATE_FREE: u32 = 0;
-export const STATE_PENDING: u32 = 1;
-export const STATE_LINKED: u32 = 2;
-export const STATE_DEAD: u32 = 3;
-export const STATE_HANDED: u32 = 4;
+/** Nodes whose neighbours a list has room for, see `wasm/walk.ts`. */
+const AT_ONCE = 3;
 
-/** In a label: the point is in no graph yet as far as searches go. Labels are below 2^25. */
-export const UNLINKED: u32 = 0x8000_0000;
-/** In a level: it has been drawn, and its lists belong to the slot for good. */
-export const LEVEL_DRAWN: u32 = 0x80;
+/** In fewer dimensions a byte a component is too coarse, and floats are small. */
+const CODES_FROM = 32;
 
-export const AT_LABEL: usize = 0;
-export const AT_COUNT: usize = 4;
-export const AT_LEVEL: usize = 6;
-export const AT_STATE: usize = 7;
-export const linksAt: usize = 8;
+export type Shape = 'floats' | 'codes';
+/** `HEADER_WORDS` words. */
+export type Header = Uint32Array<ArrayBuffer>;
 
-export const METRIC_COSINE: u32 = 0;
-export const METRIC_DOT: u32 = 1;
-export const METRIC_EUCLID: u32 = 2;
-export const METRIC_MANHATTAN: u32 = 3;
-
-// Constants of the shard, read from the header by `open`.
-export let dimension: u32 = 0;
-export let metric: u32 = 0;
-export let m: u32 = 0;
-export let m0: u32 = 0;
-export let dimPad: u32 = 0;
-export let rowStride: u32 = 0;
-export let blockShift: u32 = 0;
-export let blockMask: u32 = 0;
-export let blockBytes: u32 = 0;
-export let blocksAt: u32 = 0;
-export let rawAt: u32 = 0;
-export let upperAt: u32 = 0;
-export let upperPerBlock: u32 = 0;
-export let marksAt: u32 = 0;
-export let efConstruct: u32 = 0;
-export let seed: u32 = 0;
-export let rotated: u32 = 0;
-/** Floats kept of a vector: all or none. */
-export let rawBytes: u32 = 0;
-export let coarseAt: u32 = 0;
-export let fineAt: u32 = 0;
-export let headsAt: u32 = 0;
-export let upperListBytes: u32 = 0;
-export let dotFactor: f32 = 1;
-export let sideSum: f32 = 0;
-
-// Scratch of this instance.
-export let queryFloats: usize = 0;
-export let codesQ0: usize = 0;
-export let codesQ1: usize = 0;
-export let rotateTmp: usize = 0;
-export let listSlots: usize = 0;
-export let listNear: usize = 0;
-export let chosen: usize = 0;
-export let pool: usize = 0;
-export let pool2: usize = 0;
-export let resultLabels: usize = 0;
-export let resultNear: usize = 0;
-export let slotList: usize = 0;
-export let filterBits: usize = 0;
-export let plainRows: usize = 0;
-/** A byte a slot. */
-export let visited: usize = 0;
-/** Of each label its slot + 1, or 0. */
-export let labelMap: usize = 0;
-export let reader: u32 = 0;
-
-/** Whether the wider dot product of relaxed SIMD is used: a second build has it. */
-export const RELAXED: bool = isDefined(USE_RELAXED);
-
-@inline
-export function word(at: usize): u32 {
-  return load<u32>(HEADER + (at << 2));
+export interface MemoryLayout {
+  shape: Shape;
+  dimension: number;
+  distance: Distance;
+  m: number;
+  efConstruct: number;
+  seed: number;
+  rotated: boolean;
+  /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
+  raw: boolean;
 }
 
-@inline
-export function setWord(at: usize, value: u32): void {
-  store<u32>(HEADER + (at << 2), value);
+const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
+
+export function headerOf(layout: MemoryLayout): Header {
+  const { dimension, distance, m, efConstruct, seed } = layout;
+  const codes = layout.shape === 'codes';
+  const m0 = codes ? 2 * m : 0;
+  const dimPad = codes && dimension >= CODES_FROM ? align(dimension, 32) : 0;
+  const rowStride = codes ? align(ROW_HEAD_BYTES + 4 * m0 + 4, 16) : ROW_HEAD_BYTES;
+  const blockShift = codes ? 10 : 5;
+  const slots = 2 ** blockShift;
+  const upperPerBlock = codes && m > 1 ? Math.ceil((slots / (m - 1)) * UPPER_SLACK) + 16 : 0;
+  const raw = layout.raw || dimPad === 0;
+  const rawAt = slots * (rowStride + (codes ? CODE_HEAD_BYTES + dimPad : 0));
+  const upperAt = align(rawAt + (raw ? slots * dimension * 4 : 0));
+  const marksAt = align(upperAt + upperPerBlock * (4 + 4 * m));
+  const blockBytes = align(marksAt + 4 + slots / 8);
+  const header = new Uint32Array(HEADER_WORDS);
+  header.set([MAGIC, VERSION, dimension, DISTANCES.indexOf(distance), m, m0, dimPad, rowStride]);
+  const scratch = scratchOf(layout, m0, dimPad, HEADER_WORDS * 4);
+  const building = codes
+    ? scratchOf(layout, m0, dimPad, scratch.end)
+    : { ...scratch, addresses: [] };
+  const blocksAt = align(building.end, 4_096);
+  header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
+  header.set([layout.rotated ? 1 : 0, 0, rawAt, upperAt], 16);
+  header.set([upperPerBlock, marksAt, codes ? 1 : 0, raw ? 1 : 0], 20);
+  header.set(scratch.addresses, SCRATCH_WORD);
+  header.set(building.addresses, BUILDING_SCRATCH_WORD);
+  return header;
 }
 
-export const W_SLOTS: usize = 12;
-export const W_ENTRY: usize = 13;
-export const W_LINKED: usize = 14;
-
-/** Reads the header. `thread` 0 or 1 picks the scratch whose addresses start at word 32 or 48. */
-export function open(thread: u32): void {
-  dimension = word(2);
-  metric = word(3);
-  m = word(4);
-  m0 = word(5);
-  dimPad = word(6);
-  rowStride = word(7);
-  blockShift = word(8);
-  blockMask = (1 << blockShift) - 1;
-  blockBytes = word(9);
-  blocksAt = word(10);
-  efConstruct = word(11);
-  seed = word(15);
-  rotated = word(16);
-  rawAt = word(18);
-  upperAt = word(19);
-  upperPerBlock = word(20);
-  marksAt = word(21);
-  rawBytes = word(23) != 0 ? dimension << 2 : 0;
-  headsAt = rowStride << blockShift;
-  coarseAt = headsAt + (16 << blockShift);
-  fineAt = coarseAt + ((dimPad >> 1) << blockShift);
-  upperListBytes = 4 + 4 * m;
-  dotFactor = metric == METRIC_EUCLID ? 2 : 1;
-  sideSum = metric == METRIC_EUCLID ? 1 : 0;
-  const base: usize = thread == 0 ? 32 : 48;
-  queryFloats = word(base);
-  codesQ0 = word(base + 1);
-  codesQ1 = word(base + 2);
-  rotateTmp = word(base + 3);
-  listSlots = word(base + 4);
-  listNear = word(base + 5);
-  chosen = word(base + 6);
-  pool = word(base + 7);
-  pool2 = word(base + 8);
-  resultLabels = word(base + 9);
-  resultNear = word(base + 10);
-  slotList = word(base + 11);
-  filterBits = word(base + 12);
-  plainRows = word(base + 13);
-  visited = word(base + 14);
-  labelMap = word(base + 15);
-  reader = thread;
-}
-
-@inline
-export function blockOf(slot: u32): usize {
-  return <usize>blocksAt + <usize>(slot >> blockShift) * blockBytes;
-}
-
-@inline
-export function rowOf(slot: u32): usize {
-  return blockOf(slot) + <usize>(slot & blockMask) * rowStride;
-}
-
-@inline
-export function headOf(slot: u32): usize {
-  return blockOf(slot) + headsAt + (<usize>(slot & blockMask) << 4);
-}
-
-@inline
-export function coarseOf(slot: u32): usize {
-  return blockOf(slot) + coarseAt + <usize>(slot & blockMask) * (dimPad >> 1);
-}
-
-@inline
-export function fineOf(slot: u32): usize {
-  return blockOf(slot) + fineAt + <usize>(slot & blockMask) * (dimPad >> 1);
-}
-
-@inline
-export function rawOf(slot: u32): usize {
-  return blockOf(slot) + rawAt + <usize>(slot & blockMask) * rawBytes;
-}
-
-/** NONE when no live point is there. */
-@inline
-export function labelOf(slot: u32): u32 {
-  const label = load<u32>(rowOf(slot), AT_LABEL);
-  return label == NONE ? NONE : label & ~UNLINKED;
-}
-
-/** Whether a live point is there which walks answer for; the others are scanned. */
-@inline
-export function isPlaced(slot: u32): bool {
-  return load<i32>(rowOf(slot), AT_LABEL) >= 0;
-}
-
-/** The level of a slot that has been linked. */
-@inline
-export function levelIn(slot: u32): u32 {
-  return <u32>load<u8>(rowOf(slot), AT_LEVEL) & ~LEVEL_DRAWN;
-}
-
-@inline
-export function entryPoint(): u32 {
-  return atomic.load<u32>(HEADER + (W_ENTRY << 2));
-}
-
-@inline
-export function setEntryPoint(slot: u32): void {
-  atomic.store<u32>(HEADER + (W_ENTRY << 2), slot);
-}
-
-@inline
-export function stateOf(slot: u32): u32 {
-  return load<u8>(rowOf(slot), AT_STATE);
-}
-
-/**
- * Address of the list (count, then links) of an upper level, from 1. The load is atomic because
- * nothing may then do it early: compilers turned `level == 0 ? a : b` into a choice between two
- * addresses, and every list of level 0 waited for a cache line that it does not need.
- */
-@inline
-export function upperList(slot: u32, level: u32): usize {
-  const first = atomic.load<u32>(rowOf(slot) + linksAt + (m0 << 2));
-  return blockOf(slot) + upperAt + <usize>(first + level - 1) * upperListBytes;
-}
-
-@inline
-export function countOf(slot: u32, level: u32): u32 {
-  if (level == 0) return atomic.load<u16>(rowOf(slot), AT_COUNT);
-  return atomic.load<u32>(upperList(slot, level));
-}
-
-@inline
-export function setCount(slot: u32, level: u32, count: u32): void {
-  if (level == 0) atomic.store<u16>(rowOf(slot), <u16>count, AT_COUNT);
-  else atomic.store<u32>(upperList(slot, level), count);
-}
-
-/** Counts a node, and keeps what was written before it before what is written after it: a node's
- * row before whatever leads to the node. */
-@inline
-export function countLinked(): void {
-  atomic.add<u32>(HEADER + (W_LINKED << 2), 1);
-}
-
-/** Replaces the first links of a list, one after the other, so that none is ever half written. */
-@inline
-export function setLinks(links: usize, from: usize, count: u32): void {
-  for (let at: usize = 0; at < <usize>(count << 2); at += 4) {
-    store<u32>(links + at, load<u32>(from + at));
+/** Addresses of a thread's scratch, in the order of `open` in `wasm/layout.ts`. */
+function scratchOf(
+  { dimension, shape }: MemoryLayout,
+  m0: number,
+  dimPad: number,
+  start: number,
+): { addresses: number[]; end: number } {
+  const codes = shape === 'codes';
+  const list = Math.max(64, AT_ONCE * m0 + 8);
+  const pool = codes ? 8 * (EF_MAX + 8) : 8;
+  const take = codes ? TAKE_MAX : SCAN_BATCH;
+  const sizes = [
+    dimension * 4,
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    QUERY_HEAD_BYTES + Math.max(2 * dimPad, 4 * CODES_FROM),
+    Math.max(dimension, dimPad) * 4,
+    list * 4,
+    list * 4,
+    list * 4,
+    pool,
+    codes ? 8 * (TAKE_MAX + 8) : 8,
+    codes ? take * 4 : 64,
+    take * 8,
+    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
+    codes ? LABELS_MAX / 8 + 4 : 64,
+    list * (CODE_HEAD_BYTES + dimPad),
+    codes ? LABELS_MAX : 64,
+    codes ? LABELS_MAX * 4 : 64,
+  ];
+  const addresses: number[] = [];
+  let end = start;
+  for (const size of sizes) {
+    addresses.push(end);
+    end += align(size);
   }
+  return { addresses, end };
 }
 
-/** Address of the first link. */
-@inline
-export function linksOf(slot: u32, level: u32): usize {
-  return level == 0 ? rowOf(slot) + linksAt : upperList(slot, level) + 4;
-}
-
-@inline
-export function capacityOf(level: u32): u32 {
-  return level == 0 ? m0 : m;
-}
-
-@inline
-export function isCondemned(slot: u32): bool {
-  const at = slot & blockMask;
-  const bits = load<u32>(blockOf(slot) + marksAt + 4 + ((at >> 5) << 2));
-  return ((bits >> (at & 31)) & 1) != 0;
-}
-
-export function setCondemned(slot: u32, on: bool): void {
-  const at = slot & blockMask;
-  const address = blockOf(slot) + marksAt + 4 + ((at >> 5) << 2);
-  const bit = (<u32>1) << (at & 31);
-  const bits = load<u32>(address);
-  store<u32>(address, on ? bits | bit : bits & ~bit);
+export function shapeOf(header: Uint32Array): Shape {
+  return header[22] === 1 ? 'codes' : 'floats';
 }

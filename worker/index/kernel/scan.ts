@@ -2,13 +2,13 @@
  * The exact search in slices over a kernel's memory: labels word by word, their float rows scored
  * by the kernel in batches. The index may change (and move to another memory) between two steps.
  */
-import { must } from '../../shared/base/assert.ts';
-import type { Bitmap } from '../../shared/base/bitmap.ts';
-import { SCAN_BATCH as BATCH, NONE } from './kernel-layout.ts';
-import type { KernelMemory } from './kernel-memory.ts';
-import type { Metric } from './metric.ts';
-import { TopK } from './top-k.ts';
-import type { Hits, Scan, VectorsOf } from './vector-index.ts';
+import { must } from '../../../shared/base/assert.ts';
+import type { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { Metric } from '../metric.ts';
+import { TopK } from '../top-k.ts';
+import type { Hits, Scan, VectorsOf } from '../vector-index.ts';
+import { SCAN_BATCH as BATCH, NONE } from './layout.ts';
+import type { KernelMemory } from './memory.ts';
 
 export interface ScanSource {
   live: Bitmap;

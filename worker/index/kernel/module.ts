@@ -1,5 +1,5 @@
 /**
- * The compiled kernel. `kernel/*.wasm` are committed, so a fresh machine needs no compiler to
+ * The compiled kernel. `wasm/*.wasm` are committed, so a fresh machine needs no compiler to
  * start; `test/kernel/compile.test.ts` compiles the source again and compares the bytes.
  *
  * There are three builds of the one source. A memory with a graph is shared with the building
@@ -10,7 +10,7 @@
  */
 import { readFileSync } from 'node:fs';
 
-/** The exports of `kernel/main.ts`. Numbers come back signed where the kernel means u32. */
+/** The exports of `wasm/main.ts`. Numbers come back signed where the kernel means u32. */
 export interface KernelExports {
   open(thread: number): void;
   put(slot: number, label: number): void;
@@ -121,5 +121,5 @@ function instanceOf(module: WasmModule, memory: WasmMemory): KernelExports {
 }
 
 function read(build: string): Uint8Array {
-  return readFileSync(new URL(`kernel/kernel-${build}.wasm`, import.meta.url));
+  return readFileSync(new URL(`wasm/${build}.wasm`, import.meta.url));
 }

@@ -1,5 +1,5 @@
 /**
- * The index whose vectors, codes and graph are one WebAssembly memory (`kernel/layout.ts`).
+ * The index whose vectors, codes and graph are one WebAssembly memory (`wasm/layout.ts`).
  *
  *   few points            floats only, every search compares them all
  *   more                  codes beside them; a search scans the codes and scores the best exactly
@@ -9,18 +9,11 @@
  * A scan and a walk (ef 128) take the same time at 2,500 to 4,000 points, in 256 to 1,536 dimensions
  * as in 128: one `graphFrom` fits all, somewhat above, since a graph has to be built, too.
  */
-import { assert, must } from '../../shared/base/assert.ts';
-import type { Bitmap } from '../../shared/base/bitmap.ts';
-import type { Distance } from '../../shared/domain/distance.ts';
-import { type LinkJob, runJob } from './kernel-job.ts';
-import { EF_MAX, type MemoryLayout, NONE } from './kernel-layout.ts';
-import { KernelMemory } from './kernel-memory.ts';
-import { KernelScan } from './kernel-scan.ts';
-import { KernelSlots } from './kernel-slots.ts';
-import { countBoth, joined } from './kernel-tables.ts';
-import { KernelUpkeep } from './kernel-upkeep.ts';
-import { METRICS } from './metric.ts';
-import { TopK } from './top-k.ts';
+import { assert, must } from '../../../shared/base/assert.ts';
+import type { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { Distance } from '../../../shared/domain/distance.ts';
+import { METRICS } from '../metric.ts';
+import { TopK } from '../top-k.ts';
 import type {
   GraphBuilder,
   Hits,
@@ -30,7 +23,14 @@ import type {
   SavedIndex,
   Scan,
   VectorIndex,
-} from './vector-index.ts';
+} from '../vector-index.ts';
+import { type LinkJob, runJob } from './job.ts';
+import { EF_MAX, type MemoryLayout, NONE } from './layout.ts';
+import { KernelMemory } from './memory.ts';
+import { KernelScan } from './scan.ts';
+import { KernelSlots } from './slots.ts';
+import { countBoth, joined } from './tables.ts';
+import { KernelUpkeep } from './upkeep.ts';
 
 export const KERNEL_SECTION = 'kernel';
 

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom } from '../../shared/base/random.ts';
-import { DISTANCES } from '../../shared/domain/distance.ts';
+import { SeededRandom } from '../../../shared/base/random.ts';
+import { DISTANCES } from '../../../shared/domain/distance.ts';
 import {
   config,
   drawer,
@@ -14,8 +14,8 @@ import {
   filled,
   OPTIONS,
   recall,
-} from '../../test/recall/index-recall.ts';
-import { createIndex } from './create-index.ts';
+} from '../../../test/recall/index-recall.ts';
+import { createIndex } from '../create-index.ts';
 import { walkCost } from './kernel-index.ts';
 
 const MATRIX = [

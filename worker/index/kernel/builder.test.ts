@@ -6,13 +6,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SeededRandom } from '../../shared/base/random.ts';
-import { type Distance, prepareVector } from '../../shared/domain/distance.ts';
+import { SeededRandom } from '../../../shared/base/random.ts';
+import { type Distance, prepareVector } from '../../../shared/domain/distance.ts';
+import { scoreOf } from '../metric.ts';
+import type { IndexConfig } from '../vector-index.ts';
 import { BuilderThread } from './builder.ts';
 import { KernelIndex } from './kernel-index.ts';
-import { KernelMemory } from './kernel-memory.ts';
-import { scoreOf } from './metric.ts';
-import type { IndexConfig } from './vector-index.ts';
+import { KernelMemory } from './memory.ts';
 
 const GRAPH_FROM = 300;
 const LABELS = 3_000;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom } from '../../shared/base/random.ts';
-import { config, drawer, exact, OPTIONS } from '../../test/recall/index-recall.ts';
+import { SeededRandom } from '../../../shared/base/random.ts';
+import { config, drawer, exact, OPTIONS } from '../../../test/recall/index-recall.ts';
+import { openIndex } from '../open-index.ts';
 import { KernelIndex } from './kernel-index.ts';
-import { openIndex } from './open-index.ts';
 
 /** A process has addresses for 16,356 memories. */
 const TINY_SHARDS = 20_000;

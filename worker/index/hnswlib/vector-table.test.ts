@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bitmap } from '../../shared/base/bitmap.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
 import { VectorTable } from './vector-table.ts';
 
 test('a shard of ten points takes kilobytes', () => {

@@ -2,12 +2,12 @@
  * The index without a graph: every search is an exact scan. For Manhattan (for which there is no
  * graph) and for collections that ask for none.
  */
-import type { Bitmap } from '../../shared/base/bitmap.ts';
-import type { Distance } from '../../shared/domain/distance.ts';
+import type { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { Distance } from '../../../shared/domain/distance.ts';
+import { METRICS } from '../metric.ts';
+import type { IndexConfig, SavedIndex, Scan, VectorIndex } from '../vector-index.ts';
 import { ExactScan } from './exact-scan.ts';
 import { toSections } from './index-sections.ts';
-import { METRICS } from './metric.ts';
-import type { IndexConfig, SavedIndex, Scan, VectorIndex } from './vector-index.ts';
 import { VectorTable } from './vector-table.ts';
 
 export class FlatIndex implements VectorIndex {

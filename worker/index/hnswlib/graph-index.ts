@@ -17,16 +17,11 @@
  */
 
 import { rm } from 'node:fs/promises';
-import { assert } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
-import type { Distance } from '../../shared/domain/distance.ts';
-import { nearnessOf, scanInto } from './exact-scan.ts';
-import { startExactScan } from './flat-index.ts';
-import { GraphBuild } from './graph-build.ts';
-import { type GraphConfig, HnswlibGraph } from './hnswlib-index.ts';
-import { type SavedGraph, toSections } from './index-sections.ts';
-import { METRICS } from './metric.ts';
-import { TopK } from './top-k.ts';
+import { assert } from '../../../shared/base/assert.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { Distance } from '../../../shared/domain/distance.ts';
+import { METRICS } from '../metric.ts';
+import { TopK } from '../top-k.ts';
 import type {
   Hits,
   IndexConfig,
@@ -34,7 +29,12 @@ import type {
   SavedIndex,
   Scan,
   VectorIndex,
-} from './vector-index.ts';
+} from '../vector-index.ts';
+import { nearnessOf, scanInto } from './exact-scan.ts';
+import { startExactScan } from './flat-index.ts';
+import { GraphBuild } from './graph-build.ts';
+import { type GraphConfig, HnswlibGraph } from './hnswlib-index.ts';
+import { type SavedGraph, toSections } from './index-sections.ts';
 import { VectorTable } from './vector-table.ts';
 
 /** Removals, as a share of the graph's size, after which it is built again. */

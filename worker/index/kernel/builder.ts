@@ -8,11 +8,11 @@
  * told, and the thread is started again by the next job.
  */
 import { Worker } from 'node:worker_threads';
-import { must } from '../../shared/base/assert.ts';
+import { must } from '../../../shared/base/assert.ts';
+import type { GraphBuilder } from '../vector-index.ts';
 import type { BuildReply, BuildRequest } from './builder-thread.ts';
-import type { LinkJob } from './kernel-job.ts';
-import { moduleFor, type WasmMemory } from './kernel-module.ts';
-import type { GraphBuilder } from './vector-index.ts';
+import type { LinkJob } from './job.ts';
+import { moduleFor, type WasmMemory } from './module.ts';
 
 const ENTRY = new URL('./builder-thread.ts', import.meta.url);
 

@@ -9,10 +9,10 @@
  *
  * Both processors we run on are little-endian, so the arrays are stored as they stand.
  */
-import { Bitmap } from '../../shared/base/bitmap.ts';
-import { DISTANCES } from '../../shared/domain/distance.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
-import type { IndexConfig, IndexSection } from './vector-index.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
+import { DISTANCES } from '../../../shared/domain/distance.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
+import type { IndexConfig, IndexSection } from '../vector-index.ts';
 import { VectorTable } from './vector-table.ts';
 
 const STATE_FORMAT = 1;

@@ -2,10 +2,10 @@
  * The exact search: every live (and allowed) row is compared with the query. Rows are visited word
  * by word of the bitmap, 32 labels at a time, so that a filter which leaves little costs little.
  */
-import type { Bitmap } from '../../shared/base/bitmap.ts';
-import type { Metric } from './metric.ts';
-import { TopK } from './top-k.ts';
-import type { Hits, Scan } from './vector-index.ts';
+import type { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { Metric } from '../metric.ts';
+import { TopK } from '../top-k.ts';
+import type { Hits, Scan } from '../vector-index.ts';
 import type { VectorTable } from './vector-table.ts';
 
 export interface ScanTarget {

@@ -1,7 +1,7 @@
 /**
  * The plain tables beside a kernel's memory: sections of an image, label to slot, filters.
  */
-import type { Bitmap } from '../../shared/base/bitmap.ts';
+import type { Bitmap } from '../../../shared/base/bitmap.ts';
 
 /** The bytes of a section in one piece. */
 export function joined(section: { byteLength: number; pieces: Iterable<Uint8Array> }): Uint8Array {

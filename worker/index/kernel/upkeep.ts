@@ -10,12 +10,12 @@
  *
  * Whoever runs the jobs may add and remove points between taking a job and giving it back.
  */
-import { must } from '../../shared/base/assert.ts';
-import { type CopyPlan, highestOf, planCopy } from './kernel-copy.ts';
-import type { LinkJob } from './kernel-job.ts';
-import { NONE } from './kernel-layout.ts';
-import type { KernelMemory } from './kernel-memory.ts';
-import { KernelSlots, NODES_PER_LINK } from './kernel-slots.ts';
+import { must } from '../../../shared/base/assert.ts';
+import { type CopyPlan, highestOf, planCopy } from './copy.ts';
+import type { LinkJob } from './job.ts';
+import { NONE } from './layout.ts';
+import type { KernelMemory } from './memory.ts';
+import { KernelSlots, NODES_PER_LINK } from './slots.ts';
 
 /**
  * Dead nodes, as a share of the living, that start a pass. Each costs searches a little; and the

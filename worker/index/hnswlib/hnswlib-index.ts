@@ -25,9 +25,9 @@
  */
 import { open, rm } from 'node:fs/promises';
 import hnswlib from 'hnswlib-node';
-import { assert } from '../../shared/base/assert.ts';
-import type { Distance } from '../../shared/domain/distance.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
+import { assert } from '../../../shared/base/assert.ts';
+import type { Distance } from '../../../shared/domain/distance.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
 import { checkGraphFile } from './graph-file.ts';
 
 export interface GraphConfig {

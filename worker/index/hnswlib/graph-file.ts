@@ -9,7 +9,7 @@
  *       elements x { linkBytes u32, linkBytes bytes }    upper levels, mostly 0
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { AppError } from '../../shared/errors/app-error.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
 
 const HEADER_BYTES = 96;
 const ELEMENTS_AT = 16;

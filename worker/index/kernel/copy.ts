@@ -1,5 +1,5 @@
 /**
- * Copies the nodes of a graph into another memory of the same layout (`kernel/layout.ts`), without
+ * Copies the nodes of a graph into another memory of the same layout (`wasm/layout.ts`), without
  * the gaps between them: memories never shrink, so this is how one gets smaller and keeps its graph.
  *
  *   from   [a . . b . c . . . d]        places: a->0 b->1 c->2 d->3
@@ -9,8 +9,8 @@
  * up, the rest of the block stays free (`planCopy`). Points may be replaced and removed in `from`
  * meanwhile; what is copied of such a row is overwritten by whoever ordered the copy.
  */
-import { NONE } from './kernel-layout.ts';
-import type { WasmMemory } from './kernel-module.ts';
+import { NONE } from './layout.ts';
+import type { WasmMemory } from './module.ts';
 
 export interface CopyPlan {
   into: WasmMemory;

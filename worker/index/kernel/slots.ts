@@ -2,7 +2,7 @@
  * Which slot of a memory holds which label, and what is to be done with the others. Labels are the
  * shard's, slots are the memory's. A new vector takes a free slot or the next one and is pending; a
  * replaced or removed one that is in the graph stays there, dead, until a pass has mended every
- * list that leads to it (`kernel/repair.ts`).
+ * list that leads to it (`wasm/repair.ts`).
  *
  *   slots  [ linked, dead, free, reused ... | in a job ... | tail: pending, free ... ]
  *          0                              scanAt         tailAt                   slots
@@ -11,12 +11,12 @@
  * is one job at a time, and only when it has come back are its points taken for linked and its
  * condemned slots freed, so nothing a job may still look at is ever given to another point.
  */
-import { assert, must } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
-import type { LinkJob } from './kernel-job.ts';
-import { NONE, SLOT_LIST_MAX } from './kernel-layout.ts';
-import type { KernelMemory } from './kernel-memory.ts';
-import { LabelMap } from './kernel-tables.ts';
+import { assert, must } from '../../../shared/base/assert.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
+import type { LinkJob } from './job.ts';
+import { NONE, SLOT_LIST_MAX } from './layout.ts';
+import type { KernelMemory } from './memory.ts';
+import { LabelMap } from './tables.ts';
 
 /** Pending points in slots that were free before; more are appended. */
 const REUSED_MAX = SLOT_LIST_MAX;

@@ -1,15 +1,15 @@
 /** The program of the building thread: one job after the other, in the order in which they came. */
 import { parentPort } from 'node:worker_threads';
-import { must } from '../../shared/base/assert.ts';
-import { systemClock } from '../../shared/base/clock.ts';
-import { type LinkJob, runJob } from './kernel-job.ts';
+import { must } from '../../../shared/base/assert.ts';
+import { systemClock } from '../../../shared/base/clock.ts';
+import { type LinkJob, runJob } from './job.ts';
 import {
   BUILDING,
   instantiate,
   type KernelExports,
   type WasmMemory,
   type WasmModule,
-} from './kernel-module.ts';
+} from './module.ts';
 
 export interface BuildRequest {
   seq: number;

@@ -8,8 +8,8 @@
  * starts with few rows and doubles, so that a shard of ten points takes kilobytes. A chunk whose
  * last row goes is given back. A removed row is zeroed at once: deleted data does not linger.
  */
-import { assert } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
+import { assert } from '../../../shared/base/assert.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
 
 const CHUNK_BYTES = 2 ** 22;
 const FIRST_ROWS = 16;

@@ -4,15 +4,15 @@ import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promise
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Bitmap } from '../../shared/base/bitmap.ts';
-import { SeededRandom } from '../../shared/base/random.ts';
-import { type Distance, higherIsNearer, prepareVector } from '../../shared/domain/distance.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
-import { createIndex } from './create-index.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
+import { SeededRandom } from '../../../shared/base/random.ts';
+import { type Distance, higherIsNearer, prepareVector } from '../../../shared/domain/distance.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
+import { createIndex } from '../create-index.ts';
+import { openIndex } from '../open-index.ts';
+import type { Hits, IndexConfig, VectorIndex } from '../vector-index.ts';
 import { checkGraphFile } from './graph-file.ts';
 import { HnswlibGraph } from './hnswlib-index.ts';
-import { openIndex } from './open-index.ts';
-import type { Hits, IndexConfig, VectorIndex } from './vector-index.ts';
 
 const OPTIONS = { graphFrom: 100, seed: 3 };
 const NEVER = () => false;

@@ -1,17 +1,17 @@
 /**
- * One shard's linear memory and the kernel instance that works on it (layout: `kernel/layout.ts`).
+ * One shard's linear memory and the kernel instance that works on it (layout: `wasm/layout.ts`).
  * This file makes the memory, grows it and reads it back; what goes into it when is decided in
- * `kernel-slots.ts`.
+ * `slots.ts`.
  *
  * A tiny shard has no WebAssembly memory yet: its header and the first bytes of its blocks stand in
  * arrays of their own, and move to a memory when there are more rows or the kernel is wanted. Each
  * memory reserves 8 GiB of addresses, so a process has room for 16,000 of them, and page tables and
  * half-used pages cost 15 kB where ten rows of 256 floats are 10.
  */
-import { assert, must } from '../../shared/base/assert.ts';
-import { LIMITS } from '../../shared/domain/limits.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
-import { copyVector } from './kernel-copy.ts';
+import { assert, must } from '../../../shared/base/assert.ts';
+import { LIMITS } from '../../../shared/domain/limits.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
+import { copyVector } from './copy.ts';
 import {
   HEADER_BYTES,
   HEADER_WORDS,
@@ -24,7 +24,7 @@ import {
   type Shape,
   SLOT_LIST_MAX,
   shapeOf,
-} from './kernel-layout.ts';
+} from './layout.ts';
 import {
   instantiate,
   type KernelExports,
@@ -32,7 +32,7 @@ import {
   PAGE_BYTES,
   SEARCHING,
   type WasmMemory,
-} from './kernel-module.ts';
+} from './module.ts';
 
 /** Small enough to be copied before anything else runs: a memory that grows takes its views away. */
 const PIECE_BYTES = 2 ** 20;

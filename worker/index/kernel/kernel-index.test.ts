@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bitmap } from '../../shared/base/bitmap.ts';
-import { SeededRandom } from '../../shared/base/random.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
+import { SeededRandom } from '../../../shared/base/random.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
 import {
   config,
   drawer,
@@ -12,13 +12,13 @@ import {
   NEVER,
   OPTIONS,
   recall,
-} from '../../test/recall/index-recall.ts';
+} from '../../../test/recall/index-recall.ts';
+import { scoreOf } from '../metric.ts';
+import { openIndex } from '../open-index.ts';
+import type { IndexConfig, VectorsOf } from '../vector-index.ts';
 import { KernelIndex } from './kernel-index.ts';
-import { EF_MAX, HEADER_BYTES, NONE } from './kernel-layout.ts';
-import { KernelMemory } from './kernel-memory.ts';
-import { scoreOf } from './metric.ts';
-import { openIndex } from './open-index.ts';
-import type { IndexConfig, VectorsOf } from './vector-index.ts';
+import { EF_MAX, HEADER_BYTES, NONE } from './layout.ts';
+import { KernelMemory } from './memory.ts';
 
 test('half of the points replaced in five rounds: slots are taken over, recall stays', () => {
   const seed = 17;
@@ -112,7 +112,7 @@ test('after a purge, memory holds nothing of what was removed', async () => {
   assert.ok(!(await imageOf(index)).includes(codes), 'then the codes go, too');
 });
 
-/** The second plane of a linked point's codes: see the head of `kernel/layout.ts`. */
+/** The second plane of a linked point's codes: see the head of `wasm/layout.ts`. */
 function codesOf(image: Buffer, label: number): Buffer {
   const word = (at: number) => image.readUInt32LE(4 * at);
   const [planeBytes, rowStride, slotsPerBlock, blockBytes] = [

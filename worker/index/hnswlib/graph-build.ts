@@ -2,8 +2,8 @@
  * A graph together with what it still lacks: every live label of the shard is either in the graph
  * or in `todo`, never in both.
  */
-import { assert } from '../../shared/base/assert.ts';
-import { Bitmap } from '../../shared/base/bitmap.ts';
+import { assert } from '../../../shared/base/assert.ts';
+import { Bitmap } from '../../../shared/base/bitmap.ts';
 import type { HnswlibGraph } from './hnswlib-index.ts';
 import type { VectorTable } from './vector-table.ts';
 

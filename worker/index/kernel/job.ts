@@ -1,6 +1,6 @@
 /** Work on a graph, small enough to wait for: done in this thread or handed to `builder.ts`. */
-import { type CopyPlan, copyNodes } from './kernel-copy.ts';
-import type { KernelExports, WasmMemory } from './kernel-module.ts';
+import { type CopyPlan, copyNodes } from './copy.ts';
+import type { KernelExports, WasmMemory } from './module.ts';
 
 export type LinkJob =
   /** Puts the rows at these slots, which were handed over, into the graph. */
