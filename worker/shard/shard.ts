@@ -54,7 +54,9 @@ export interface ShardDeps {
  */
 const CHANGE_POINTS_MAX = 500;
 
-/** A write of vectors waits so long at most for others to be linked. */
+/** A write of vectors waits so long at most for others to be linked: about what linking its own
+ * takes, so that a single point is not held up by a long line. */
+const PACE_MS_PER_POINT = 0.25;
 const PACE_MS_MAX = 1_000;
 
 /** Errors by which a write says that it changed nothing. */
@@ -105,7 +107,7 @@ export class Shard {
     payloads: (PayloadBytes | null)[],
   ): Promise<number> {
     const vectors = onlyVector(byName);
-    if (this.#state.index.backlogged) await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace(ids.length);
     return this.#gate.shared(() => {
       // Before the commit: rows that no index can take would be acknowledged and never found.
       this.#state.index.assertRoom(ids.length);
@@ -115,7 +117,7 @@ export class Shard {
 
   async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
-    if (this.#state.index.backlogged) await this.#keepPace();
+    if (this.#state.index.backlogged) await this.#keepPace(ids.length);
     return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
   }
 
@@ -150,9 +152,9 @@ export class Shard {
 
   /** Vectors that come faster than they are linked make every search scan more: their writers wait
    * for the building thread, though never for long. */
-  async #keepPace(): Promise<void> {
+  async #keepPace(points: number): Promise<void> {
     const { clock } = this.#deps;
-    const deadline = Deadline.after(clock, PACE_MS_MAX);
+    const deadline = Deadline.after(clock, Math.min(PACE_MS_MAX, PACE_MS_PER_POINT * points));
     while (this.#state.index.backlogged && !deadline.expired) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const cancel = clock.after(deadline.remainingMs(), resolve);

@@ -91,6 +91,26 @@ for (const kept of ['in memory', 'on disk']) {
   });
 }
 
+test('without a graph, memory is given back too when most points are gone', () => {
+  const random = new SeededRandom(29);
+  for (const flat of [
+    config(16, 'Manhattan'),
+    { ...config(48), hnsw: { m: 0, efConstruct: 100 } },
+  ]) {
+    const draw = drawer('clustered', random, flat);
+    const index = new KernelIndex(flat, OPTIONS);
+    const vectors = Array.from({ length: 4_000 }, draw);
+    for (const [label, vector] of vectors.entries()) index.add(label, vector);
+    const bytes = index.memoryBytes;
+    for (let label = 0; label < 3_900; label += 1) index.remove(label);
+    assert.ok(index.memoryBytes < 0.6 * bytes, `${index.memoryBytes} of ${bytes} bytes`);
+    for (let label = 3_900; label < 4_000; label += 1) {
+      const query = vectors[label] ?? new Float32Array(flat.dimension);
+      assert.equal(find(index, query).labels[0], label);
+    }
+  }
+});
+
 test('after a purge, memory holds nothing of what was removed', async () => {
   const random = new SeededRandom(23);
   const draw = drawer('clustered', random, config(40));

@@ -59,6 +59,8 @@ const ROTATE_SAMPLE = 256;
 const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet. */
 const UNDER_WAY_BYTES = 2 ** 26;
+/** Floats that are moved to a smaller memory at once, in some milliseconds. */
+const MOVED_FLOATS_MAX = 2 ** 22;
 /** Code bytes of pending points from which on writers wait: a search scans them in 60-80 us, which
  * is not more than it takes for the graph. */
 const BACKLOG_BYTES = 2 ** 20;
@@ -352,10 +354,14 @@ export class KernelIndex implements VectorIndex {
     this.#jobPoints = Math.min(points, 2 * this.#jobPoints, JOB_POINTS_MAX);
   }
 
-  /** Without the graph when there are too few points for it. */
+  /** Without the graph when there are too few points for it. Where there is none, into a smaller
+   * memory when most slots are free; where there is one, that is a job of its own (`upkeep.ts`). */
   #shrink(): void {
-    if (!this.hasGraph || this.count >= this.#options.graphFrom / 2 || !this.#memory.hasRaw) return;
-    this.#moveTo(this.#outgrowsFloats(this.count) ? 'codes' : 'floats');
+    const { hasRaw, shape } = this.#memory;
+    const few = this.hasGraph
+      ? hasRaw && this.count < this.#options.graphFrom / 2
+      : this.#upkeep.isSparse && this.count * this.dimension <= MOVED_FLOATS_MAX;
+    if (few) this.#moveTo(hasRaw && !this.#outgrowsFloats(this.count) ? 'floats' : shape);
   }
 
   #outgrowsFloats(count: number): boolean {

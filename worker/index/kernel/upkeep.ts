@@ -54,7 +54,7 @@ export class KernelUpkeep {
   get due(): boolean {
     const { pending, passing, deadCount } = this.#slots;
     if (pending > 0 || passing || this.#copy !== undefined) return true;
-    return this.#isWorn || this.#isSparse || (this.#purging && deadCount > 0);
+    return this.#isWorn || this.isSparse || (this.#purging && deadCount > 0);
   }
 
   /** From now on, removed points are taken out of the graph however few they are. */
@@ -71,7 +71,7 @@ export class KernelUpkeep {
       this.#purging = false;
     }
     if (slots.passing || slots.pending > 0) return slots.takeJob(points);
-    if (!this.#isSparse) return undefined;
+    if (!this.isSparse) return undefined;
     this.#copy = this.#startCopy();
     return copyJob(this.#copy, points);
   }
@@ -84,7 +84,7 @@ export class KernelUpkeep {
   get #passWanted(): boolean {
     const { pending, deadCount } = this.#slots;
     if (this.#isWorn) return true;
-    return pending === 0 && deadCount > 0 && (this.#purging || this.#isSparse);
+    return pending === 0 && deadCount > 0 && (this.#purging || this.isSparse);
   }
 
   get #isWorn(): boolean {
@@ -92,7 +92,8 @@ export class KernelUpkeep {
     return deadCount > Math.max(DEAD_MIN, DEAD_SHARE * count);
   }
 
-  get #isSparse(): boolean {
+  /** Whether most slots are free. */
+  get isSparse(): boolean {
     const { freeCount, count } = this.#slots;
     return freeCount > Math.max(FREE_MIN, count);
   }
