@@ -33,7 +33,7 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
 
   const store = shutdown.add('points store', new PointsStore(deps, config));
   await store.start();
-  const builder = shutdown.add('graph builder', new BuilderThread());
+  const builder = shutdown.add('graph builder', new BuilderThread(deps));
   const seed = deps.random.below(2 ** 31);
   const indexOptions = { graphFrom: config.flatPointsMax, seed, builder };
   const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions, purgeAfterMs });

@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { must } from '../../shared/base/assert.ts';
+import { systemClock } from '../../shared/base/clock.ts';
 import { HNSW_EF_DEFAULT } from '../../shared/domain/collection.ts';
 import { createIndex } from '../../worker/index/create-index.ts';
 import { BuilderThread } from '../../worker/index/kernel/builder.ts';
@@ -26,7 +27,7 @@ export async function linkingLine(
   config: IndexConfig,
   options: IndexOptions,
 ): Promise<Line> {
-  const builder = new BuilderThread();
+  const builder = new BuilderThread({ clock: systemClock });
   const index = createIndex(config, { ...options, builder });
   try {
     const start = data.count - ADDED;

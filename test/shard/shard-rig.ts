@@ -58,7 +58,7 @@ export class ShardRig {
     const deps = { clock: systemClock, log: this.#log };
     const store = new PointsStore(deps, { writerThreads: 1, handlesMax: 8, diskReserveBytes: 0 });
     await store.start();
-    const builder = new BuilderThread();
+    const builder = new BuilderThread(deps);
     const indexOptions = { ...INDEX_OPTIONS, builder };
     const options = { dataDir: this.#dataDir, indexOptions, purgeAfterMs };
     const registry = new ShardRegistry({ ...deps, store }, options);

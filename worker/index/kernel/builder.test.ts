@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ManualClock, systemClock } from '../../../shared/base/clock.ts';
 import { SeededRandom } from '../../../shared/base/random.ts';
 import { type Distance, prepareVector } from '../../../shared/domain/distance.ts';
 import { scoreOf } from '../metric.ts';
@@ -19,7 +20,7 @@ const LABELS = 3_000;
 const K = 10;
 
 function startIndex(t: TestContext, config: IndexConfig): KernelIndex {
-  const builder = new BuilderThread();
+  const builder = new BuilderThread({ clock: systemClock });
   t.after(() => builder.close());
   return new KernelIndex(config, { graphFrom: GRAPH_FROM, seed: 5, builder });
 }
@@ -128,7 +129,7 @@ test('a graph that was linked aside is saved and opened like any other', async (
 });
 
 test('a job that traps is told to its caller, and the next one is done', async (t) => {
-  const builder = new BuilderThread();
+  const builder = new BuilderThread({ clock: systemClock });
   t.after(() => builder.close());
   const layout = { dimension: 40, distance: 'Cosine', m: 8, efConstruct: 60, seed: 1 } as const;
   const memory = KernelMemory.create({
@@ -145,8 +146,36 @@ test('a job that traps is told to its caller, and the next one is done', async (
   assert.equal(memory.entry, 0);
 });
 
+test('a thread without work is ended, and the next job has another', async (t) => {
+  const clock = new ManualClock();
+  const builder = new BuilderThread({ clock }, { idleMs: 1_000 });
+  t.after(() => builder.close());
+  const config = { dimension: 40, distance: 'Euclid' as const, hnsw: { m: 8, efConstruct: 60 } };
+  const index = new KernelIndex(config, { graphFrom: GRAPH_FROM, seed: 5, builder });
+  const random = new SeededRandom(11);
+  const add = (label: number) => {
+    index.add(
+      label,
+      Float32Array.from({ length: 40 }, () => random.normal()),
+    );
+  };
+  for (let label = 0; label < 400; label += 1) add(label);
+  await linkAll(index);
+  clock.advance(999);
+  assert.ok(builder.running);
+  clock.advance(1);
+  assert.ok(!builder.running);
+  for (let label = 300; label < 600; label += 1) add(label);
+  const linking = index.linkAside?.();
+  clock.advance(1_000);
+  assert.ok(builder.running, 'it is not ended in the middle of a job');
+  await linking;
+  await linkAll(index);
+  assert.equal(index.linked, 600);
+});
+
 test('a thread that ends in a job tells its caller', async () => {
-  const builder = new BuilderThread();
+  const builder = new BuilderThread({ clock: systemClock });
   const config = { dimension: 40, distance: 'Cosine' as const, hnsw: { m: 8, efConstruct: 60 } };
   const index = new KernelIndex(config, { graphFrom: GRAPH_FROM, seed: 5, builder });
   const vector = new Float32Array(40).fill(1);

@@ -1,20 +1,25 @@
 /**
- * The thread that links graphs, one for all shards of a worker. It is started when there is work
- * for the first time and holds no memory longer than a job; who is next is the caller's to say.
+ * The thread that links graphs, one for all shards of a worker; who is next is the caller's to say.
  *
- *   run(memory, job) --> [queue of the port] ==thread==> kernel on the same memory --> milliseconds
+ *   none --run--> [queue of the port] ==thread==> kernel on the same memory --> milliseconds
+ *    ^                                               |
+ *    +---- no job for a while, a failure, close -----+
  *
- * A job that traps, or a thread that dies in one, leaves a graph half changed: those who wait are
- * told, and the thread is started again by the next job.
+ * It is started when there is work and ended when there has been none for a while: the memory of a
+ * shard that was closed lives as long as a garbage collector has not looked, and in an idle thread
+ * none ever looks. A job that traps, or a thread that dies in one, leaves a graph half changed: those
+ * who wait are told, and the next job has another thread.
  */
 import { Worker } from 'node:worker_threads';
 import { must } from '../../../shared/base/assert.ts';
+import type { Clock } from '../../../shared/base/clock.ts';
 import type { GraphBuilder } from '../vector-index.ts';
 import type { BuildReply, BuildRequest } from './builder-thread.ts';
 import type { LinkJob } from './job.ts';
 import { moduleFor, type WasmMemory } from './module.ts';
 
 const ENTRY = new URL('./builder-thread.ts', import.meta.url);
+const IDLE_MS = 5_000;
 
 interface Waiting {
   resolve: (ms: number) => void;
@@ -22,14 +27,81 @@ interface Waiting {
 }
 
 export class BuilderThread implements GraphBuilder {
-  readonly #waiting = new Map<number, Waiting>();
-  #thread: Worker | undefined;
-  #seq = 0;
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  #thread: RunningThread | undefined;
+  #cancelIdle: (() => void) | undefined;
   #closed = false;
 
+  constructor(deps: { clock: Clock }, { idleMs = IDLE_MS } = {}) {
+    this.#clock = deps.clock;
+    this.#idleMs = idleMs;
+  }
+
+  /** Whether there is a thread now. */
+  get running(): boolean {
+    return this.#thread !== undefined;
+  }
+
+  async run(memory: WasmMemory, job: LinkJob): Promise<number> {
+    if (this.#closed) throw new Error('the builder is closed');
+    this.#cancelIdle?.();
+    const thread = this.#thread ?? new RunningThread();
+    this.#thread = thread;
+    try {
+      return await thread.run(memory, job);
+    } finally {
+      if (thread.ended && this.#thread === thread) this.#thread = undefined;
+      if (!thread.busy) this.#cancelIdle = this.#clock.after(this.#idleMs, () => this.#rest());
+    }
+  }
+
+  /** Ends the thread, in the middle of a job if there is one. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelIdle?.();
+    await this.#thread?.end();
+  }
+
+  #rest(): void {
+    if (this.#thread?.busy !== false) return;
+    void this.#thread.end();
+    this.#thread = undefined;
+  }
+}
+
+/** One thread, from its start to its end. */
+class RunningThread {
+  readonly #thread: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #seq = 0;
+  #ended = false;
+
+  constructor() {
+    // Neither the process's environment nor its flags concern the thread.
+    this.#thread = new Worker(ENTRY, { env: {}, execArgv: [] });
+    let failure: Error | undefined;
+    this.#thread.on('message', (reply: BuildReply) => this.#settle(reply));
+    this.#thread.on('error', (error) => {
+      failure = error instanceof Error ? error : new Error(String(error));
+    });
+    this.#thread.on('exit', (code) => {
+      this.#ended = true;
+      const reason = failure ?? new Error(`the building thread exited with code ${code}`);
+      for (const { reject } of this.#waiting.values()) reject(reason);
+      this.#waiting.clear();
+    });
+  }
+
+  get busy(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   run(memory: WasmMemory, job: LinkJob): Promise<number> {
-    if (this.#closed) return Promise.reject(new Error('the builder is closed'));
-    this.#thread ??= this.#spawn();
     this.#seq += 1;
     const request: BuildRequest = { seq: this.#seq, module: moduleFor(memory), memory, job };
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -40,34 +112,14 @@ export class BuilderThread implements GraphBuilder {
     return promise;
   }
 
-  /** Ends the thread, in the middle of a job if there is one. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#thread?.terminate();
-  }
-
-  #spawn(): Worker {
-    // Neither the process's environment nor its flags concern the thread.
-    const thread = new Worker(ENTRY, { env: {}, execArgv: [] });
-    let failure: Error | undefined;
-    thread.on('message', (reply: BuildReply) => this.#settle(reply));
-    thread.on('error', (error) => {
-      failure = error instanceof Error ? error : new Error(String(error));
-    });
-    thread.on('exit', (code) => {
-      if (this.#thread === thread) this.#thread = undefined;
-      const lost = [...this.#waiting.values()];
-      this.#waiting.clear();
-      const reason = failure ?? new Error(`the building thread exited with code ${code}`);
-      for (const { reject } of lost) reject(reason);
-    });
-    return thread;
+  async end(): Promise<void> {
+    await this.#thread.terminate();
   }
 
   #settle(reply: BuildReply): void {
     const waiting = must(this.#waiting.get(reply.seq), 'a reply answers a request');
     this.#waiting.delete(reply.seq);
-    if (this.#waiting.size === 0) this.#thread?.unref();
+    if (!this.busy) this.#thread.unref();
     if ('ms' in reply) waiting.resolve(reply.ms);
     else waiting.reject(new Error(reply.error));
   }
