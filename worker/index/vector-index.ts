@@ -46,6 +46,11 @@ export interface IndexConfig {
  * Synchronous, some microseconds each. */
 export type VectorsOf = (labels: ArrayLike<number>) => (Float32Array | undefined)[];
 
+/** The graph is half changed: nothing of its index is to be trusted any more. */
+export class BrokenGraph extends Error {
+  override readonly name = 'BrokenGraph';
+}
+
 /** Links graphs in a thread of its own (`kernel/builder.ts`). */
 export interface GraphBuilder {
   /** Resolves to the milliseconds that the job took. Rejects when it did not end well: then the
@@ -116,8 +121,8 @@ export interface VectorIndex {
    * a save; call again after `release`. */
   link(untilDone: () => boolean): boolean;
   /** Has a few points linked by the builder, some milliseconds of its time; instead of `link`
-   * where it is there. Searches, adds and removes go on. Does nothing during a save. Rejects when
-   * the graph is not to be trusted any more. */
+   * where it is there. Searches, adds and removes go on. Does nothing during a save. Rejects with
+   * `BrokenGraph`, or with `AppError` when nothing could be done and nothing is broken. */
   readonly linkAside: (() => Promise<void>) | undefined;
 
   /** From now on `link` also erases what `remove` left, as far as it has not yet. */

@@ -14,7 +14,13 @@ import type { Distance } from '../../shared/domain/distance.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { isTrap } from '../index/kernel/module.ts';
-import type { Hits, SavedIndex, Scan, VectorIndex } from '../index/vector-index.ts';
+import {
+  BrokenGraph,
+  type Hits,
+  type SavedIndex,
+  type Scan,
+  type VectorIndex,
+} from '../index/vector-index.ts';
 
 export class GuardedIndex implements VectorIndex {
   readonly #index: VectorIndex;
@@ -116,13 +122,13 @@ export class GuardedIndex implements VectorIndex {
     }
   }
 
-  /** In the other thread, whatever went wrong left a graph half changed. */
   readonly #linkAside = async (): Promise<void> => {
     if (this.trapped) return;
     try {
       await this.#index.linkAside?.();
     } catch (error) {
-      this.#trap(error);
+      if (!(error instanceof BrokenGraph)) throw error;
+      this.#trap(error.cause);
     }
   };
 

@@ -12,8 +12,10 @@
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { PayloadIndexes } from '../filter/payload-indexes.ts';
 import { readImage } from '../image/read-image.ts';
+import { removeImage } from '../image/write-image.ts';
 import { openIndex } from '../index/open-index.ts';
 import type { VectorIndex } from '../index/vector-index.ts';
+import type { ReaderOf } from './evaluate.ts';
 import { GuardedIndex } from './guarded-index.ts';
 import { emptyIndex, fillFields, replayRows, staleLabels, vectorsFrom } from './rebuild.ts';
 import { Shard, type ShardDeps } from './shard.ts';
@@ -47,32 +49,48 @@ export async function openShard(
     version,
     shardDeps,
   );
-  let removed = 0;
-  const replayed = await replayRows(imageVersion, reader, slices, (row) => {
-    if (index.has(row.label)) removed += 1;
-    index.add(row.label, row.vector);
-  });
-  if (imageVersion > 0) {
-    for (const label of await staleLabels(index, reader, slices)) {
-      index.remove(label);
-      removed += 1;
-    }
-  }
+  const { shardId } = descriptor;
+  const { log } = deps;
+  const guarded = new GuardedIndex(index, { shardId, log });
+  const level = await levelWithRows(guarded, imageVersion, reader, slices).catch(
+    async (error: unknown) => {
+      // What led to the trap may be in the image: the next try does without.
+      if (guarded.trapped) await removeImage(folder);
+      throw error;
+    },
+  );
 
   const payloads = new PayloadIndexes(descriptor.payloadIndexes);
   if (payloads.size > 0) await fillFields(payloads, Object.keys(payloads.fields), reader, slices);
 
-  const { shardId } = descriptor;
-  const { log } = deps;
-  const guarded = new GuardedIndex(index, { shardId, log });
   const state = new ShardState({ descriptor, index: guarded, payloads, appliedVersion: version });
-  state.removedCount = removed;
+  state.removedCount = level.removed;
   const points = index.count;
   const ms = deps.clock.monotonicMs() - startMs;
   if (reason !== undefined) log.event('shard_rebuilt', { shardId, reason, points, ms });
   const source = imageVersion > 0 ? 'image' : 'rows';
-  log.event('shard_opened', { shardId, source, points, replayed, version, ms });
+  log.event('shard_opened', { shardId, source, points, replayed: level.replayed, version, ms });
   return new Shard(shardDeps, { folder, state, imageVersion });
+}
+
+/** Brings an index of that version level with the rows. */
+async function levelWithRows(
+  index: VectorIndex,
+  version: number,
+  reader: ReaderOf,
+  slices: Slices,
+): Promise<{ replayed: number; removed: number }> {
+  let removed = 0;
+  const replayed = await replayRows(version, reader, slices, (row) => {
+    if (index.has(row.label)) removed += 1;
+    index.add(row.label, row.vector);
+  });
+  if (version === 0) return { replayed, removed };
+  for (const label of await staleLabels(index, reader, slices)) {
+    index.remove(label);
+    removed += 1;
+  }
+  return { replayed, removed };
 }
 
 async function openFromImage(

@@ -19,6 +19,7 @@ import {
   upsert,
   vectorOf,
 } from '../../test/shard/shard-rig.ts';
+import { KernelMemory } from '../index/kernel/memory.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -115,6 +116,39 @@ test('a drop that fails is not forgotten: the shard is not served, the next try 
   await rig.close(false);
   await rig.open();
   assert.equal(rig.registry.size, 0);
+});
+
+test('a write that memory could not take is caught up with, and later ones go on', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create();
+  await upsert(shard, range(0, 10));
+  const full = new AppError('overloaded', 'the worker has no memory left');
+  const reserve = t.mock.method(KernelMemory.prototype, 'reserve', () => {
+    throw full;
+  });
+  await assert.rejects(upsert(shard, [10]), { code: 'write_outcome_unknown' });
+  reserve.mock.restore();
+  await upsert(shard, [11]);
+  await shard.delete({ kind: 'ids', ids: [3] }, inTime());
+  for (const id of [10, 11]) assert.equal((await nearest(shard, id))[0], id);
+  assert.equal(shard.reads.status().points, 11);
+});
+
+test('linking that finds no memory is tried again and costs no trust', async (t) => {
+  const { log, saw } = recordingLog();
+  const rig = await ShardRig.start(t, log);
+  const shard = await rig.create();
+  const create = t.mock.method(KernelMemory, 'create', () => {
+    throw new AppError('overloaded', 'the worker has no memory left');
+  });
+  await upsert(shard, range(0, 400));
+  while (saw('shard_failed').length === 0) await nextTurn();
+  create.mock.restore();
+  assert.equal(saw('shard_trapped').length, 0);
+  assert.equal((await nearest(shard, 7))[0], 7);
+  await upsert(shard, [400]);
+  await untilLinked(shard);
+  assert.equal(shard.reads.status().indexed, 401);
 });
 
 test('dropping a shard while it is saved ends its upkeep', async (t) => {

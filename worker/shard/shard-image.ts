@@ -67,6 +67,7 @@ export class ShardImage {
   /** The image is of another index. */
   async discard(): Promise<void> {
     this.#version = 0;
+    this.#changesAtSave = 0;
     await removeImage(this.#folder);
   }
 
@@ -82,7 +83,8 @@ export class ShardImage {
     try {
       if (!index.hasGraph) return await this.discard();
       const bytes = await this.#write(version);
-      if (this.#state.index === index) this.#version = version;
+      if (this.#state.index !== index) return await this.discard();
+      this.#version = version;
       log.event('image_saved', { shardId, version, bytes, ms: clock.monotonicMs() - startMs });
     } catch (error) {
       log.event('image_save_failed', { shardId, error });

@@ -29,7 +29,7 @@ import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
-import type { WriteOp } from '../points/write-op.ts';
+import type { WriteOp, WriteOutcome } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
 import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
@@ -58,6 +58,9 @@ const CHANGE_POINTS_MAX = 500;
  * takes, so that a single point is not held up by a long line. */
 const PACE_MS_PER_POINT = 0.25;
 const PACE_MS_MAX = 1_000;
+
+/** Share of the points in the graph from which on an image is worth its writing. */
+const NEARLY = 0.8;
 
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
@@ -118,7 +121,10 @@ export class Shard {
   async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
     const vectors = onlyVector(byName);
     if (this.#state.index.backlogged) await this.#keepPace(ids.length);
-    return this.#gate.shared(() => this.#write({ kind: 'vectors', ids, vectors }));
+    return this.#gate.shared(() => {
+      this.#state.index.assertRoom(ids.length);
+      return this.#write({ kind: 'vectors', ids, vectors });
+    });
   }
 
   delete(points: PointsSelector, deadline: Deadline): Promise<number> {
@@ -181,19 +187,34 @@ export class Shard {
 
   async #write(op: WriteOp): Promise<number> {
     if (this.trapped) throw new AppError('unavailable');
-    let committed: number | undefined;
     try {
-      const outcome = await this.#deps.store.write(this.folder, op);
-      committed = outcome.version;
-      await this.#state.apply(op, outcome, this.#slices());
+      const outcome = await this.#commit(op);
+      await this.#apply(op, outcome);
       this.#deps.wake(this);
-      return committed;
-    } catch (error) {
-      if (this.trapped && committed !== undefined) return committed;
-      if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
-      throw error;
+      return outcome.version;
     } finally {
       if (this.#state.behind) this.#catchUpSoon();
+    }
+  }
+
+  async #commit(op: WriteOp): Promise<WriteOutcome> {
+    try {
+      return await this.#deps.store.write(this.folder, op);
+    } catch (error) {
+      if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
+      throw error;
+    }
+  }
+
+  /** What is committed and could not be applied is in the rows only, whatever the error says. */
+  async #apply(op: WriteOp, outcome: WriteOutcome): Promise<void> {
+    try {
+      await this.#state.apply(op, outcome, this.#slices());
+    } catch (cause) {
+      // A trapped shard is read anew from its rows before anybody is answered.
+      if (this.trapped) return;
+      this.#state.lostTrack();
+      throw new AppError('write_outcome_unknown', undefined, { cause });
     }
   }
 
@@ -282,24 +303,47 @@ export class Shard {
 
   // --- upkeep
 
-  /** Links points until told to stop; true when none is left. */
+  /** Links points until told to stop. False when that failed: nothing is lost, these points are
+   * scanned until the next try. */
   link(untilDone: () => boolean): boolean {
-    return this.#state.index.link(untilDone);
+    try {
+      this.#state.index.link(untilDone);
+      return true;
+    } catch (error) {
+      return this.#noteFailure(error);
+    }
   }
 
   get linksAside(): boolean {
     return this.#state.index.linkAside !== undefined;
   }
 
-  /** Has some points linked by the building thread. */
-  async linkAside(): Promise<void> {
-    await this.#state.index.linkAside?.();
-    this.#linked.resolve();
-    this.#linked = Promise.withResolvers();
+  /** The same for some points and the building thread. */
+  async linkAside(): Promise<boolean> {
+    try {
+      await this.#state.index.linkAside?.();
+      this.#linked.resolve();
+      this.#linked = Promise.withResolvers();
+      return true;
+    } catch (error) {
+      return this.#noteFailure(error);
+    }
+  }
+
+  #noteFailure(error: unknown): false {
+    const { shardId } = this.descriptor;
+    this.#deps.log.event('shard_failed', { shardId, place: 'link', error });
+    return false;
   }
 
   get linkPending(): boolean {
     return this.#state.index.linkPending;
+  }
+
+  /** Whether an image would have most points in its graph. Under steady writes some always wait. */
+  get nearlyLinked(): boolean {
+    const { count, linked } = this.#state.index;
+    return linked >= NEARLY * count;
   }
 
   /** Has what was removed erased from memory and image as well: linking and saving do it. */

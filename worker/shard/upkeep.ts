@@ -14,6 +14,7 @@
  * There are two such lines: shards of the kernel are linked by a thread of its own, a job of some
  * milliseconds at a time; those of hnswlib on the thread that searches, in slices of `LINK_MS`.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Shard } from './shard.ts';
 
@@ -58,6 +59,7 @@ export class Upkeep {
     this.#written.clear();
   };
 
+  /** Puts the shard at the end of the line of its engine. */
   #line(shard: Shard): void {
     if (shard.linksAside) {
       this.#linkingAside.add(shard);
@@ -94,23 +96,29 @@ export class Upkeep {
     if (shard === undefined) return;
     this.#linking.delete(shard);
     const stopAtMs = this.#clock.monotonicMs() + LINK_MS;
-    shard.link(() => this.#clock.monotonicMs() >= stopAtMs);
-    if (shard.linkPending && !this.#saving.has(shard)) this.#linking.add(shard);
-    else this.#considerSaving(shard);
-    if (this.#linking.size > 0) this.#turn = setImmediate(this.#linkOne);
+    // A change of engine changes the line, too.
+    if (shard.linksAside) this.#line(shard);
+    else if (shard.link(() => this.#clock.monotonicMs() >= stopAtMs)) this.#goOn(shard);
+    if (this.#linking.size > 0) this.#turn ??= setImmediate(this.#linkOne);
   };
 
   async #linkAllAside(): Promise<void> {
     for (const shard of this.#linkingAside) {
       this.#linkingAside.delete(shard);
-      await shard.linkAside();
+      const done = await shard.linkAside();
+      // Whatever a job comes to, nobody waits for more than one.
+      await nextTurn();
       if (this.#closing) return;
-      if (this.#forgotten.has(shard)) continue;
-      // Behind those who wait: a Set is walked in the order of insertion, additions included.
-      if (shard.linkPending && !this.#saving.has(shard)) this.#linkingAside.add(shard);
-      else this.#considerSaving(shard);
+      if (done && !this.#forgotten.has(shard)) this.#goOn(shard);
     }
     this.#aside = undefined;
+  }
+
+  /** After some linking: more of it, behind those who wait (a Set is walked in the order of
+   * insertion, additions included), and an image when one is due and little is left to link. */
+  #goOn(shard: Shard): void {
+    if (shard.nearlyLinked) this.#considerSaving(shard);
+    if (shard.linkPending && !this.#saving.has(shard)) this.#line(shard);
   }
 
   #considerSaving(shard: Shard): void {

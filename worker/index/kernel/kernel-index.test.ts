@@ -91,6 +91,61 @@ for (const kept of ['in memory', 'on disk']) {
   });
 }
 
+test('a label that is removed and used again while nodes are copied has its new vector', () => {
+  const random = new SeededRandom(31);
+  const draw = drawer('clustered', random, config(48));
+  // The pass over 4,000 slots takes 250 steps, the copy of 1,000 nodes 63 more.
+  for (const changed of [255, 275, 295]) {
+    const index = filled(config(48), 4_000, draw);
+    for (let label = 1_000; label < 4_000; label += 1) index.remove(label);
+    const vectors = new Map<number, Float32Array>();
+    for (let step = 0; index.linkPending; step += 1) {
+      index.link(() => true);
+      if (step < changed || step >= changed + 10) continue;
+      const vector = draw();
+      index.remove(step);
+      index.add(step, vector);
+      vectors.set(step, vector);
+    }
+    assert.equal(vectors.size, 10);
+    for (const [label, vector] of vectors) {
+      const { labels, scores } = exact(index, vector, 1);
+      assert.equal(labels[0], label, `changed from step ${changed} on`);
+      assert.ok(Math.abs((scores[0] ?? 0) - 1) < 1e-5);
+    }
+  }
+});
+
+test('a shard on disk that is emptied gives its memory back, in the middle of a pass, too', async () => {
+  const random = new SeededRandom(37);
+  const draw = drawer('clustered', random, config(48));
+  const vectors = new Map<number, Float32Array>();
+  const index = onDisk(config(48), vectors);
+  for (let label = 0; label < 3_000; label += 1) {
+    vectors.set(label, draw());
+    index.add(label, vectors.get(label) ?? assert.fail());
+  }
+  index.link(NEVER);
+  for (let label = 1_500; label < 3_000; label += 1) index.remove(label);
+  for (let step = 0; step < 20; step += 1) index.link(() => true);
+  for (let label = 0; label < 1_500; label += 1) index.remove(label);
+  index.link(NEVER);
+  assert.equal(index.linkPending, false);
+  assert.ok(index.memoryBytes < 50_000, `${index.memoryBytes} bytes`);
+});
+
+test('an image of few dimensions, whose floats stay in memory, is opened on disk, too', async () => {
+  const random = new SeededRandom(41);
+  const draw = drawer('clustered', random, config(16));
+  const vectors = new Map<number, Float32Array>();
+  const index = onDisk(config(16), vectors);
+  for (let label = 0; label < 1_500; label += 1) index.add(label, draw());
+  index.link(NEVER);
+  const sections = asSections(await imageOf(index));
+  const copy = await openIndex({ ...config(16), onDisk: true }, OPTIONS, sections);
+  assert.equal(copy.linked, 1_500);
+});
+
 test('without a graph, memory is given back too when most points are gone', () => {
   const random = new SeededRandom(29);
   for (const flat of [

@@ -12,17 +12,19 @@
 import { assert, must } from '../../../shared/base/assert.ts';
 import type { Bitmap } from '../../../shared/base/bitmap.ts';
 import type { Distance } from '../../../shared/domain/distance.ts';
+import { LIMITS } from '../../../shared/domain/limits.ts';
 import { METRICS } from '../metric.ts';
 import { TopK } from '../top-k.ts';
-import type {
-  GraphBuilder,
-  Hits,
-  IndexConfig,
-  IndexOptions,
-  IndexSection,
-  SavedIndex,
-  Scan,
-  VectorIndex,
+import {
+  BrokenGraph,
+  type GraphBuilder,
+  type Hits,
+  type IndexConfig,
+  type IndexOptions,
+  type IndexSection,
+  type SavedIndex,
+  type Scan,
+  type VectorIndex,
 } from '../vector-index.ts';
 import { type LinkJob, runJob } from './job.ts';
 import { EF_MAX, type MemoryLayout, NONE } from './layout.ts';
@@ -57,8 +59,8 @@ const ROTATE_FROM = 1.25;
 const ROTATE_SAMPLE = 256;
 /** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
 const ROWS_SCORED_MAX = 256;
-/** Left free for writes that have been let in and are not applied yet. */
-const UNDER_WAY_BYTES = 2 ** 26;
+/** Left free for writes that have been let in and are not applied yet; rows are larger than vectors. */
+const UNDER_WAY_BYTES = 2 * LIMITS.writeBytesQueuedMax;
 /** Floats that are moved to a smaller memory at once, in some milliseconds. */
 const MOVED_FLOATS_MAX = 2 ** 22;
 /** Code bytes of pending points from which on writers wait: a search scans them in 60-80 us, which
@@ -102,9 +104,8 @@ export class KernelIndex implements VectorIndex {
     const section = sections.find(({ name }) => name === KERNEL_SECTION);
     if (section === undefined || !('pieces' in section)) return undefined;
     const memory = KernelMemory.adopt(layoutOf(config, options), joined(section));
-    const { m, efConstruct, raw } = layoutOf(config, options);
-    if (memory === undefined || (memory.shape === 'codes' && memory.hasRaw !== raw))
-      return undefined;
+    if (memory === undefined) return undefined;
+    const { m, efConstruct } = layoutOf(config, options);
     const index = new KernelIndex(config, options, memory);
     if (memory.m !== m || memory.efConstruct !== efConstruct) index.#moveTo(memory.shape);
     return index;
@@ -141,7 +142,7 @@ export class KernelIndex implements VectorIndex {
 
   /** Throws `AppError` when `more` points may not fit. */
   assertRoom(more: number): void {
-    this.#memory.assertRoom(Math.max(0, more - this.#slots.freeCount), UNDER_WAY_BYTES);
+    this.#memory.assertRoom(Math.max(0, more - this.#slots.usableCount), UNDER_WAY_BYTES);
   }
 
   add(label: number, vector: Float32Array): void {
@@ -326,7 +327,10 @@ export class KernelIndex implements VectorIndex {
 
   get #graphWanted(): boolean {
     if (this.distance === 'Manhattan' || this.#config.hnsw.m === 0) return false;
-    return this.hasGraph || this.count >= this.#options.graphFrom;
+    // What is dead is taken out of the graph even if it was the last of it.
+    const { deadCount, passing } = this.#slots;
+    if (this.hasGraph || passing || deadCount > 0) return true;
+    return this.count >= this.#options.graphFrom;
   }
 
   #takeJob(points: number): LinkJob | undefined {
@@ -348,7 +352,9 @@ export class KernelIndex implements VectorIndex {
     const job = this.linkPending ? this.#takeJob(this.#jobPoints) : undefined;
     if (job === undefined) return;
     const upkeep = this.#upkeep;
-    const ms = await builder.run(this.#memory.shared, job);
+    const ms = await builder.run(this.#memory.shared, job).catch((cause: unknown) => {
+      throw new BrokenGraph('a job of linking did not end well', { cause });
+    });
     if (upkeep === this.#upkeep) upkeep.finish(job);
     const points = Math.ceil((this.#jobPoints * JOB_MS) / Math.max(0.1, ms));
     this.#jobPoints = Math.min(points, 2 * this.#jobPoints, JOB_POINTS_MAX);
@@ -361,7 +367,10 @@ export class KernelIndex implements VectorIndex {
     const few = this.hasGraph
       ? hasRaw && this.count < this.#options.graphFrom / 2
       : this.#upkeep.isSparse && this.count * this.dimension <= MOVED_FLOATS_MAX;
-    if (few) this.#moveTo(hasRaw && !this.#outgrowsFloats(this.count) ? 'floats' : shape);
+    const emptied = this.count === 0 && this.#memory.slots > 0;
+    if (!few && !emptied) return;
+    const recoded = hasRaw || emptied;
+    this.#moveTo(recoded && !this.#outgrowsFloats(this.count) ? 'floats' : shape);
   }
 
   #outgrowsFloats(count: number): boolean {

@@ -26,7 +26,7 @@ const CODE_HEAD_BYTES = 16;
 const QUERY_HEAD_BYTES = 32;
 
 export const NONE = 0xffff_ffff;
-/** Labels a filter bitmap in scratch has room for; a shard of 4 GiB cannot have more rows. */
+/** Slots, and labels, that filters, tags and the label map in scratch have room for. */
 export const LABELS_MAX = 2 ** 25;
 /** Slots handed to a scan at a time. */
 export const SLOT_LIST_MAX = 16_384;

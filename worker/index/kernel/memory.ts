@@ -139,7 +139,7 @@ export class KernelMemory {
       efConstruct,
       seed: saved[15] as number,
       rotated: saved[16] === 1,
-      raw: saved[23] === 1,
+      raw: layout.raw,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
@@ -193,7 +193,8 @@ export class KernelMemory {
   /** Throws when `more` new slots pass what a memory can address, less `marginBytes`. */
   assertRoom(more: number, marginBytes = 0): void {
     const end = this.#blocksAt + this.#blocks(this.slots + more) * this.#blockBytes;
-    if (end + marginBytes <= MEMORY_BYTES_MAX) return;
+    const fits = end + marginBytes <= MEMORY_BYTES_MAX && this.slots + more <= LABELS_MAX;
+    if (fits) return;
     throw new AppError(
       'invalid_argument',
       'the shard would pass 4 GiB: create the collection with more `shards` (shard_number)',

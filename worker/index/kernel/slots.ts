@@ -51,7 +51,7 @@ export class KernelSlots {
   #dead: number[] = [];
   #pass: Pass | undefined;
   #job: LinkJob | undefined;
-  #replaced: Set<number> | undefined;
+  #entered: Set<number> | undefined;
 
   /** Takes over the points that an adopted memory has. */
   constructor(memory: KernelMemory) {
@@ -80,6 +80,15 @@ export class KernelSlots {
 
   get freeCount(): number {
     return this.#free.length;
+  }
+
+  /** Free slots that new points will surely get. */
+  get usableCount(): number {
+    return Math.min(this.#free.length, REUSED_MAX - this.#reused.size);
+  }
+
+  get inJob(): boolean {
+    return this.#job !== undefined;
   }
 
   get passing(): boolean {
@@ -118,10 +127,8 @@ export class KernelSlots {
   #makePending(label: number): number {
     const slot = this.#takeSlot();
     const old = this.slotOf(label);
-    if (old !== NONE) {
-      this.#release(old);
-      this.#replaced?.add(label);
-    }
+    if (old !== NONE) this.#release(old);
+    this.#entered?.add(label);
     this.#pending += 1;
     if (slot < this.#tailAt) this.#reused.add(slot);
     this.#enter(label, slot);
@@ -151,10 +158,11 @@ export class KernelSlots {
     return { slots, labels };
   }
 
-  /** The labels that are replaced from now on. */
-  watchReplaced(): ReadonlySet<number> {
-    this.#replaced = new Set();
-    return this.#replaced;
+  /** The labels that are put from now on, new ones and others: a label may be removed and used again
+   * for another vector. */
+  watchEntered(): ReadonlySet<number> {
+    this.#entered = new Set();
+    return this.#entered;
   }
 
   /** Condemns what is dead; the jobs that follow take it out of the graph. */

@@ -3,9 +3,9 @@
  *
  *   a pass under way     mend lists until nothing leads to the condemned
  *   a copy under way     copy nodes until the new memory has them all, then go on with that one
- *   many dead            start a pass
+ *   many dead, or any    start a pass: each costs walks a little, and after a `purge` what was
+ *   after a `purge`       removed is to leave no bytes
  *   pending points       link them
- *   few dead, `purge`    start a pass: what was removed leaves no bytes
  *   most slots free      start a copy: memories never shrink
  *
  * Whoever runs the jobs may add and remove points between taking a job and giving it back.
@@ -31,7 +31,7 @@ interface Copy {
   into: KernelMemory;
   plan: CopyPlan;
   next: number;
-  replaced: ReadonlySet<number>;
+  entered: ReadonlySet<number>;
 }
 
 export class KernelUpkeep {
@@ -59,7 +59,8 @@ export class KernelUpkeep {
 
   /** From now on, removed points are taken out of the graph however few they are. */
   purge(): void {
-    this.#purging = this.#slots.deadCount > 0;
+    const { deadCount, inJob } = this.#slots;
+    this.#purging = deadCount > 0 || inJob;
   }
 
   /** The next job, of about the work of linking `points` points; give it back with `finish`. */
@@ -79,12 +80,13 @@ export class KernelUpkeep {
   finish(job: LinkJob): void {
     if (job.kind === 'copy') this.#finishCopy(job, must(this.#copy, 'a copy is under way'));
     else this.#slots.finish(job);
+    if (this.#slots.deadCount === 0) this.#purging = false;
   }
 
   get #passWanted(): boolean {
     const { pending, deadCount } = this.#slots;
     if (this.#isWorn) return true;
-    return pending === 0 && deadCount > 0 && (this.#purging || this.isSparse);
+    return deadCount > 0 && (this.#purging || (pending === 0 && this.isSparse));
   }
 
   get #isWorn(): boolean {
@@ -103,7 +105,7 @@ export class KernelUpkeep {
     const into = this.#emptyMemory();
     const plan = planCopy(memory.shared, into.shared, this.#slots.placed());
     if (plan.end > 0) into.reserve(plan.end - 1);
-    return { into, plan, next: 0, replaced: this.#slots.watchReplaced() };
+    return { into, plan, next: 0, entered: this.#slots.watchEntered() };
   }
 
   #finishCopy({ to, last }: { to: number; last: boolean }, copy: Copy): void {
@@ -120,13 +122,14 @@ function copyJob({ plan, next }: Copy, points: number): LinkJob {
 }
 
 /** The copied graph, brought level with what happened since the copy was started. */
-function takeOver(from: KernelSlots, { into, plan, replaced }: Copy): KernelSlots {
+function takeOver(from: KernelSlots, { into, plan, entered }: Copy): KernelSlots {
   const entry = plan.places[from.memory.entry] ?? NONE;
   const places = plan.slots.values().map((slot) => plan.places[slot] as number);
   into.takeGraph(plan.end, plan.gaps, entry === NONE ? highestOf(into.shared, places) : entry);
   const slots = new KernelSlots(into);
   for (const label of slots.live.clone().andNot(from.live).toLabels()) slots.remove(label);
-  for (const label of from.live.clone().andNot(slots.live).toLabels()) slots.putCopy(label, from);
-  for (const label of replaced) if (from.live.has(label)) slots.putCopy(label, from);
+  const fresh = from.live.clone().andNot(slots.live);
+  for (const label of entered) if (from.live.has(label)) fresh.add(label);
+  for (const label of fresh.toLabels()) slots.putCopy(label, from);
   return slots;
 }
