@@ -5,12 +5,12 @@ import { SeededRandom } from '../../shared/base/random.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import type { Records } from '../../shared/protocol/schema.ts';
-import { writeRecords, writeScoredPoints } from './encode-records.ts';
+import { type Written, writeRecords, writeScoredPoints } from './encode-records.ts';
 import { JsonWriter } from './json-writer.ts';
 
 const textOf = (out: JsonWriter): string => Buffer.concat(out.finish()).toString();
 
-async function encoded(write: (out: JsonWriter, slices: Slices) => Promise<void>) {
+async function encoded(write: (out: JsonWriter, slices: Slices) => Written) {
   const out = new JsonWriter();
   await write(out, new Slices(systemClock));
   return textOf(out);

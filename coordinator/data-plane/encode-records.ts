@@ -28,15 +28,14 @@ export interface ScoredList {
   scores: number[];
 }
 
+/** Nothing is waited for when one slice was enough, as it nearly always is. */
+export type Written = Promise<void> | void;
+
 /** `[{"id":..,"payload":..,"vector":..}, ...]` */
-export async function writeRecords(
-  out: JsonWriter,
-  list: RecordList,
-  slices: Slices,
-): Promise<void> {
+export function writeRecords(out: JsonWriter, list: RecordList, slices: Slices): Written {
   const count = list.records.ids.length;
   out.expect(expectedBytes(list.records));
-  await writeList(out, count, slices, (index) => writeRecord(out, list, index));
+  return writeList(out, count, slices, (index) => writeRecord(out, list, index));
 }
 
 /** One record. */
@@ -48,13 +47,13 @@ export function writeRecord(out: JsonWriter, list: RecordList, index: number): v
 }
 
 /** `[{"id":..,"version":..,"score":..,"payload":..,"vector":..}, ...]` */
-export async function writeScoredPoints(
+export function writeScoredPoints(
   out: JsonWriter,
   { list, scores }: ScoredList,
   slices: Slices,
-): Promise<void> {
+): Written {
   out.expect(expectedBytes(list.records));
-  await writeList(out, list.records.ids.length, slices, (index) => {
+  return writeList(out, list.records.ids.length, slices, (index) => {
     out.ascii('{"id":');
     out.pointId(idAt(list.records, index));
     out.ascii(',"version":');
@@ -77,19 +76,24 @@ function idAt(records: Records, index: number): PointId {
   return must(records.ids[index], 'a record has an id');
 }
 
-async function writeList(
+function writeList(
   out: JsonWriter,
   count: number,
   slices: Slices,
   writeItem: (index: number) => void,
-): Promise<void> {
+): Written {
+  const writeFrom = (from: number): Written => {
+    for (let index = from; index < count; index += 1) {
+      if (index % ITEMS_PER_STEP === 0 && slices.due) {
+        return slices.rest().then(() => writeFrom(index));
+      }
+      if (index > 0) out.ascii(',');
+      writeItem(index);
+    }
+    out.ascii(']');
+  };
   out.ascii('[');
-  for (let index = 0; index < count; index += 1) {
-    if (index % ITEMS_PER_STEP === 0 && slices.due) await slices.rest();
-    if (index > 0) out.ascii(',');
-    writeItem(index);
-  }
-  out.ascii(']');
+  return writeFrom(0);
 }
 
 /** A payload that was asked for is an object even when the point has none: clients index it. */

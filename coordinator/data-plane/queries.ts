@@ -18,6 +18,7 @@ import type { Catalog, Owner } from './catalog.ts';
 import {
   type RecordList,
   type ScoredList,
+  type Written,
   writeRecord,
   writeRecords,
   writeScoredPoints,
@@ -79,7 +80,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseQuery(input, record.config.vector);
     const [found] = await this.#search(record, [parsed], call.deadline);
-    if (found !== undefined) await writePoints(call.out, found, this.#slices());
+    return found && writePoints(call.out, found, this.#slices());
   }
 
   /** Writes `[{"points": [...]}, ...]`. */
@@ -95,7 +96,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseOldSearch(input, record.config.vector);
     const [found] = await this.#search(record, [parsed], call.deadline);
-    if (found !== undefined) await writeScoredPoints(call.out, found, this.#slices());
+    return found && writeScoredPoints(call.out, found, this.#slices());
   }
 
   /** Writes `[[point, ...], ...]`. */
@@ -199,7 +200,7 @@ function parseEach<T>(
   return inputs.map((input, i) => parse(input, config, `searches[${i}]`));
 }
 
-type WriteList = (out: JsonWriter, list: ScoredList, slices: Slices) => Promise<void>;
+type WriteList = (out: JsonWriter, list: ScoredList, slices: Slices) => Written;
 
 async function writeEach(
   out: JsonWriter,
@@ -215,9 +216,10 @@ async function writeEach(
   out.ascii(']');
 }
 
-async function writePoints(out: JsonWriter, found: ScoredList, slices: Slices): Promise<void> {
+function writePoints(out: JsonWriter, found: ScoredList, slices: Slices): Written {
   out.ascii('{"points":');
-  await writeScoredPoints(out, found, slices);
+  const written = writeScoredPoints(out, found, slices);
+  if (written !== undefined) return written.then(() => out.ascii('}'));
   out.ascii('}');
 }
 

@@ -103,22 +103,28 @@ export class WorkerLink {
    * `write_outcome_unknown`, `body_too_large`, `shutting_down`; `InvalidInput` for an integer
    * that does not fit into 64 bits.
    */
-  async request<N extends MessageName>(
+  request<N extends MessageName>(
     route: Route,
     name: N,
     body: Request<N>,
     vectors: Float32Array | undefined,
     deadline: Deadline,
   ): Promise<WithVectors<Reply<N>>> {
-    if (this.#state !== 'open') throw new AppError('shutting_down');
-    if (deadline.expired) throw new AppError('deadline_exceeded');
-    const { number: message, writes } = MESSAGES[name];
-    const frame = encodeRequest(route.shardId, message, encodeBody(body), vectors ?? EMPTY);
-    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
-    const lane = this.#lane(route.workerId);
-    lane.submit({ message, writes, frame, deadline, resolve, reject });
-    const reply = await promise;
-    return { body: this.#readReply(route, name, reply), vectors: reply.vectors };
+    return new Promise((resolve, reject) => {
+      if (this.#state !== 'open') throw new AppError('shutting_down');
+      if (deadline.expired) throw new AppError('deadline_exceeded');
+      const { number: message, writes } = MESSAGES[name];
+      const frame = encodeRequest(route.shardId, message, encodeBody(body), vectors ?? EMPTY);
+      const answered = (reply: Frame): void => {
+        try {
+          resolve({ body: this.#readReply(route, name, reply), vectors: reply.vectors });
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const lane = this.#lane(route.workerId);
+      lane.submit({ message, writes, frame, deadline, resolve: answered, reject });
+    });
   }
 
   /** Workers that can be asked at this moment. */

@@ -7,9 +7,14 @@
  *
  * Digits are gathered in a double, which is exact up to 2^53 and off by a few parts in 2^53 below
  * 10^19; dividing by an exact power of ten adds another. So the number that the text says lies
- * within one part in 2^48 of the quotient. When both ends of it round to one float32, so does the number, and
- * so does the double that is nearest to it. When they do not (or when there are more digits, or an
- * exponent), `Number` reads the text of the element.
+ * within one part in 2^48 of the quotient. When both ends of it round to one float32, so does the
+ * number, and so does the double that is nearest to it. When they do not (or when there are more
+ * digits, or an exponent), `Number` reads the text of the element.
+ *
+ * Decimals are read four bytes at a time, as one integer, in two thirds of the time of a loop over
+ * digits. The last of them, three at most, are moved to the end of a word of zeros instead of being
+ * looped over, and the sign is a factor. Both are chance, and a branch that a processor can not
+ * predict costs as much as several digits.
  */
 import { checkUtf8 } from './json.ts';
 import { JsonScan, scanOn } from './json-scan.ts';
@@ -27,6 +32,7 @@ const PLACEHOLDER = '0';
 /** Of the blanks around a key and its colon. */
 const KEY_SPAN_BYTES_MAX = 64;
 
+const BLANK_MAX = 0x20;
 const COMMA = 0x2c;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
@@ -35,6 +41,11 @@ const DIGIT_0 = 0x30;
 const LIST_START = 0x5b;
 const LIST_END = 0x5d;
 const LETTER_E = 0x65;
+
+/** Four bytes each. */
+const ZEROS = 0x30303030;
+const SIXES = 0x06060606;
+const UPPER_HALVES = 0xf0f0f0f0 | 0;
 
 const DIGITS_BELOW = 1e19;
 const PLACES_MAX = 22;
@@ -106,12 +117,16 @@ const scratch = new Float32Array(LIMITS.dimensionMax);
  */
 export function readFloats(bytes: Uint8Array, start: number): FloatArray | undefined {
   const { length } = bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   let at = start;
   for (let count = 0; count < scratch.length; count += 1) {
-    if (isBlank(bytes[at])) at = afterBlanks(bytes, at);
+    if ((bytes[at] as number) <= BLANK_MAX) at = afterBlanks(bytes, at);
     const from = at;
-    const isNegative = bytes[at] === MINUS;
-    if (isNegative) at += 1;
+    const first = bytes[at] as number;
+    // 1 for the minus, and for what no number begins with.
+    const minus = (first - POINT) >>> 31;
+    if ((first ^ MINUS) * minus !== 0) return undefined;
+    at += minus;
     const wholeAt = at;
     let digits = 0;
     for (; at < length; at += 1) {
@@ -125,11 +140,21 @@ export function readFloats(bytes: Uint8Array, start: number): FloatArray | undef
     if (bytes[at] === POINT) {
       at += 1;
       const placesAt = at;
-      for (; at < length; at += 1) {
-        const digit = (bytes[at] as number) - DIGIT_0;
-        if (digit >>> 0 >= 10) break;
-        digits = digits * 10 + digit;
+      let four = 0;
+      let others = 0;
+      for (; at + 4 <= length; at += 4) {
+        four = view.getInt32(at, true) ^ ZEROS;
+        others = othersIn(four);
+        if (others !== 0) break;
+        digits = digits * 10_000 + numberOf(four);
       }
+      if (others === 0) {
+        four = lastFour(view, at);
+        others = othersIn(four);
+      }
+      const left = (32 - Math.clz32(~others & (others - 1))) >> 3;
+      digits = digits * (POWERS[left] as number) + numberOf((four << (24 - 8 * left)) << 8);
+      at += left;
       places = at - placesAt;
       if (places === 0) return undefined;
     }
@@ -138,19 +163,37 @@ export function readFloats(bytes: Uint8Array, start: number): FloatArray | undef
     const float = Math.fround(size * LOWER);
     const isSure = float === Math.fround(size * UPPER) && digits < DIGITS_BELOW;
     if (isSure && places <= PLACES_MAX && !hasExponent) {
-      scratch[count] = isNegative ? -float : float;
+      scratch[count] = float * (1 - 2 * minus);
     } else {
       if (hasExponent) at = afterExponent(bytes, at);
       scratch[count] = numberIn(bytes, from, at);
       if (!Number.isFinite(scratch[count])) return undefined;
     }
-    if (isBlank(bytes[at])) at = afterBlanks(bytes, at);
+    if ((bytes[at] as number) <= BLANK_MAX) at = afterBlanks(bytes, at);
     const next = bytes[at];
     at += 1;
     if (next === LIST_END) return { values: scratch.slice(0, count + 1), end: at };
     if (next !== COMMA) return undefined;
   }
   return undefined;
+}
+
+/** What `readFloats` makes of four bytes, where there are less; what is missing is no digit. */
+function lastFour(view: DataView, at: number): number {
+  let four = ZEROS;
+  for (let i = 0; at + i < view.byteLength; i += 1) four ^= view.getUint8(at + i) << (8 * i);
+  return four;
+}
+
+/** Zero when four bytes, 0x30 taken off, are digits; else its lowest bit is in the first other. */
+function othersIn(four: number): number {
+  return (four | (four + SIXES)) & UPPER_HALVES;
+}
+
+/** The number that four digits are, of which the first is the lowest byte. */
+function numberOf(four: number): number {
+  const pairs = (Math.imul(four, 10) + (four >>> 8)) & 0x00ff00ff;
+  return (pairs & 0xff) * 100 + (pairs >>> 16);
 }
 
 /** The index after the exponent whose `e` is at `at`. */

@@ -8,8 +8,12 @@
  * built here (regular expressions, errors, cyclic references, typed arrays of any size); nothing
  * in this protocol needs one. The walk costs some nanoseconds a value and makes the recursion and
  * the allocations of the library bounded by the bytes that were really sent.
+ *
+ * The library comes without its native part, which makes all strings of a body at once. It is worth
+ * that for hundreds of UUIDs; the reply to a search has six names, and is read in two thirds of the
+ * time without.
  */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { InvalidInput } from '../base/invalid.ts';

@@ -56,11 +56,12 @@ type RawRow = [
   label: number,
   idHex: string,
   version: number,
-  payload: string | null,
+  payload: string | null | typeof LONG,
   vector: Buffer | null,
-  isLong?: 0 | 1 | null,
 ];
 
+/** Stands for a payload that is left out of a read of several rows. */
+const LONG = 1;
 const NO_VECTOR = new Float32Array(0);
 /** Bounds of one read, a millisecond or two of work. */
 const READ_ROWS_MAX = 256;
@@ -142,8 +143,9 @@ export class PointsReader {
   }
 
   #whole(raw: RawRow, want: Want): PointRow | undefined {
-    const [label, , , , , isLong] = raw;
-    return isLong === 1 ? toRow(this.#select('WHERE label = ?', want).get(label)) : decodeRow(raw);
+    const [label, , , payload] = raw;
+    if (payload !== LONG) return decodeRow(raw);
+    return toRow(this.#select('WHERE label = ?', want).get(label));
   }
 
   /** One entry an id, in the order given, for the first of them. */
@@ -264,11 +266,11 @@ export class PointsReader {
 
   /** Joined this way round, the rows come in the order of the labels. */
   #selectGiven({ payload, vector }: Want): Database.Statement<unknown[], RawRow> {
-    const short = `length(payload) <= ${SHORT_PAYLOAD_BYTES}`;
+    const long = `length(payload) > ${SHORT_PAYLOAD_BYTES}`;
     return this.#prepare(
       `SELECT label, hex(id), version,
-              ${payload ? `CASE WHEN ${short} THEN CAST(payload AS TEXT) END` : 'NULL'},
-              ${vector ? 'vector' : 'NULL'}, ${payload ? `NOT ${short}` : 'NULL'}
+              ${payload ? `iif(${long}, ${LONG}, CAST(payload AS TEXT))` : 'NULL'},
+              ${vector ? 'vector' : 'NULL'}
          FROM (VALUES ${GIVEN_LABELS}) AS given CROSS JOIN points ON label = given.column1`,
     );
   }
@@ -296,7 +298,7 @@ function decodeRow([label, idHex, version, payload, vector]: RawRow): PointRow {
     label,
     id: pointIdFromHex(idHex),
     version,
-    payload: payload === null ? null : Buffer.from(payload, 'utf8'),
+    payload: typeof payload === 'string' ? Buffer.from(payload, 'utf8') : null,
     vector: vector === null ? NO_VECTOR : floatsOf(vector),
   };
 }

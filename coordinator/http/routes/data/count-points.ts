@@ -9,7 +9,5 @@ export const countPoints = endpoint({
   url: '/collections/:collection/points/count',
   kind: 'read',
   body: closedObject({ filter: Unchecked, exact: nullable(Type.Boolean()), ...ShardKey }),
-  async run({ queries }, call) {
-    await queries.count(call, call.body);
-  },
+  run: ({ queries }, call) => queries.count(call, call.body),
 });

@@ -5,7 +5,5 @@ export const getPoint = bodylessEndpoint({
   method: 'GET',
   url: '/collections/:collection/points/:id',
   kind: 'read',
-  async run({ queries }, call) {
-    await queries.point(call, call.id);
-  },
+  run: ({ queries }, call) => queries.point(call, call.id),
 });

@@ -14,7 +14,5 @@ export const queryBatch = endpoint({
   url: '/collections/:collection/points/query/batch',
   kind: 'read',
   body: Body,
-  async run({ queries }, call) {
-    await queries.queryBatch(call, call.body.searches);
-  },
+  run: ({ queries }, call) => queries.queryBatch(call, call.body.searches),
 });

@@ -8,7 +8,5 @@ export const queryPoints = endpoint({
   kind: 'read',
   floatsField: 'query',
   body: Query,
-  async run({ queries }, call) {
-    await queries.query(call, call.body);
-  },
+  run: ({ queries }, call) => queries.query(call, call.body),
 });

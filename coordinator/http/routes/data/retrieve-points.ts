@@ -9,7 +9,5 @@ export const retrievePoints = endpoint({
   url: '/collections/:collection/points',
   kind: 'read',
   body: closedObject({ ids: Type.Unknown(), ...View, ...ShardKey }),
-  async run({ queries }, call) {
-    await queries.retrieve(call, call.body);
-  },
+  run: ({ queries }, call) => queries.retrieve(call, call.body),
 });

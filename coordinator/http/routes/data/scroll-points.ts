@@ -18,7 +18,5 @@ export const scrollPoints = endpoint({
   url: '/collections/:collection/points/scroll',
   kind: 'read',
   body: Body,
-  async run({ queries }, call) {
-    await queries.scroll(call, call.body);
-  },
+  run: ({ queries }, call) => queries.scroll(call, call.body),
 });

@@ -14,7 +14,5 @@ export const searchBatch = endpoint({
   url: '/collections/:collection/points/search/batch',
   kind: 'read',
   body: Body,
-  async run({ queries }, call) {
-    await queries.oldSearchBatch(call, call.body.searches);
-  },
+  run: ({ queries }, call) => queries.oldSearchBatch(call, call.body.searches),
 });

@@ -8,7 +8,5 @@ export const searchPoints = endpoint({
   kind: 'read',
   floatsField: 'vector',
   body: OldSearch,
-  async run({ queries }, call) {
-    await queries.oldSearch(call, call.body);
-  },
+  run: ({ queries }, call) => queries.oldSearch(call, call.body),
 });
