@@ -31,9 +31,9 @@ import { descend, poolSize, walkLevel } from './walk';
 const SAMPLE: u32 = 12;
 
 /** Slots of a scan that are listed before they are compared. */
-const CHUNK: u32 = 256;
+const CHUNK: u32 = 2048;
 /** Those of them whose second planes are compared at a time. */
-const HELD: u32 = 4;
+const HELD: u32 = 8;
 
 let taken: u32 = 0;
 
