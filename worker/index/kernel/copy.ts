@@ -41,7 +41,8 @@ class Blocks {
   readonly m0: number;
   readonly rowStride: number;
   readonly rawBytes: number;
-  readonly planeBytes: number;
+  readonly coarseBytes: number;
+  readonly fineBytes: number;
   readonly upperPerBlock: number;
   readonly slotsPerBlock: number;
   readonly #shift: number;
@@ -51,7 +52,8 @@ class Blocks {
     this.words = new Uint32Array(buffer);
     this.m = this.#word(4);
     this.m0 = this.#word(5);
-    this.planeBytes = this.#word(6) / 2;
+    this.fineBytes = this.#word(6) / 2;
+    this.coarseBytes = HEAD_BYTES + this.fineBytes;
     this.rowStride = this.#word(7);
     this.#shift = this.#word(8);
     this.slotsPerBlock = 2 ** this.#shift;
@@ -71,16 +73,17 @@ class Blocks {
     return this.block(slot) + this.within(slot) * this.rowStride;
   }
 
-  /** Scales of a row's codes, and the two planes: sections behind the rows of a block. */
-  head(slot: number): number {
+  /** The head of a row's codes with their first plane, and the second: sections behind the rows of
+   * a block. */
+  coarse(slot: number): number {
     const at = this.block(slot) + this.slotsPerBlock * this.rowStride;
-    return at + this.within(slot) * HEAD_BYTES;
+    return at + this.within(slot) * this.coarseBytes;
   }
 
-  plane(slot: number, which: 0 | 1): number {
-    const before = this.rowStride + HEAD_BYTES + which * this.planeBytes;
+  fine(slot: number): number {
+    const before = this.rowStride + this.coarseBytes;
     const at = this.block(slot) + this.slotsPerBlock * before;
-    return at + this.within(slot) * this.planeBytes;
+    return at + this.within(slot) * this.fineBytes;
   }
 
   raw(slot: number): number {
@@ -166,10 +169,8 @@ function copyParts(source: Blocks, slot: number, target: Blocks, place: number):
   const copy = (at: number, length: number, to: number) => {
     target.bytes.set(source.bytes.subarray(at, at + length), to);
   };
-  copy(source.head(slot), HEAD_BYTES, target.head(place));
-  for (const which of [0, 1] as const) {
-    copy(source.plane(slot, which), source.planeBytes, target.plane(place, which));
-  }
+  copy(source.coarse(slot), source.coarseBytes, target.coarse(place));
+  copy(source.fine(slot), source.fineBytes, target.fine(place));
   copy(source.raw(slot), source.rawBytes, target.raw(place));
 }
 

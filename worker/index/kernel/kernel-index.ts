@@ -72,6 +72,13 @@ const JOB_MS = 8;
 const JOB_POINTS_START = 16;
 const JOB_POINTS_MAX = 2_048;
 
+/** A filter in the memory of the kernel. */
+interface Filter {
+  labels: Bitmap;
+  words: number;
+  count: number;
+}
+
 export class KernelIndex implements VectorIndex {
   readonly dimension: number;
   readonly distance: Distance;
@@ -163,14 +170,13 @@ export class KernelIndex implements VectorIndex {
   }
 
   search(query: Float32Array, k: number, ef: number, allowed?: Bitmap): Hits | undefined {
-    const reachable = allowed === undefined ? this.count : countBoth(this.live, allowed);
+    if (this.#memory.shape === 'floats') return this.#searchFloats(query, k, allowed);
+    const filter = allowed && {
+      ...this.#memory.setFilter(allowed.words, this.live.words),
+      labels: allowed,
+    };
+    const reachable = filter?.count ?? this.count;
     if (reachable === 0) return { labels: [], scores: [] };
-    if (this.#memory.shape === 'floats') {
-      if (reachable * this.dimension > FLOATS_MAX) return undefined;
-      const scan = this.startScan(query, k, allowed);
-      scan.step(Infinity);
-      return scan.hits();
-    }
     if (!this.#memory.hasRaw && k > ROWS_SCORED_MAX) return undefined;
     const { pending, nodeCount } = this.#slots;
     const linked = this.count - pending;
@@ -183,12 +189,21 @@ export class KernelIndex implements VectorIndex {
       this.hasGraph && wide <= EF_MAX && reachable > walkCost(this.dimension) * wide;
       wide *= 2
     ) {
-      const hits = this.#walk(query, { k, ef: wide }, allowed);
+      const hits = this.#walk(query, { k, ef: wide }, filter);
       if (hits === undefined) break;
       if (hits.labels.length === Math.min(k, reachable)) return hits;
     }
     if (reachable * this.dimension > SCAN_BYTES_MAX) return undefined;
-    return this.#scanCodes(query, k, allowed);
+    return this.#scanCodes(query, k, filter);
+  }
+
+  #searchFloats(query: Float32Array, k: number, allowed?: Bitmap): Hits | undefined {
+    const reachable = allowed === undefined ? this.count : countBoth(this.live, allowed);
+    if (reachable === 0) return { labels: [], scores: [] };
+    if (reachable * this.dimension > FLOATS_MAX) return undefined;
+    const scan = this.startScan(query, k, allowed);
+    scan.step(Infinity);
+    return scan.hits();
   }
 
   startScan(query: Float32Array, k: number, allowed?: Bitmap): Scan {
@@ -243,11 +258,7 @@ export class KernelIndex implements VectorIndex {
 
   // --- searching
 
-  #walk(
-    query: Float32Array,
-    wanted: { k: number; ef: number },
-    allowed?: Bitmap,
-  ): Hits | undefined {
+  #walk(query: Float32Array, wanted: { k: number; ef: number }, filter?: Filter): Hits | undefined {
     const { k, ef } = wanted;
     const { scanAt, reused } = this.#slots;
     const unlinked = this.#memory.slots - scanAt + reused.size;
@@ -256,37 +267,38 @@ export class KernelIndex implements VectorIndex {
     const { kernel } = memory;
     const take = takeOf(k);
     memory.setQuery(query);
-    const filterWords = allowed === undefined ? -1 : memory.setFilter(allowed.words);
+    const filterWords = filter?.words ?? -1;
     kernel.begin();
     kernel.walk(ef, take, filterWords);
     if (this.#slots.pending > 0) {
       kernel.scanRange(scanAt, memory.slots, take, filterWords);
-      this.#scanReused(take, allowed);
+      this.#scanReused(take, filter);
     }
     return this.#collect(query, k);
   }
 
-  #scanReused(take: number, allowed?: Bitmap): void {
+  #scanReused(take: number, filter?: Filter): void {
     const list = this.#memory.slotList;
     const { scanAt, reused } = this.#slots;
     let count = 0;
     for (const slot of reused) {
       if (slot >= scanAt) continue;
-      if (allowed !== undefined && !allowed.has(this.#memory.kernel.labelOf(slot) >>> 0)) continue;
+      const label = this.#memory.kernel.labelOf(slot) >>> 0;
+      if (filter !== undefined && !filter.labels.has(label)) continue;
       list[count] = slot;
       count += 1;
     }
     if (count > 0) this.#memory.kernel.scanSlots(count, take);
   }
 
-  #scanCodes(query: Float32Array, k: number, allowed?: Bitmap): Hits {
+  #scanCodes(query: Float32Array, k: number, filter?: Filter): Hits {
     const memory = this.#memory;
     const { kernel } = memory;
     const take = takeOf(k);
     memory.setQuery(query);
     kernel.begin();
-    if (allowed === undefined) kernel.scanRange(0, memory.slots, take, -1);
-    else kernel.scanLabels(memory.setFilter(allowed.words), take);
+    if (filter === undefined) kernel.scanRange(0, memory.slots, take, -1);
+    else kernel.scanLabels(filter.words, take);
     return this.#collect(query, k);
   }
 

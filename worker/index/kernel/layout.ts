@@ -15,7 +15,7 @@ import { DISTANCES, type Distance } from '../../../shared/domain/distance.ts';
 import { LIMITS } from '../../../shared/domain/limits.ts';
 
 const MAGIC = 0x314b_4842;
-const VERSION = 4;
+const VERSION = 5;
 export const HEADER_BYTES = 4_096;
 export const HEADER_WORDS = 64;
 export const SCRATCH_WORD = 32;
@@ -28,6 +28,8 @@ const QUERY_HEAD_BYTES = 32;
 export const NONE = 0xffff_ffff;
 /** Slots, and labels, that filters, tags and the label map in scratch have room for. */
 export const LABELS_MAX = 2 ** 25;
+/** Behind a filter in scratch: where the bits of all live labels are put. */
+export const LIVE_AT = LABELS_MAX / 8 + 8;
 /** Slots handed to a scan at a time. */
 export const SLOT_LIST_MAX = 16_384;
 /** Slots that an exact scan scores at a time. */
@@ -115,8 +117,8 @@ function scratchOf(
     codes ? 8 * (TAKE_MAX + 8) : 8,
     codes ? take * 4 : 64,
     take * 8,
-    (codes ? SLOT_LIST_MAX : SCAN_BATCH) * 4,
-    codes ? LABELS_MAX / 8 + 4 : 64,
+    ((codes ? SLOT_LIST_MAX : SCAN_BATCH) + 4) * 4,
+    codes ? 2 * LIVE_AT : 64,
     list * (CODE_HEAD_BYTES + dimPad),
     codes ? LABELS_MAX : 64,
     codes ? LABELS_MAX * 4 : 64,

@@ -18,6 +18,7 @@ import {
   type Header,
   headerOf,
   LABELS_MAX,
+  LIVE_AT,
   type MemoryLayout,
   NONE,
   SCRATCH_WORD,
@@ -315,14 +316,16 @@ export class KernelMemory {
     return new Uint32Array(this.shared.buffer, this.#scratch(15), LABELS_MAX);
   }
 
-  /** Puts a filter in place; its length in words. */
-  setFilter(words: Uint32Array): number {
-    assert(words.length <= LABELS_MAX / 32, 'labels are slots, and slots are bounded');
+  /** Puts a filter in place, less what is not in `live`: its length in words, and its count. */
+  setFilter(allowed: Uint32Array, live: Uint32Array): { words: number; count: number } {
+    const words = Math.min(allowed.length, live.length);
+    assert(words <= LABELS_MAX / 32, 'labels are slots, and slots are bounded');
     const at = this.#scratch(12) >>> 2;
-    this.#words.set(words, at);
+    this.#words.set(allowed.subarray(0, words), at);
+    this.#words.set(live.subarray(0, words), at + (LIVE_AT >>> 2));
     // The kernel reads two words at a time.
-    this.#words[at + words.length] = 0;
-    return words.length;
+    this.#words[at + words] = 0;
+    return { words, count: this.kernel.allowLive(words) };
   }
 
   resultLabel(at: number): number {

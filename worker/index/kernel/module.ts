@@ -19,6 +19,7 @@ export interface KernelExports {
   settle(slot: number): number;
   link(slot: number): void;
   begin(): void;
+  allowLive(filterWords: number): number;
   walk(ef: number, take: number, filterWords: number): number;
   scanSlots(count: number, take: number): void;
   scanLabels(filterWords: number, take: number): void;

@@ -20,7 +20,7 @@
 import {
   METRIC_EUCLID,
   RELAXED,
-  coarseOf,
+  coarseStride,
   dimPad,
   dimension,
   fineOf,
@@ -29,6 +29,7 @@ import {
   plainRows,
   rawOf,
   reader,
+  sideSum,
 } from './layout';
 
 /** The numbers of a row's codes. */
@@ -36,6 +37,8 @@ export const AT_SCALE: usize = 0;
 export const AT_SIDE: usize = 4;
 export const AT_COARSE_SCALE: usize = 8;
 export const AT_COARSE_ERROR: usize = 12;
+/** Where the first plane is behind them. */
+export const AT_PLANE: usize = 16;
 
 /** Those of a query, see `fineNear` and `coarseNear`. */
 export const Q_SCALE: usize = 0;
@@ -165,10 +168,13 @@ function floatNearness(query: usize, slot: u32): f32 {
  */
 function fineNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const q = query + Q_CODES;
-  const high = plane4(q, coarseOf(a), coarseOf(b), coarseOf(c), coarseOf(d));
   const low = plane4(q, fineOf(a), fineOf(b), fineOf(c), fineOf(d));
-  const dots = v128.add<i32>(high, v128.shr<i32>(low, 4));
-  return nearByCodes(query, dots, headOf(a), headOf(b), headOf(c), headOf(d));
+  const i = headOf(a);
+  const j = headOf(b);
+  const k = headOf(c);
+  const l = headOf(d);
+  const high = plane4(q, i + AT_PLANE, j + AT_PLANE, k + AT_PLANE, l + AT_PLANE);
+  return nearByCodes(query, v128.add<i32>(high, v128.shr<i32>(low, 4)), i, j, k, l);
 }
 
 /** The fine expression of four products and their heads. */
@@ -182,23 +188,27 @@ function nearByCodes(query: usize, dots: v128, a: usize, b: usize, c: usize, d: 
   return nearOf(query, v128.mul<f32>(scales, right), sides);
 }
 
-function coarseNear(query: usize, a: u32, b: u32, c: u32, d: u32): v128 {
+function coarseNear(query: usize, slots: usize): v128 {
   const q = query + Q_CODES;
-  const dots = plane4(q, coarseOf(a), coarseOf(b), coarseOf(c), coarseOf(d));
-  const i = v128.load(headOf(a));
-  const j = v128.load(headOf(b));
-  const k = v128.load(headOf(c));
-  const l = v128.load(headOf(d));
-  const ijSides = v128.shuffle<f32>(i, j, 0, 1, 4, 5);
-  const sides = v128.shuffle<f32>(ijSides, v128.shuffle<f32>(k, l, 0, 1, 4, 5), 1, 3, 5, 7);
-  const ij = v128.shuffle<f32>(i, j, 2, 3, 6, 7);
-  const kl = v128.shuffle<f32>(k, l, 2, 3, 6, 7);
-  const scales = v128.shuffle<f32>(ij, kl, 0, 2, 4, 6);
-  const errors = v128.shuffle<f32>(ij, kl, 1, 3, 5, 7);
-  const correction = v128.load32_splat(query, Q_COARSE_CORRECTION);
+  const aAt = headOf(load<u32>(slots));
+  const bAt = headOf(load<u32>(slots, 4));
+  const cAt = headOf(load<u32>(slots, 8));
+  const dAt = headOf(load<u32>(slots, 12));
+  const dots = plane4(q, aAt + AT_PLANE, bAt + AT_PLANE, cAt + AT_PLANE, dAt + AT_PLANE);
+  // Atomic, so that no head is loaded earlier and takes a register meanwhile.
+  const correction = f32x4.splat(reinterpret<f32>(atomic.load<u32>(query, Q_COARSE_CORRECTION)));
+  const ab = v128.load64_lane(bAt, v128.load64_zero(aAt, AT_COARSE_SCALE), 1, AT_COARSE_SCALE);
+  const cd = v128.load64_lane(dAt, v128.load64_zero(cAt, AT_COARSE_SCALE), 1, AT_COARSE_SCALE);
+  const scales = v128.shuffle<f32>(ab, cd, 0, 2, 4, 6);
+  const errors = v128.shuffle<f32>(ab, cd, 1, 3, 5, 7);
   const right = v128.sub<f32>(v128.convert<i32>(dots), correction);
   const doubt = v128.mul<f32>(errors, v128.load32_splat(query, Q_LENGTH));
-  return nearOf(query, v128.add<f32>(v128.mul<f32>(scales, right), doubt), sides);
+  const products = v128.add<f32>(v128.mul<f32>(scales, right), doubt);
+  if (sideSum == 0) return v128.mul<f32>(products, v128.load32_splat(query, Q_SCALE));
+  let sides = v128.load32_zero(aAt, AT_SIDE);
+  sides = v128.load32_lane(bAt, sides, 1, AT_SIDE);
+  sides = v128.load32_lane(cAt, sides, 2, AT_SIDE);
+  return nearOf(query, products, v128.load32_lane(dAt, sides, 3, AT_SIDE));
 }
 
 @inline
@@ -303,41 +313,51 @@ export function lanesWithin(near: v128, worst: f32, count: u32): u32 {
   return ~out & (count < 4 ? (1 << count) - 1 : 15);
 }
 
-/** Leaves in the list those that may be as near as `worst` by their first plane; how many. */
+/** Makes a list whole fours: what stands behind its last is read, too. */
+@inline
+export function padList(slots: usize, count: u32): void {
+  v128.store(slots + (<usize>count << 2), v128.load32_splat(slots));
+}
+
+/** Which of the first four of `count` slots (of a padded list) may be as near as `worst` by their
+ * first plane. */
+export function maybeWithin(query: usize, slots: usize, count: u32, worst: f32): u32 {
+  if (dimPad < COARSE_FROM) return lanesWithin(f32x4.splat(worst), worst, count);
+  return lanesWithin(coarseNear(query, slots), worst, count);
+}
+
+/** Leaves in the list those that may be as near as `worst`; how many. */
 export function sift(query: usize, slots: usize, count: u32, worst: f32): u32 {
-  if (dimPad < COARSE_FROM || worst == -Infinity) return count;
+  if (dimPad < COARSE_FROM || worst == -Infinity || count == 0) return count;
+  padList(slots, count);
   let left: u32 = 0;
   for (let at: u32 = 0; at < count; at += 4) {
     const four = slots + (<usize>at << 2);
-    const a = load<u32>(four);
-    const b = load<u32>(four + select<usize>(4, 0, count - at > 1));
-    const c = load<u32>(four + select<usize>(8, 0, count - at > 2));
-    const d = load<u32>(four + select<usize>(12, 0, count - at > 3));
-    const lanes = lanesWithin(coarseNear(query, a, b, c, d), worst, count - at);
-    store<u32>(slots + (<usize>left << 2), a);
+    const lanes = maybeWithin(query, four, count - at, worst);
+    const all = v128.load(four);
+    // Written in any case, as in `gather`.
+    store<u32>(slots + (<usize>left << 2), i32x4.extract_lane(all, 0));
     left += lanes & 1;
-    store<u32>(slots + (<usize>left << 2), b);
+    store<u32>(slots + (<usize>left << 2), i32x4.extract_lane(all, 1));
     left += (lanes >> 1) & 1;
-    store<u32>(slots + (<usize>left << 2), c);
+    store<u32>(slots + (<usize>left << 2), i32x4.extract_lane(all, 2));
     left += (lanes >> 2) & 1;
-    store<u32>(slots + (<usize>left << 2), d);
+    store<u32>(slots + (<usize>left << 2), i32x4.extract_lane(all, 3));
     left += lanes >> 3;
   }
   return left;
 }
 
 /**
- * Reads one byte of each cache line of the first plane of `count` slots: WebAssembly has no
+ * Reads one byte of each cache line of heads and first planes of `count` slots: WebAssembly has no
  * prefetch, and these loads do not wait for each other, so all their misses overlap. Past a
  * kilobyte the processor's own stream detection has caught on.
  */
 export function touchCoarse(slots: usize, count: u32): void {
-  const span = min<usize>(dimPad >> 1, 1024);
+  const span = min<usize>(coarseStride, 1024);
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count; i += 1) {
-    const slot = load<u32>(slots + (<usize>i << 2));
-    const codes = coarseOf(slot);
-    seen ^= load<u8>(headOf(slot));
+    const codes = headOf(load<u32>(slots + (<usize>i << 2)));
     for (let at: usize = 0; at < span; at += 64) seen ^= load<u8>(codes + at);
   }
   sink = seen;

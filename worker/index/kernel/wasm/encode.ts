@@ -11,6 +11,7 @@ import {
   Q_COARSE_CORRECTION,
   Q_LENGTH,
   Q_CODES,
+  AT_PLANE,
   held,
   sum4,
 } from './codes';
@@ -20,7 +21,7 @@ import {
   METRIC_EUCLID,
   NONE,
   RELAXED,
-  coarseOf,
+  coarseStride,
   dimPad,
   dimension,
   dotFactor,
@@ -66,7 +67,7 @@ export function queryOfRow(query: usize, slot: u32): void {
     memory.copy(query + Q_CODES, rawOf(slot), dimension << 2);
     return;
   }
-  const upper = coarseOf(slot);
+  const upper = headOf(slot) + AT_PLANE;
   const lower = fineOf(slot);
   const flip = held(128);
   const ones = held(1);
@@ -137,7 +138,7 @@ export function encodeRow(slot: u32, raw: usize): void {
 /** Returns the sum of the squares of the codes. */
 function putPlanes(slot: u32, source: usize, scale: f32): f32 {
   const inverse: f32 = scale > 0 ? 1 / scale : 0;
-  const upper = coarseOf(slot);
+  const upper = headOf(slot) + AT_PLANE;
   const lower = fineOf(slot);
   const flip = held(128);
   const lowerHalf = held(15);
@@ -224,8 +225,7 @@ export function eraseRow(slot: u32): void {
   store<u32>(row, NONE, AT_LABEL);
   store<u8>(row, level, AT_LEVEL);
   store<u32>(upper, first);
-  memory.fill(headOf(slot), 0, 16);
-  memory.fill(coarseOf(slot), 0, dimPad >> 1);
+  memory.fill(headOf(slot), 0, coarseStride);
   memory.fill(fineOf(slot), 0, dimPad >> 1);
   memory.fill(rawOf(slot), 0, rawBytes);
 }

@@ -6,13 +6,13 @@
  * The layout is the file format: the saved image is the header and the blocks, byte for byte.
  *
  *        0  header    u32 words, see `../layout.ts`
- *      256  scratch   of each of two threads, never saved: queries, pools, lists, filter bits,
- *                     tags of visited slots; and of the searching one, the slot of each label
+ *      256  scratch   of each of two threads, never saved: queries, pools, lists, bits of a
+ *                     filter, tags of visited slots; and of the searching one, the slot of each label
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride: state and links
- *           heads    slots x 4 float32: scale | side | coarse scale | coarse error, see `codes.ts`
- *           coarse   slots x dimPad / 2 bytes, from a multiple of 64: the first plane of the codes
+ *           coarse   slots x (16 + dimPad / 2) bytes: the head of the codes (float32: scale | side |
+ *                    coarse scale | coarse error, see `codes.ts`), and their first plane
  *           fine     slots x dimPad / 2 bytes: the second
  *           raw      slots x dimension float32: the vectors as given, for exact scores; none when the
  *                    shard reads them from its rows instead
@@ -88,6 +88,10 @@ export const METRIC_DOT: u32 = 1;
 export const METRIC_EUCLID: u32 = 2;
 export const METRIC_MANHATTAN: u32 = 3;
 
+/** `blockShift` and `blockMask` where there are codes: a constant is an operand less. */
+const CODED_SHIFT: u32 = 10;
+const CODED_MASK: u32 = (1 << CODED_SHIFT) - 1;
+
 // Constants of the shard, read from the header by `open`.
 export let dimension: u32 = 0;
 export let metric: u32 = 0;
@@ -108,9 +112,10 @@ export let seed: u32 = 0;
 export let rotated: u32 = 0;
 /** Floats kept of a vector: all or none. */
 export let rawBytes: u32 = 0;
-export let coarseAt: u32 = 0;
-export let fineAt: u32 = 0;
-export let headsAt: u32 = 0;
+/** Addresses of block 0's. */
+export let coarseFrom: u32 = 0;
+export let fineFrom: u32 = 0;
+export let coarseStride: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
 export let sideSum: f32 = 0;
@@ -129,6 +134,8 @@ export let resultLabels: usize = 0;
 export let resultNear: usize = 0;
 export let slotList: usize = 0;
 export let filterBits: usize = 0;
+/** From there on, where the labels of all points are to be put: room for 2^25 of either. */
+export const LIVE_AT: usize = (1 << 22) + 8;
 export let plainRows: usize = 0;
 /** A byte a slot. */
 export let visited: usize = 0;
@@ -173,9 +180,9 @@ export function open(thread: u32): void {
   upperPerBlock = word(20);
   marksAt = word(21);
   rawBytes = word(23) != 0 ? dimension << 2 : 0;
-  headsAt = rowStride << blockShift;
-  coarseAt = headsAt + (16 << blockShift);
-  fineAt = coarseAt + ((dimPad >> 1) << blockShift);
+  coarseStride = 16 + (dimPad >> 1);
+  coarseFrom = blocksAt + (rowStride << CODED_SHIFT);
+  fineFrom = coarseFrom + (coarseStride << CODED_SHIFT);
   upperListBytes = 4 + 4 * m;
   dotFactor = metric == METRIC_EUCLID ? 2 : 1;
   sideSum = metric == METRIC_EUCLID ? 1 : 0;
@@ -209,19 +216,17 @@ export function rowOf(slot: u32): usize {
   return blockOf(slot) + <usize>(slot & blockMask) * rowStride;
 }
 
+/** A row's head, and behind its 16 bytes the first plane. */
 @inline
 export function headOf(slot: u32): usize {
-  return blockOf(slot) + headsAt + (<usize>(slot & blockMask) << 4);
-}
-
-@inline
-export function coarseOf(slot: u32): usize {
-  return blockOf(slot) + coarseAt + <usize>(slot & blockMask) * (dimPad >> 1);
+  const block = <usize>coarseFrom + <usize>(slot >> CODED_SHIFT) * blockBytes;
+  return block + <usize>(slot & CODED_MASK) * coarseStride;
 }
 
 @inline
 export function fineOf(slot: u32): usize {
-  return blockOf(slot) + fineAt + <usize>(slot & blockMask) * (dimPad >> 1);
+  const block = <usize>fineFrom + <usize>(slot >> CODED_SHIFT) * blockBytes;
+  return block + <usize>(slot & CODED_MASK) * (dimPad >> 1);
 }
 
 @inline

@@ -27,7 +27,7 @@ export { check } from './check';
 export { open, setCondemned } from './layout';
 export { link } from './link';
 export { free, leaveCondemned, mend } from './repair';
-export { begin, exactSlots, finish, scanLabels, scanRange, scanSlots, walk } from './search';
+export { allowLive, begin, exactSlots, finish, scanLabels, scanRange, scanSlots, walk } from './search';
 export { labelOf, rawOf, stateOf };
 
 /** Makes `slot` (free, or the one after the last) a pending row of the floats at `queryFloats`. */
