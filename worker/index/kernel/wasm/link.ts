@@ -89,20 +89,6 @@ export function choose(from: usize, size: u32, most: u32): u32 {
   return count;
 }
 
-/** Adds the nearest of the hidden, up to `most`: `keepPrunedConnections` of algorithm 4. */
-export function fill(from: usize, size: u32, count: u32, most: u32): u32 {
-  const picked = count;
-  for (let at: u32 = 0; at < size && count < most; at += 1) {
-    const slot = slotIn(entryAt(from, at));
-    let known = false;
-    for (let i: u32 = 0; i < picked; i += 1) known = known || load<u32>(chosen + (<usize>i << 2)) == slot;
-    if (known) continue;
-    store<u32>(chosen + (<usize>count << 2), slot);
-    count += 1;
-  }
-  return count;
-}
-
 /** Whether one of the `count` slots at `others` is nearer to `slot` than `near`. */
 export function isHidden(slot: u32, near: f32, others: usize, count: u32): bool {
   if (count == 0) return false;
@@ -153,9 +139,13 @@ function addLink(from: u32, to: u32, level: u32): void {
   setCount(from, level, kept);
 }
 
-/** Links `slot` on one level with what `pool` holds. */
+/**
+ * Links `slot` on one level with what `pool` holds. The hidden are left out though there is room
+ * (`keepPrunedConnections` of algorithm 4): links to them, and theirs back, crowd out the ones that
+ * lead on. With them, some seeds left regions of real embeddings that no walk of 256 reached.
+ */
 function connect(slot: u32, level: u32, size: u32): void {
-  const count = fill(pool, size, choose(pool, size, m), m);
+  const count = choose(pool, size, m);
   const links = linksOf(slot, level);
   setLinks(links, chosen, count);
   setCount(slot, level, count);
