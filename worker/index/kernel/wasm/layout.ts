@@ -57,7 +57,8 @@
  *   Manhattan          no codes are kept, rows are compared as floats
  *
  * Papers: Malkov & Yashunin 2018 (graph, heuristic, levels); Singh et al. 2021, FreshDiskANN
- * (repair of deletions); Ailon & Chazelle 2006 (sign flips and Hadamard before coding).
+ * (repair of deletions); Ailon & Chazelle 2006 (sign flips and Hadamard before coding); Gao & Long
+ * 2024, RaBitQ (what the first plane says of the whole, `codes.ts`).
  */
 
 export const NONE: u32 = 0xffff_ffff;
