@@ -307,7 +307,7 @@ test('a collection that shrinks goes back to exact scans', () => {
   assert.ok(index.memoryBytes < withGraph / 10);
 });
 
-const DATASET = new URL('../../../shared/datasets/debian-packages/vectors.f16', import.meta.url);
+const DATASET = new URL('../../../../shared/datasets/debian-packages/vectors.f16', import.meta.url);
 
 test('real embeddings: recall of the first 4,000', (t) => {
   if (!existsSync(DATASET)) return t.skip('the data set debian-packages is not here');
