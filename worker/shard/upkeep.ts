@@ -6,7 +6,7 @@
  *   wake(shard) -> [a][b][c] -- link a for a while, a goes last ---+
  *                   ^                                           |
  *                   +-------------------------------------------+
- *                     nothing left to link and the image old enough -> save queue
+ *                     little left to link and an image due -> save queue
  *
  * What was removed is taken out of graphs and images when there is much of it, and otherwise
  * `purgeAfterMs` after the first removal at the latest (and the time that the work takes).

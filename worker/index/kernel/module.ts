@@ -32,7 +32,6 @@ export interface KernelExports {
   free(slot: number): void;
   check(labelEnd: number): number;
   labelOf(slot: number): number;
-  rawOf(slot: number): number;
   stateOf(slot: number): number;
   rawPeak(slot: number): number;
   rawPeakRotated(slot: number): number;

@@ -64,9 +64,6 @@
 export const NONE: u32 = 0xffff_ffff;
 export const HEADER: usize = 0;
 
-/** Word numbers of the header; `../layout.ts` has the same list. */
-export const MAGIC_VALUE: u32 = 0x314b_4842; // "BHK1"
-
 export const STATE_FREE: u32 = 0;
 export const STATE_PENDING: u32 = 1;
 export const STATE_LINKED: u32 = 2;
@@ -84,8 +81,6 @@ export const AT_LEVEL: usize = 6;
 export const AT_STATE: usize = 7;
 export const linksAt: usize = 8;
 
-export const METRIC_COSINE: u32 = 0;
-export const METRIC_DOT: u32 = 1;
 export const METRIC_EUCLID: u32 = 2;
 export const METRIC_MANHATTAN: u32 = 3;
 
@@ -157,6 +152,7 @@ export function setWord(at: usize, value: u32): void {
   store<u32>(HEADER + (at << 2), value);
 }
 
+/** Word numbers of the header; `../layout.ts` has the whole list. */
 export const W_SLOTS: usize = 12;
 export const W_ENTRY: usize = 13;
 export const W_LINKED: usize = 14;
