@@ -56,9 +56,10 @@
  *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
  *   Manhattan          no codes are kept, rows are compared as floats
  *
- * Papers: Malkov & Yashunin 2018 (graph, heuristic, levels); Singh et al. 2021, FreshDiskANN
- * (repair of deletions); Ailon & Chazelle 2006 (sign flips and Hadamard before coding); Gao & Long
- * 2024, RaBitQ (what the first plane says of the whole, `codes.ts`).
+ * Papers: Malkov & Yashunin 2018 (graph, levels); Subramanya et al. 2019, DiskANN (which links are
+ * kept, `link.ts`); Singh et al. 2021, FreshDiskANN (repair of deletions); Ailon & Chazelle 2006
+ * (sign flips and Hadamard before coding); Gao & Long 2024, RaBitQ (what the first plane says of
+ * the whole, `codes.ts`).
  */
 
 export const NONE: u32 = 0xffff_ffff;
@@ -81,6 +82,8 @@ export const AT_LEVEL: usize = 6;
 export const AT_STATE: usize = 7;
 export const linksAt: usize = 8;
 
+export const METRIC_COSINE: u32 = 0;
+export const METRIC_DOT: u32 = 1;
 export const METRIC_EUCLID: u32 = 2;
 export const METRIC_MANHATTAN: u32 = 3;
 

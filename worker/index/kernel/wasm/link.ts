@@ -3,13 +3,16 @@
  * drawn once, from its number: a point that takes over a freed slot takes over its level, so the
  * upper levels neither thin nor grow when points are replaced, and their lists never move.
  */
-import { isPlainNearer, keepPlain, nearnessMany } from './codes';
+import { isPlainNearer, keepPlain, nearness1, nearnessMany } from './codes';
 import { queryOfRow } from './encode';
 import {
   AT_COUNT,
   AT_LEVEL,
   AT_STATE,
   LEVEL_DRAWN,
+  METRIC_COSINE,
+  METRIC_DOT,
+  METRIC_EUCLID,
   NONE,
   STATE_LINKED,
   blockOf,
@@ -30,6 +33,7 @@ import {
   m,
   m0,
   marksAt,
+  metric,
   pool,
   pool2,
   rowOf,
@@ -72,16 +76,49 @@ export function levelOf(slot: u32): u32 {
 }
 
 /**
- * Of `size` candidates (sorted, in `from`), those which no nearer chosen one hides: candidate c is
- * hidden by s when s is nearer to c than the base is. At most `most`, written to `chosen`.
+ * How much nearer to a candidate than the base a neighbour must be to hide it, in squared distance:
+ * alpha of Subramanya et al. 2019 (DiskANN, algorithm 2). With 1, as in HNSW, lists lack long links
+ * and wear out: on real embeddings recall at `ef` 64 fell from .956 to .943 when half of the points
+ * were replaced. With 1.1 it rises from .969 to .983, and a search of recall .99 takes half the
+ * time; 1.05 to 1.3 do much the same.
  */
-export function choose(from: usize, size: u32, most: u32): u32 {
+const ALPHA: f32 = 1.1;
+
+/** Nearness to a candidate that hides it from a base to which it is `near`. */
+@inline
+function hidingNearness(near: f32, nearest: f32): f32 {
+  return nearest - (nearest - near) / ALPHA;
+}
+
+/**
+ * Nearness of what is in the same place; `own` is the base's to itself, and `codesQ1` holds the
+ * slot. Inner products have no such place, so theirs is what the two had in one direction.
+ */
+function nearestOf(own: f32, slot: u32): f32 {
+  if (metric == METRIC_EUCLID) return 0;
+  if (metric == METRIC_COSINE) return 1;
+  return sqrt<f32>(max<f32>(0, own)) * sqrt<f32>(max<f32>(0, nearness1(codesQ1, slot)));
+}
+
+/** Nearness to itself of the base that `codesQ0` holds, where `nearestOf` asks for it. */
+@inline
+export function ownNearness(slot: u32): f32 {
+  return metric == METRIC_DOT ? nearness1(codesQ0, slot) : 0;
+}
+
+/**
+ * Of `size` candidates (sorted, in `from`), those which no nearer chosen one hides from `base`,
+ * whose codes `codesQ0` holds. At most `most`, written to `chosen`.
+ */
+export function choose(base: u32, from: usize, size: u32, most: u32): u32 {
+  const own = ownNearness(base);
   let count: u32 = 0;
   for (let at: u32 = 0; at < size && count < most; at += 1) {
     const entry = entryAt(from, at);
     const slot = slotIn(entry);
     queryOfRow(codesQ1, slot);
-    if (isPlainNearer(codesQ1, nearIn(entry), count)) continue;
+    const hiding = hidingNearness(nearIn(entry), nearestOf(own, slot));
+    if (isPlainNearer(codesQ1, hiding, count)) continue;
     keepPlain(codesQ1, slot, count);
     store<u32>(chosen + (<usize>count << 2), slot);
     count += 1;
@@ -89,15 +126,16 @@ export function choose(from: usize, size: u32, most: u32): u32 {
   return count;
 }
 
-/** Whether one of the `count` slots at `others` is nearer to `slot` than `near`. */
-export function isHidden(slot: u32, near: f32, others: usize, count: u32): bool {
+/** Whether one of the `count` slots at `others` hides `slot` from the base to which it is `near`. */
+export function isHidden(own: f32, slot: u32, near: f32, others: usize, count: u32): bool {
   if (count == 0) return false;
   queryOfRow(codesQ1, slot);
+  const hiding = hidingNearness(near, nearestOf(own, slot));
   for (let at: u32 = 0; at < count; at += 4) {
     const some = min<u32>(4, count - at);
     nearnessMany(codesQ1, others + (<usize>at << 2), some, listNear);
     for (let i: u32 = 0; i < some; i += 1) {
-      if (load<f32>(listNear + (<usize>i << 2)) > near) return true;
+      if (load<f32>(listNear + (<usize>i << 2)) > hiding) return true;
     }
   }
   return false;
@@ -134,7 +172,7 @@ function addLink(from: u32, to: u32, level: u32): void {
     const near = load<f32>(listNear + (<usize>at << 2));
     insertAt(pool2, at, count + 1, entryOf(near, load<u32>(listSlots + (<usize>at << 2))));
   }
-  const kept = choose(pool2, count + 1, capacity);
+  const kept = choose(from, pool2, count + 1, capacity);
   setLinks(links, chosen, kept);
   setCount(from, level, kept);
 }
@@ -145,7 +183,7 @@ function addLink(from: u32, to: u32, level: u32): void {
  * lead on. With them, some seeds left regions of real embeddings that no walk of 256 reached.
  */
 function connect(slot: u32, level: u32, size: u32): void {
-  const count = choose(pool, size, m);
+  const count = choose(slot, pool, size, m);
   const links = linksOf(slot, level);
   setLinks(links, chosen, count);
   setCount(slot, level, count);

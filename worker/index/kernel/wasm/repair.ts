@@ -31,7 +31,7 @@ import {
   word,
   NONE,
 } from './layout';
-import { chooseEntry, isHidden, levelOf } from './link';
+import { chooseEntry, isHidden, levelOf, ownNearness } from './link';
 import { entryAt, entryOf, insertAt, nearIn, slotIn } from './pool';
 import { forgetVisited, visit } from './walk';
 
@@ -125,12 +125,13 @@ function addNearest(slot: u32, level: u32, found: u32): void {
       size += 1;
     }
   }
+  const own = ownNearness(slot);
   const links = linksOf(slot, level);
   const capacity = capacityOf(level);
   let count = countOf(slot, level);
   for (let at: u32 = 0; at < size && count < capacity; at += 1) {
     const entry = entryAt(pool2, at);
-    if (isHidden(slotIn(entry), nearIn(entry), links, count)) continue;
+    if (isHidden(own, slotIn(entry), nearIn(entry), links, count)) continue;
     store<u32>(links + (<usize>count << 2), slotIn(entry));
     count += 1;
     setCount(slot, level, count);
