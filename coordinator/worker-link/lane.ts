@@ -28,6 +28,7 @@
 import { assert } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
+import { PendingCalls } from '../../shared/base/pending-calls.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { decodeFailure } from '../../shared/protocol/failure.ts';
@@ -38,7 +39,6 @@ import type { Connection } from './connection.ts';
 const SWEEP_MS = 20;
 /** Connections that one read may lose: if it is the read that kills the worker, it ends here. */
 const SENDS_MAX = 3;
-const REQUEST_ID_MAX = 2 ** 32;
 
 export interface Call {
   readonly message: number;
@@ -62,9 +62,8 @@ export class Lane {
   /** The worker on `#line` has said that it is stopping. */
   #draining = false;
   readonly #waiting = new Set<Entry>();
-  readonly #sent = new Map<number, Entry>();
+  readonly #sent = new PendingCalls<Entry>();
   #bytes = 0;
-  #nextRequestId = 0;
   #cancelSweep: (() => void) | undefined;
 
   /** `onIdle` is called whenever the last call is settled. */
@@ -116,8 +115,7 @@ export class Lane {
   disconnect(): number {
     this.#line = undefined;
     this.#draining = false;
-    const lost = [...this.#sent.values()];
-    this.#sent.clear();
+    const lost = this.#sent.takeWhere(() => true);
     const again = lost.filter(({ call, sends }) => !call.writes && sends < SENDS_MAX);
     // First all that go on, so that the lane is not idle while it still has calls.
     for (const entry of again) this.#waiting.add(entry);
@@ -131,9 +129,8 @@ export class Lane {
   /** Settles the call that the frame answers; a late answer meets no call and is dropped. */
   answer(frame: Frame): void {
     if (frame.epoch !== this.#line?.epoch) return;
-    const entry = this.#sent.get(frame.requestId);
+    const entry = this.#sent.take(frame.requestId);
     if (entry !== undefined) {
-      this.#sent.delete(frame.requestId);
       if (frame.kind === 'error') this.#answerError(entry, frame);
       else this.#settle(entry, () => entry.call.resolve(frame));
     } else if (frame.requestId === NO_REQUEST && frame.kind === 'error') {
@@ -151,19 +148,12 @@ export class Lane {
 
   #send(entry: Entry): void {
     assert(this.#line !== undefined, 'there is a line to send on');
-    const requestId = this.#takeRequestId();
     const { epoch } = this.#line;
     entry.sends += 1;
-    this.#sent.set(requestId, entry);
+    const requestId = this.#sent.add(entry);
     const deadlineMs = entry.call.deadline.remainingMs();
     stampFrame(entry.call.frame, { epoch, requestId, deadlineMs });
     this.#line.send(entry.call.frame);
-  }
-
-  #takeRequestId(): number {
-    do this.#nextRequestId = (this.#nextRequestId + 1) % REQUEST_ID_MAX;
-    while (this.#nextRequestId === NO_REQUEST || this.#sent.has(this.#nextRequestId));
-    return this.#nextRequestId;
   }
 
   #answerError(entry: Entry, frame: Frame): void {
@@ -182,11 +172,8 @@ export class Lane {
     for (const entry of this.#waiting) {
       if (entry.call.deadline.expired) this.#reject(entry, awayError());
     }
-    for (const [requestId, entry] of this.#sent) {
-      if (!entry.call.deadline.expired) continue;
-      this.#sent.delete(requestId);
-      this.#reject(entry, lateError(entry.call));
-    }
+    const late = this.#sent.takeWhere(({ call }) => call.deadline.expired);
+    for (const entry of late) this.#reject(entry, lateError(entry.call));
     if (this.inFlight > 0) this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
   }
 

@@ -13,6 +13,7 @@ import { Worker } from 'node:worker_threads';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
+import { PendingCalls } from '../../shared/base/pending-calls.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { unpackOutcome, type WriteOutcome } from './write-op.ts';
@@ -50,12 +51,11 @@ export interface WriterLinkOptions {
 export class WriterLink {
   readonly #deps: WriterLinkDeps;
   readonly #options: WriterLinkOptions;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new PendingCalls<Pending>();
   #state: 'stopped' | 'starting' | 'ready' | 'closing' = 'stopped';
   #thread: Worker | undefined;
   #exited = Promise.resolve();
   #ready = Promise.withResolvers<void>();
-  #seq = 0;
 
   constructor(deps: WriterLinkDeps, options: WriterLinkOptions) {
     this.#deps = deps;
@@ -72,10 +72,8 @@ export class WriterLink {
   request(body: RequestBody, transfer: ArrayBuffer[]): Promise<WriteOutcome | undefined> {
     if (this.#state === 'closing') return Promise.reject(new AppError('shutting_down'));
     if (this.#state === 'stopped') this.#spawn();
-    this.#seq += 1;
-    const seq = this.#seq;
     const { promise, resolve, reject } = Promise.withResolvers<WriteOutcome | undefined>();
-    this.#pending.set(seq, { resolve, reject });
+    const seq = this.#pending.add({ resolve, reject });
     this.#worker().postMessage({ ...body, seq }, transfer);
     return promise;
   }
@@ -139,8 +137,7 @@ export class WriterLink {
   }
 
   #settle(reply: WriterReply): void {
-    const pending = must(this.#pending.get(reply.seq), 'a reply answers a request');
-    this.#pending.delete(reply.seq);
+    const pending = must(this.#pending.take(reply.seq), 'a reply answers a request');
     if ('error' in reply) pending.reject(fromPlainError(reply.error));
     else pending.resolve('outcome' in reply ? unpackOutcome(reply.outcome) : undefined);
   }
@@ -151,9 +148,7 @@ export class WriterLink {
     this.#thread = undefined;
     this.#ready.reject(failure);
     if (before !== 'closing' || this.#pending.size > 0) this.#logFailure(failure);
-    const lost = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const pending of lost) {
+    for (const pending of this.#pending.takeWhere(() => true)) {
       pending.reject(new AppError('write_outcome_unknown', undefined, { cause: failure }));
     }
     if (before === 'ready') this.#spawn();
