@@ -36,6 +36,7 @@ interface UnderWay {
 
 export class InFlight {
   readonly #options: InFlightOptions;
+  /** Of each client that ever asked: entries that come and go make a Map costly. */
   readonly #clients = new Map<ClientId, UnderWay>();
   #sharedBytes = 0;
 
@@ -56,19 +57,27 @@ export class InFlight {
    */
   enter(clientId: ClientId, announcedBytes: number): InFlightPlace {
     const { requestsPerClientMax } = this.#options;
-    const client = this.#clients.get(clientId) ?? { requests: 0, bodyBytes: 0 };
+    const client = this.#of(clientId);
     if (client.requests >= requestsPerClientMax) {
       throw tooMany(`more than ${requestsPerClientMax} requests`);
     }
     this.#checkClient(client, announcedBytes);
     this.#checkShared(this.#sharedPart(announcedBytes));
-    this.#clients.set(clientId, client);
     client.requests += 1;
     client.bodyBytes += announcedBytes;
-    return this.#place(clientId, client, announcedBytes);
+    return this.#place(client, announcedBytes);
   }
 
-  #place(clientId: ClientId, client: UnderWay, announcedBytes: number): InFlightPlace {
+  #of(clientId: ClientId): UnderWay {
+    let client = this.#clients.get(clientId);
+    if (client === undefined) {
+      client = { requests: 0, bodyBytes: 0 };
+      this.#clients.set(clientId, client);
+    }
+    return client;
+  }
+
+  #place(client: UnderWay, announcedBytes: number): InFlightPlace {
     let reserved = announcedBytes;
     let received = 0;
     let shared = 0;
@@ -92,7 +101,6 @@ export class InFlight {
         client.requests -= 1;
         client.bodyBytes -= reserved;
         this.#sharedBytes -= shared;
-        if (client.requests === 0) this.#clients.delete(clientId);
       },
     };
   }

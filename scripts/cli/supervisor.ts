@@ -15,8 +15,8 @@ import { ENV_FILE_NAME, envNameOf } from '../../shared/config/option-table.ts';
 import type { Environment } from './child-environment.ts';
 import { CommandError } from './command-error.ts';
 import type { EnvFiles } from './env-files.ts';
+import { COORDINATOR_NODE_FLAGS, WORKER_NODE_FLAGS } from './node-flags.ts';
 import { type ChildListener, type ReadyMessage, SupervisedChild } from './supervised-child.ts';
-import { WORKER_NODE_FLAGS } from './worker-flags.ts';
 
 /** For the coordinator and again for the workers: a little more than they give themselves. */
 const DRAIN_TIMEOUT_MS = 65_000;
@@ -65,6 +65,7 @@ export class Supervisor {
     this.#coordinator = new SupervisedChild(deps, {
       name: 'coordinator',
       program: options.programs.coordinator,
+      nodeFlags: COORDINATOR_NODE_FLAGS,
       environment: () => this.#coordinatorEnvironment(),
     });
     this.#workers = Array.from({ length: options.workerCount }, (_, index) => {
