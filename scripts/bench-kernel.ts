@@ -2,7 +2,7 @@
  * The search kernel against hnswlib, in one process and one run: each figure beside what is aimed
  * at. Times are processor times, but for the p99 of searches and for opening an image.
  *
- *   npx node scripts/bench-kernel.ts [--dataset FOLDER] [--sets 256,128,768] [--m N]
+ *   npx node scripts/bench-kernel.ts [--dataset FOLDER] [--sets 256,128,768] [--seeds 1,2,3] [--m N]
  */
 import { Command } from 'commander';
 import { ENGINES, type Engine } from '../shared/domain/collection.ts';
@@ -16,7 +16,7 @@ import { linkingLine } from './bench/kernel-linking.ts';
 import { searchLines } from './bench/kernel-searches.ts';
 import { formatTable } from './cli/output.ts';
 
-const OPTIONS = { graphFrom: 5_000, seed: 1 };
+const GRAPH_FROM = 5_000;
 
 const options = new Command('bench-kernel')
   .option('--dataset <dir>', 'folder of vectors and queries for the set "256"')
@@ -24,14 +24,22 @@ const options = new Command('bench-kernel')
   .option('--m <n>', 'links of a node', '16')
   .option('--ef-construct <n>', 'candidates while building', '100')
   .option('--queries <n>', 'queries of each set', '500')
+  .option('--seeds <list>', 'of the levels of the graphs: a run for each', '1')
   .parse()
-  .opts<Record<'sets' | 'm' | 'efConstruct' | 'queries', string> & { dataset?: string }>();
+  .opts<
+    Record<'sets' | 'm' | 'efConstruct' | 'queries' | 'seeds', string> & { dataset?: string }
+  >();
 
 for (const set of options.sets.split(',')) {
-  const queries = Number(options.queries);
-  if (set === '128') await report(syntheticData(128, 50_000, queries));
-  else if (set === '768') await report(syntheticData(768, 30_000, queries));
-  else if (options.dataset !== undefined) await report(datasetData(options.dataset, queries));
+  const data = dataOf(set, Number(options.queries));
+  if (data === undefined) continue;
+  for (const seed of options.seeds.split(',')) await report(data, Number(seed));
+}
+
+function dataOf(set: string, queries: number): IndexData | undefined {
+  if (set === '128') return syntheticData(128, 50_000, queries);
+  if (set === '768') return syntheticData(768, 30_000, queries);
+  return options.dataset === undefined ? undefined : datasetData(options.dataset, queries);
 }
 
 function configOf(data: IndexData, engine: Engine): IndexConfig {
@@ -39,10 +47,11 @@ function configOf(data: IndexData, engine: Engine): IndexConfig {
   return { dimension: data.dimension, distance: 'Cosine', hnsw };
 }
 
-async function report(data: IndexData): Promise<void> {
+async function report(data: IndexData, seed: number): Promise<void> {
   const target = targetOf(data.dimension);
-  const setting = { config: configOf(data, 'kernel'), options: OPTIONS, target };
-  const indexes = ENGINES.map((engine) => createIndex(configOf(data, engine), OPTIONS));
+  const indexOptions = { graphFrom: GRAPH_FROM, seed };
+  const setting = { config: configOf(data, 'kernel'), options: indexOptions, target };
+  const indexes = ENGINES.map((engine) => createIndex(configOf(data, engine), indexOptions));
   const [kernel, hnswlib] = indexes as [VectorIndex, VectorIndex];
   const spentUs = build(indexes, data);
   const lines = searchLines({ kernel, hnswlib }, data, target);
@@ -51,8 +60,8 @@ async function report(data: IndexData): Promise<void> {
   lines.push(...bytesLines(kernel, data, setting), await openLine(kernel, setting));
   lines.push(churnLine(kernel, data));
   kernel.close();
-  lines.push(await linkingLine(data, setting.config, OPTIONS));
-  console.log(`\n${data.name}: ${data.count} x ${data.dimension}, m ${options.m}`);
+  lines.push(await linkingLine(data, setting.config, indexOptions));
+  console.log(`\n${data.name}: ${data.count} x ${data.dimension}, m ${options.m}, seed ${seed}`);
   console.log(formatTable(Object.keys(lines[0] ?? {}), lines));
 }
 
