@@ -1,14 +1,14 @@
 /**
- * Queries, with payloads, as fast as `concurrency` callers get their answers, over kept-alive connections, for a
- * fixed time. The load comes from this process, so on a small machine it takes processor time that
- * the service would otherwise have: figures are a lower bound.
+ * Queries, with payloads, as fast as `concurrency` callers get their answers, over kept-alive
+ * connections, for a fixed time. The load comes from this process, so on a small machine it takes
+ * processor time that the service would otherwise have: figures are a lower bound.
  */
-import { Pool } from 'undici';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import { type Dataset, queryOf } from '../dataset/read-dataset.ts';
 import { knownTruths, recallOf } from '../dataset/truth.ts';
 import { quantile } from './quantile.ts';
+import { postBytes, RawCaller } from './raw-caller.ts';
 
 const HITS = 10;
 const OK = 200;
@@ -33,37 +33,41 @@ export interface LoadResult {
 export class SearchLoad {
   readonly #dataset: Dataset;
   readonly #target: SearchTarget;
-  readonly #bodies: readonly string[];
+  readonly #requests: readonly Buffer[];
 
   constructor(dataset: Dataset, target: SearchTarget) {
     this.#dataset = dataset;
     this.#target = target;
-    const params = target.hnswEf === undefined ? {} : { hnsw_ef: target.hnswEf };
-    this.#bodies = Array.from({ length: dataset.queryCount }, (_, query) => {
+    const { url, key, collection, hnswEf } = target;
+    const params = hnswEf === undefined ? {} : { hnsw_ef: hnswEf };
+    this.#requests = Array.from({ length: dataset.queryCount }, (_, query) => {
       const vector = [...queryOf(dataset, query)];
-      return JSON.stringify({ query: vector, limit: HITS, with_payload: true, params });
+      const body = JSON.stringify({ query: vector, limit: HITS, with_payload: true, params });
+      return postBytes(url, `/collections/${collection}/points/query`, { 'api-key': key }, body);
     });
   }
 
   async run(concurrency: number, durationMs: number): Promise<LoadResult> {
-    const pool = new Pool(this.#target.url, { connections: concurrency });
     const deadline = Deadline.after(systemClock, durationMs);
     const startMs = systemClock.monotonicMs();
     const latenciesMs: number[] = [];
-    const answers = new Map<number, number[]>();
+    const answers = new Map<number, Buffer>();
     let next = 0;
-    const caller = async (): Promise<void> => {
+    const call = async (): Promise<void> => {
+      const caller = await RawCaller.connect(this.#target.url);
       while (!deadline.expired) {
-        const query = next++ % this.#bodies.length;
+        const query = next++ % this.#requests.length;
         const sentMs = systemClock.monotonicMs();
-        const ids = await this.#ask(pool, query);
+        const { status, body } = await caller.ask(this.#requests[query] as Buffer);
         latenciesMs.push(systemClock.monotonicMs() - sentMs);
-        answers.set(query, ids);
+        if (status !== OK) throw new Error(`a query was answered ${status}: ${body.toString()}`);
+        // Read when the clock stands.
+        if (!answers.has(query)) answers.set(query, body);
       }
+      caller.close();
     };
-    await Promise.all(Array.from({ length: concurrency }, caller));
+    await Promise.all(Array.from({ length: concurrency }, call));
     const seconds = (systemClock.monotonicMs() - startMs) / 1000;
-    await pool.close();
     latenciesMs.sort((a, b) => a - b);
     return {
       queries: latenciesMs.length,
@@ -76,41 +80,28 @@ export class SearchLoad {
 
   /** Milliseconds until a query is answered, asking again while the service can not. */
   async untilAnswered(): Promise<number> {
-    const pool = new Pool(this.#target.url, { connections: 1 });
+    const caller = await RawCaller.connect(this.#target.url);
     const startMs = systemClock.monotonicMs();
     let answered = false;
     while (!answered) {
-      const { statusCode, body } = await this.#send(pool, 0);
-      await body.dump();
-      answered = statusCode === OK;
+      const { status } = await caller.ask(this.#requests[0] as Buffer);
+      answered = status === OK;
     }
-    await pool.close();
+    caller.close();
     return systemClock.monotonicMs() - startMs;
   }
 
-  async #ask(pool: Pool, query: number): Promise<number[]> {
-    const { statusCode, body } = await this.#send(pool, query);
-    const text = await body.text();
-    if (statusCode !== OK) throw new Error(`a query was answered ${statusCode}: ${text}`);
-    const { result } = JSON.parse(text) as { result: { points: { id: number }[] } };
-    return result.points.map(({ id }) => id);
-  }
-
-  #send(pool: Pool, query: number): ReturnType<Pool['request']> {
-    return pool.request({
-      method: 'POST',
-      path: `/collections/${this.#target.collection}/points/query`,
-      headers: { 'api-key': this.#target.key, 'content-type': 'application/json' },
-      body: this.#bodies[query] ?? '{}',
-    });
-  }
-
-  #recallOf(answers: ReadonlyMap<number, number[]>): number {
+  #recallOf(answers: ReadonlyMap<number, Buffer>): number {
     const truths = knownTruths(this.#dataset, HITS);
     const recalls = truths.flatMap((truth) => {
       const found = answers.get(truth.query);
-      return found === undefined ? [] : [recallOf(this.#dataset, truth, found)];
+      return found === undefined ? [] : [recallOf(this.#dataset, truth, idsIn(found))];
     });
     return recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length;
   }
+}
+
+function idsIn(body: Buffer): number[] {
+  const { result } = JSON.parse(body.toString()) as { result: { points: { id: number }[] } };
+  return result.points.map(({ id }) => id);
 }

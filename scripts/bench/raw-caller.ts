@@ -1,0 +1,103 @@
+/**
+ * One kept-alive HTTP/1.1 connection of a load: requests are bytes made in advance, answers are cut
+ * out by their Content-Length and not looked into. A client library takes as much of the processor
+ * as the service that is to be measured, and of its caches.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+const LENGTH = /\r\ncontent-length: (\d+)\r\n/i;
+const STATUS_AT = 'HTTP/1.1 '.length;
+
+export interface Answer {
+  status: number;
+  body: Buffer;
+}
+
+export class RawCaller {
+  readonly #socket: Socket;
+  #received: Buffer[] = [];
+  #bytes = 0;
+  /** Bytes of the answer that is coming, head included, once its head is there. */
+  #wanted = Number.POSITIVE_INFINITY;
+  #bodyAt = 0;
+  #waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('error', (error) => this.#waiting?.reject(error));
+    socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')));
+  }
+
+  static async connect(url: string): Promise<RawCaller> {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    await once(socket, 'connect');
+    return new RawCaller(socket);
+  }
+
+  /** One at a time. Rejects when the connection ends before the answer does. */
+  ask(request: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket.write(request);
+    });
+  }
+
+  close(): void {
+    this.#waiting = undefined;
+    this.#socket.destroy();
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#received.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#wanted === Number.POSITIVE_INFINITY) this.#readHead();
+    if (this.#bytes < this.#wanted) return;
+    const whole = this.#joined();
+    const answer = {
+      status: Number(whole.toString('latin1', STATUS_AT, STATUS_AT + 3)),
+      body: whole.subarray(this.#bodyAt, this.#wanted),
+    };
+    this.#received = [];
+    this.#bytes = 0;
+    this.#wanted = Number.POSITIVE_INFINITY;
+    this.#waiting?.resolve(answer);
+  }
+
+  #readHead(): void {
+    const whole = this.#joined();
+    const end = whole.indexOf(HEAD_END);
+    if (end < 0) return;
+    this.#bodyAt = end + HEAD_END.length;
+    const length = LENGTH.exec(whole.toString('latin1', 0, this.#bodyAt))?.[1];
+    if (length === undefined) this.#waiting?.reject(new Error('an answer without Content-Length'));
+    else this.#wanted = this.#bodyAt + Number(length);
+  }
+
+  #joined(): Buffer {
+    const [first, ...others] = this.#received;
+    if (first !== undefined && others.length === 0) return first;
+    const whole = Buffer.concat(this.#received);
+    this.#received = [whole];
+    return whole;
+  }
+}
+
+/** The bytes of a POST with a JSON body. */
+export function postBytes(
+  url: string,
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+): Buffer {
+  const lines = Object.entries({
+    host: new URL(url).host,
+    'content-type': 'application/json',
+    'content-length': `${Buffer.byteLength(body)}`,
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
+}
