@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { PendingCalls } from './pending-calls.ts';
 import { SeededRandom } from './random.ts';
 
@@ -49,4 +51,24 @@ test('a late answer does not meet a call that has its place', () => {
     assert.equal(calls.take(late), undefined);
     calls.take(number);
   }
+});
+
+test('what was answered is gone at the next young collection', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
+  const oldBytes = (): number => {
+    const space = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space');
+    return space?.space_used_size ?? Number.NaN;
+  };
+  const calls = new PendingCalls<number[]>();
+  const waiting = Array.from({ length: 8 }, () => calls.add([]));
+  collect();
+  collect();
+  const before = oldBytes();
+  for (let call = 0; call < 2_000; call += 1) {
+    waiting.push(calls.add(Array.from({ length: 1_000 }, () => call + 0.5)));
+    if (call % 100 === 0) collect({ type: 'minor' });
+    calls.take(waiting.shift() as number);
+  }
+  assert.ok(oldBytes() - before < 4 * 2 ** 20, 'of 16 MB, nothing has grown old');
 });
