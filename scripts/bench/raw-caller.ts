@@ -22,13 +22,14 @@ export class RawCaller {
   /** Bytes of the answer that is coming, head included, once its head is there. */
   #wanted = Number.POSITIVE_INFINITY;
   #bodyAt = 0;
+  #ended: Error | undefined;
   #waiting: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    socket.on('error', (error) => this.#waiting?.reject(error));
-    socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')));
+    socket.on('error', (error) => this.#end(error));
+    socket.on('close', () => this.#end(new Error('the connection was closed')));
   }
 
   static async connect(url: string): Promise<RawCaller> {
@@ -40,6 +41,7 @@ export class RawCaller {
 
   /** One at a time. Rejects when the connection ends before the answer does. */
   ask(request: Buffer): Promise<Answer> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.write(request);
@@ -49,6 +51,11 @@ export class RawCaller {
   close(): void {
     this.#waiting = undefined;
     this.#socket.destroy();
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error;
+    this.#waiting?.reject(this.#ended);
   }
 
   #receive(bytes: Buffer): void {

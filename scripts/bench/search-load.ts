@@ -62,7 +62,7 @@ export class SearchLoad {
         latenciesMs.push(systemClock.monotonicMs() - sentMs);
         if (status !== OK) throw new Error(`a query was answered ${status}: ${body.toString()}`);
         // Read when the clock stands.
-        if (!answers.has(query)) answers.set(query, body);
+        if (!answers.has(query)) answers.set(query, Buffer.from(body));
       }
       caller.close();
     };

@@ -49,7 +49,7 @@ export class PendingCalls<T> {
     return found.call;
   }
 
-  /** Takes those out for which `which` is true, oldest number first. */
+  /** Takes those out for which `which` is true, the least number first. */
   takeWhere(which: (call: T) => boolean): T[] {
     const found = this.#places.filter((one) => one !== undefined).filter(({ call }) => which(call));
     found.sort((a, b) => a.number - b.number);

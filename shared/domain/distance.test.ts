@@ -60,6 +60,21 @@ test('a zero vector has no direction', () => {
   }
 });
 
+test('a vector whose products are infinite as float32 is refused, but for its direction', () => {
+  for (const distance of ['Dot', 'Euclid', 'Manhattan'] as const) {
+    prepareVector(distance, Float32Array.of(2 ** 61, 2 ** 61), 'vector');
+    for (const components of [
+      [1e19, 0],
+      [4e18, -4e18],
+    ]) {
+      assert.throws(
+        () => prepareVector(distance, Float32Array.from(components), 'points[0].vector'),
+        (error) => error instanceof InvalidInput && error.path === 'points[0].vector',
+      );
+    }
+  }
+});
+
 test('other distances take vectors as they are', () => {
   for (const distance of ['Dot', 'Euclid', 'Manhattan'] as const) {
     for (const components of [

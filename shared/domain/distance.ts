@@ -13,16 +13,23 @@ export function higherIsNearer(distance: Distance): boolean {
   return distance === 'Cosine' || distance === 'Dot';
 }
 
+/** Squared length up to which products and distances of two vectors are finite as float32. */
+const LENGTH2_MAX = 2 ** 124;
+
 /**
  * Makes a vector ready for storage or search, in place: unit length under Cosine, unchanged
- * otherwise. Components must be finite. Throws `InvalidInput` for a zero vector under Cosine.
+ * otherwise. Components must be finite. Throws `InvalidInput` for a zero vector under Cosine, and
+ * for one longer than 2^62 under the others.
  */
 export function prepareVector(distance: Distance, vector: Float32Array, path: string): void {
-  if (distance !== 'Cosine') return;
   let sum = 0;
   for (let i = 0; i < vector.length; i += 1) {
     const x = vector[i] as number;
     sum += x * x;
+  }
+  if (distance !== 'Cosine') {
+    if (sum <= LENGTH2_MAX) return;
+    throw new InvalidInput(path, 'the vector is too long: its length may be 4.6e18 at most');
   }
   if (sum === 0) {
     throw new InvalidInput(path, 'a zero vector has no direction; Cosine needs one that is not 0');

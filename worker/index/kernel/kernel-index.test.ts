@@ -37,6 +37,23 @@ test('half of the points replaced in five rounds: slots are taken over, recall s
   assert.ok(bytes < 1.35 * filled(config(32), 4_000, draw).memoryBytes, `${bytes} bytes`);
 });
 
+test('products that are no numbers end a search and linking, too', () => {
+  for (const distance of ['Cosine', 'Dot', 'Euclid'] as const) {
+    for (const dimension of [8, 64, 128]) {
+      for (const size of [1e-38, 1e19, 3e37, 1e38]) {
+        const random = new SeededRandom(18);
+        const of = config(dimension, distance);
+        const draw = () => Float32Array.from({ length: dimension }, () => size * random.normal());
+        const index = filled(of, 500, draw);
+        const hits = index.search(draw(), 10, 64) ?? { labels: [] };
+        assert.ok(new Set(hits.labels).size === hits.labels.length, `${distance} ${size}`);
+        const plain = filled(of, 500, () => draw().map((x) => x / size));
+        plain.search(draw(), 10, 64);
+      }
+    }
+  }
+});
+
 /** Vectors by label, for an index that keeps none. */
 function onDisk(of: IndexConfig, vectors: Map<number, Float32Array>): KernelIndex {
   const vectorsOf: VectorsOf = (labels) => Array.from(labels, (label) => vectors.get(label));

@@ -147,7 +147,8 @@ export function descend(query: usize, level: u32): u32 {
       let moved: u32 = NONE;
       for (let at: u32 = 0; at < left; at += 1) {
         const near = load<f32>(listNear + (<usize>at << 2));
-        if (near <= best) continue;
+        // So that what is not a number ends here: `near <= best` would go round for ever.
+        if (!(near > best)) continue;
         best = near;
         moved = load<u32>(listSlots + (<usize>at << 2));
       }
