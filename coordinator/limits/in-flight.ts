@@ -13,6 +13,8 @@ import { assert } from '../../shared/base/assert.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 
+const CLIENTS_KEPT = 4_096;
+
 export interface InFlightOptions {
   requestsPerClientMax: number;
   bodyBytesPerClientMax: number;
@@ -36,7 +38,7 @@ interface UnderWay {
 
 export class InFlight {
   readonly #options: InFlightOptions;
-  /** Of each client that ever asked: entries that come and go make a Map costly. */
+  /** Idle clients stay, up to a number: a Map whose entries come and go is costly (`PendingCalls`). */
   readonly #clients = new Map<ClientId, UnderWay>();
   #sharedBytes = 0;
 
@@ -71,10 +73,17 @@ export class InFlight {
   #of(clientId: ClientId): UnderWay {
     let client = this.#clients.get(clientId);
     if (client === undefined) {
+      if (this.#clients.size >= CLIENTS_KEPT) this.#forgetIdle();
       client = { requests: 0, bodyBytes: 0 };
       this.#clients.set(clientId, client);
     }
     return client;
+  }
+
+  #forgetIdle(): void {
+    for (const [clientId, { requests }] of this.#clients) {
+      if (requests === 0) this.#clients.delete(clientId);
+    }
   }
 
   #place(client: UnderWay, announcedBytes: number): InFlightPlace {
