@@ -32,7 +32,11 @@ export function drawer(kind: string, random: SeededRandom, of: IndexConfig): Dra
   return () => {
     const center = random.pick(centers);
     const length = kind === 'lengths' ? 0.3 + random.next() : 1;
-    return prepared(center.map((x) => length * (x + 0.4 * random.normal())));
+    const vector = center.map((x) => length * (x + 0.4 * random.normal()));
+    // Far from the origin, in all components or in one.
+    if (kind === 'shifted') return prepared(vector.map((x) => x + 30));
+    if (kind === 'constant') vector[0] = 2_024;
+    return prepared(vector);
   };
 }
 

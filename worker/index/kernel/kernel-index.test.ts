@@ -258,27 +258,33 @@ const asSections = (bytes: Buffer) => [
   { name: 'kernel', byteLength: bytes.length, pieces: [bytes] },
 ];
 
-test('an image opens to the same answers; other settings keep the vectors', async () => {
-  const random = new SeededRandom(71);
-  const draw = drawer('clustered', random, config(24));
-  const index = filled(config(24), 1_500, draw);
-  for (let label = 0; label < 30; label += 1) index.remove(label);
-  for (let label = 30; label < 60; label += 1) index.add(label, draw());
-  const image = await imageOf(index);
-  const copy = await openIndex(config(24), { ...OPTIONS, seed: 9 }, asSections(image));
-  assert.equal(copy.count, 1_470);
-  assert.equal(copy.linked, 1_440);
-  for (let i = 0; i < 50; i += 1) {
-    const query = draw();
-    assert.deepEqual(copy.search(query, 10, 20), index.search(query, 10, 20));
-    assert.deepEqual(exact(copy, query, 10), exact(index, query, 10));
-  }
-  const wider = { ...config(24), hnsw: { m: 24, efConstruct: 100, engine: 'kernel' as const } };
-  const rebuilt = await openIndex(wider, OPTIONS, asSections(image));
-  assert.equal(rebuilt.count, 1_470);
-  assert.equal(rebuilt.linked, 0);
-  await assert.rejects(openIndex(config(25), OPTIONS, asSections(image)), AppError);
-});
+for (const [kind, dimension] of [
+  ['clustered', 24],
+  ['shifted', 48],
+] as const) {
+  test(`an image of ${kind} data opens to the same answers; other settings keep the vectors`, async () => {
+    const of = config(dimension);
+    const random = new SeededRandom(71);
+    const draw = drawer(kind, random, of);
+    const index = filled(of, 1_500, draw);
+    for (let label = 0; label < 30; label += 1) index.remove(label);
+    for (let label = 30; label < 60; label += 1) index.add(label, draw());
+    const image = await imageOf(index);
+    const copy = await openIndex(of, { ...OPTIONS, seed: 9 }, asSections(image));
+    assert.equal(copy.count, 1_470);
+    assert.equal(copy.linked, 1_440);
+    for (let i = 0; i < 50; i += 1) {
+      const query = draw();
+      assert.deepEqual(copy.search(query, 10, 20), index.search(query, 10, 20));
+      assert.deepEqual(exact(copy, query, 10), exact(index, query, 10));
+    }
+    const wider = { ...of, hnsw: { m: 24, efConstruct: 100, engine: 'kernel' as const } };
+    const rebuilt = await openIndex(wider, OPTIONS, asSections(image));
+    assert.equal(rebuilt.count, 1_470);
+    assert.equal(rebuilt.linked, 0);
+    await assert.rejects(openIndex(config(dimension + 1), OPTIONS, asSections(image)), AppError);
+  });
+}
 
 test('a damaged memory is refused or harmless: nothing is followed out of bounds', async () => {
   // The image's checksum refuses these before; here is what stands behind it.
@@ -320,6 +326,7 @@ test('a write out of bounds is a trap, and another memory goes on', () => {
     ...layout,
     shape: 'codes',
     rotated: false,
+    mean: undefined,
     raw: true,
   });
   assert.equal(memory.entry, NONE);

@@ -13,6 +13,7 @@ import { LIMITS } from '../../../shared/domain/limits.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
 import { copyVector } from './copy.ts';
 import {
+  type Coding,
   HEADER_BYTES,
   HEADER_WORDS,
   type Header,
@@ -123,8 +124,12 @@ export class KernelMemory {
   static create(layout: MemoryLayout): KernelMemory {
     const header = headerOf(layout);
     const blocksAt = header[10] as number;
-    const memory = layout.shape === 'codes' ? reserveMemory(blocksAt, 'codes') : undefined;
-    return new KernelMemory(memory, header, layout.shape);
+    if (layout.shape === 'floats') return new KernelMemory(undefined, header, 'floats');
+    const memory = reserveMemory(blocksAt, 'codes');
+    if (header[17] !== 0 && layout.mean !== undefined) {
+      new Float32Array(memory.buffer, header[17]).set(layout.mean);
+    }
+    return new KernelMemory(memory, header, 'codes');
   }
 
   /** The memory that `pieces` wrote; undefined when it is not one of this layout or not sound. */
@@ -140,17 +145,19 @@ export class KernelMemory {
       efConstruct,
       seed: saved[15] as number,
       rotated: saved[16] === 1,
+      mean: saved[17] === 0 ? undefined : new Float32Array(layout.dimension),
       raw: layout.raw,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
     for (const word of [12, 13, 14]) expected[word] = saved[word] as number;
     if (!expected.every((word, at) => word === saved[at])) return undefined;
     const [blockShift = 0, blockBytes = 0, blocksAt = 0] = saved.subarray(8);
-    const bytes = Math.ceil((saved[12] as number) / 2 ** blockShift) * blockBytes;
-    if (image.byteLength !== HEADER_BYTES + bytes) return undefined;
-    if (blocksAt + bytes > MEMORY_BYTES_MAX) return undefined;
-    const memory = reserveMemory(blocksAt + bytes, shapeOf(saved));
-    new Uint8Array(memory.buffer).set(image.subarray(HEADER_BYTES), blocksAt);
+    const end = blocksAt + Math.ceil((saved[12] as number) / 2 ** blockShift) * blockBytes;
+    const from = savedFrom(saved);
+    if (image.byteLength !== HEADER_BYTES + end - from) return undefined;
+    if (end > MEMORY_BYTES_MAX) return undefined;
+    const memory = reserveMemory(end, shapeOf(saved));
+    new Uint8Array(memory.buffer).set(image.subarray(HEADER_BYTES), from);
     const adopted = new KernelMemory(memory, saved, shapeOf(saved));
     return adopted.kernel.check(LABELS_MAX) === 0 ? adopted : undefined;
   }
@@ -176,9 +183,11 @@ export class KernelMemory {
   }
 
   /** What codes depend on beside the vectors. */
-  get coding(): Pick<MemoryLayout, 'seed' | 'rotated'> {
-    const [seed = 0, rotated] = this.#words.subarray(15, 17);
-    return { seed, rotated: rotated === 1 };
+  get coding(): Coding {
+    const [seed = 0, rotated, meanAt = 0] = this.#words.subarray(15, 18);
+    const from = meanAt >>> 2;
+    const mean = meanAt === 0 ? undefined : this.#floats.slice(from, from + this.#dimension);
+    return { seed, rotated: rotated === 1, mean };
   }
 
   get entry(): number {
@@ -336,21 +345,26 @@ export class KernelMemory {
     return this.#doubles[(this.#scratch(10) >>> 3) + at] as number;
   }
 
-  /** The header as it is now and the blocks as they are when they are read, at most a mebibyte at
+  /** The header as it is now, and the mean and the blocks as they are when they are read, at most a mebibyte at
    * a time. Slots that come later are not part of it. */
   snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
     const memory = this.#memory ?? this.#leaveTiny();
     const header = new Uint8Array(HEADER_BYTES);
     header.set(new Uint8Array(memory.buffer, 0, HEADER_WORDS * 4));
-    const bytes = this.#blocks(this.slots) * this.#blockBytes;
-    return { byteLength: HEADER_BYTES + bytes, pieces: this.#pieces(memory, header, bytes) };
+    const from = savedFrom(this.#words);
+    const end = this.#blocksAt + this.#blocks(this.slots) * this.#blockBytes;
+    const byteLength = HEADER_BYTES + end - from;
+    return { byteLength, pieces: this.#pieces(memory, header, { from, end }) };
   }
 
-  *#pieces(memory: WasmMemory, header: Uint8Array, bytes: number): Iterable<Uint8Array> {
+  *#pieces(
+    memory: WasmMemory,
+    header: Uint8Array,
+    { from, end }: { from: number; end: number },
+  ): Iterable<Uint8Array> {
     yield header;
-    for (let at = 0; at < bytes; at += PIECE_BYTES) {
-      const length = Math.min(PIECE_BYTES, bytes - at);
-      yield new Uint8Array(memory.buffer, this.#blocksAt + at, length);
+    for (let at = from; at < end; at += PIECE_BYTES) {
+      yield new Uint8Array(memory.buffer, at, Math.min(PIECE_BYTES, end - at));
     }
   }
 
@@ -361,6 +375,11 @@ export class KernelMemory {
   #blocks(slots: number): number {
     return Math.ceil(slots / 2 ** this.#blockShift);
   }
+}
+
+/** Where what an image holds behind the header begins in a memory. */
+function savedFrom(header: Uint32Array): number {
+  return header[17] || (header[10] as number);
 }
 
 function reserveMemory(bytes: number, shape: Shape): WasmMemory {

@@ -33,8 +33,7 @@ export interface KernelExports {
   check(labelEnd: number): number;
   labelOf(slot: number): number;
   stateOf(slot: number): number;
-  rawPeak(slot: number): number;
-  rawPeakRotated(slot: number): number;
+  rotatedPeak(): number;
   probe(at: number): number;
 }
 

@@ -25,7 +25,7 @@ import {
   dimension,
   fineOf,
   headOf,
-  metric,
+  codedMetric,
   plainRows,
   rawOf,
   reader,
@@ -147,7 +147,7 @@ function floatNearness(query: usize, slot: u32): f32 {
   const q = query + Q_CODES;
   const raw = rawOf(slot);
   let sum: f32 = 0;
-  if (metric == METRIC_EUCLID) {
+  if (codedMetric == METRIC_EUCLID) {
     for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
       const apart = load<f32>(q + at) - load<f32>(raw + at);
       sum -= apart * apart;

@@ -29,9 +29,10 @@ import {
   headOf,
   linksAt,
   m0,
-  metric,
+  codedMetric,
   rawBytes,
   rawOf,
+  meanAt,
   rotateTmp,
   rotated,
   rowOf,
@@ -119,7 +120,7 @@ export function queryOfFloats(query: usize, floats: usize): void {
     squares = v128.add<i32>(squares, products16(codes, codes));
   }
   const square = sum4(squares);
-  const side: f32 = metric == METRIC_EUCLID ? scale * scale * <f32>square : 0;
+  const side: f32 = codedMetric == METRIC_EUCLID ? scale * scale * <f32>square : 0;
   putQueryHead(query, scale, side, sum4(sums), square);
 }
 
@@ -130,7 +131,7 @@ export function encodeRow(slot: u32, raw: usize): void {
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
   const squares = putPlanes(slot, source, scale);
-  const side: f32 = metric == METRIC_EUCLID ? scale * scale * squares : 0;
+  const side: f32 = codedMetric == METRIC_EUCLID ? scale * scale * squares : 0;
   store<f32>(head, scale, AT_SCALE);
   store<f32>(head, side, AT_SIDE);
 }
@@ -175,10 +176,18 @@ function putPlanes(slot: u32, source: usize, scale: f32): f32 {
   return square;
 }
 
+/** Takes the mean out of what is to be coded. */
+function centre(): void {
+  for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
+    store<f32>(rotateTmp + at, load<f32>(rotateTmp + at) - load<f32>(meanAt + at));
+  }
+}
+
 /** The floats to be coded, with zeroes up to `dimPad`. */
 function toBeCoded(floats: usize): usize {
-  if (rotated != 0) rotate(floats);
-  else memory.copy(rotateTmp, floats, dimension << 2);
+  memory.copy(rotateTmp, floats, dimension << 2);
+  if (meanAt != 0) centre();
+  if (rotated != 0) rotate();
   memory.fill(rotateTmp + (dimension << 2), 0, (dimPad - dimension) << 2);
   return rotateTmp;
 }
@@ -197,22 +206,18 @@ function codes16(floats: usize, inverse: f32): v128 {
   return v128.narrow<i16>(low, high);
 }
 
-function scaleOf(floats: usize): f32 {
+export function largestOf(floats: usize): f32 {
   let largest: f32 = 0;
   for (let at: u32 = 0; at < dimension; at += 1) {
     largest = max<f32>(largest, abs<f32>(load<f32>(floats + (at << 2))));
   }
-  // Below this, 1 / scale overflows; such a vector is as good as zero.
-  return largest < 1e-30 ? 0 : largest / 127;
+  return largest;
 }
 
-function norm2(floats: usize): f32 {
-  let sum: f32 = 0;
-  for (let at: u32 = 0; at < dimension; at += 1) {
-    const x = load<f32>(floats + (at << 2));
-    sum += x * x;
-  }
-  return sum;
+function scaleOf(floats: usize): f32 {
+  const largest = largestOf(floats);
+  // Below this, 1 / scale overflows; such a vector is as good as zero.
+  return largest < 1e-30 ? 0 : largest / 127;
 }
 
 /** Zeroes a row, its numbers and its floats; level and upper lists belong to the slot and stay. */
@@ -228,16 +233,4 @@ export function eraseRow(slot: u32): void {
   memory.fill(headOf(slot), 0, coarseStride);
   memory.fill(fineOf(slot), 0, dimPad >> 1);
   memory.fill(rawOf(slot), 0, rawBytes);
-}
-
-/** How many times larger the largest component is than the root mean square: what coding pays. */
-export function peak(floats: usize): f32 {
-  const total = norm2(floats);
-  if (total == 0) return 0;
-  return (scaleOf(floats) * 127) / sqrt<f32>(total / <f32>dimension);
-}
-
-/** The same after a rotation. */
-export function peakRotated(floats: usize): f32 {
-  return peak(rotate(floats));
 }

@@ -3,11 +3,13 @@
  * 8-bit codes in ONE linear memory per shard. No allocator, no garbage collector, no imports but
  * the memory: a shard is what this memory holds, and an address outside it is a trap.
  *
- * The layout is the file format: the saved image is the header and the blocks, byte for byte.
+ * The layout is the file format: the saved image is header, mean and blocks, byte for byte.
  *
  *        0  header    u32 words, see `../layout.ts`
  *      256  scratch   of each of two threads, never saved: queries, pools, lists, bits of a
  *                     filter, tags of visited slots; and of the searching one, the slot of each label
+ *   meanAt  mean      of the vectors, f32[dimension], where it is taken out before coding: where all
+ *                     lie far from the origin, codes would spend their bits on what all have alike
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride: state and links
@@ -54,6 +56,7 @@
  *                      walks then found .67 of the ten best, and 1.0 with the product as it is
  *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
  *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
+ *                      Cosine with a mean is coded so, too: of unit vectors, 1 - distance / 2
  *   Manhattan          no codes are kept, rows are compared as floats
  *
  * Papers: Malkov & Yashunin 2018 (graph, levels); Subramanya et al. 2019, DiskANN (which links are
@@ -94,6 +97,10 @@ const CODED_MASK: u32 = (1 << CODED_SHIFT) - 1;
 // Constants of the shard, read from the header by `open`.
 export let dimension: u32 = 0;
 export let metric: u32 = 0;
+/** That of the codes: unit vectors in whose codes the mean is left out are compared as by Euclid. */
+export let codedMetric: u32 = 0;
+/** What is subtracted before coding, f32[dimension]; 0: nothing is. */
+export let meanAt: usize = 0;
 export let m: u32 = 0;
 export let m0: u32 = 0;
 export let dimPad: u32 = 0;
@@ -175,6 +182,8 @@ export function open(thread: u32): void {
   efConstruct = word(11);
   seed = word(15);
   rotated = word(16);
+  meanAt = word(17);
+  codedMetric = metric == METRIC_COSINE && meanAt != 0 ? METRIC_EUCLID : metric;
   rawAt = word(18);
   upperAt = word(19);
   upperPerBlock = word(20);
@@ -184,8 +193,8 @@ export function open(thread: u32): void {
   coarseFrom = blocksAt + (rowStride << CODED_SHIFT);
   fineFrom = coarseFrom + (coarseStride << CODED_SHIFT);
   upperListBytes = 4 + 4 * m;
-  dotFactor = metric == METRIC_EUCLID ? 2 : 1;
-  sideSum = metric == METRIC_EUCLID ? 1 : 0;
+  dotFactor = codedMetric == METRIC_EUCLID ? 2 : 1;
+  sideSum = codedMetric == METRIC_EUCLID ? 1 : 0;
   const base: usize = thread == 0 ? 32 : 48;
   queryFloats = word(base);
   codesQ0 = word(base + 1);

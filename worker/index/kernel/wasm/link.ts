@@ -33,7 +33,7 @@ import {
   m,
   m0,
   marksAt,
-  metric,
+  codedMetric,
   pool,
   pool2,
   rowOf,
@@ -95,15 +95,15 @@ function hidingNearness(near: f32, nearest: f32): f32 {
  * slot. Inner products have no such place, so theirs is what the two had in one direction.
  */
 function nearestOf(own: f32, slot: u32): f32 {
-  if (metric == METRIC_EUCLID) return 0;
-  if (metric == METRIC_COSINE) return 1;
+  if (codedMetric == METRIC_EUCLID) return 0;
+  if (codedMetric == METRIC_COSINE) return 1;
   return sqrt<f32>(max<f32>(0, own)) * sqrt<f32>(max<f32>(0, nearness1(codesQ1, slot)));
 }
 
 /** Nearness to itself of the base that `codesQ0` holds, where `nearestOf` asks for it. */
 @inline
 export function ownNearness(slot: u32): f32 {
-  return metric == METRIC_DOT ? nearness1(codesQ0, slot) : 0;
+  return codedMetric == METRIC_DOT ? nearness1(codesQ0, slot) : 0;
 }
 
 /**

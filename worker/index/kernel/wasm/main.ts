@@ -1,5 +1,5 @@
 /** What the host calls. Addresses and counts only; the host copies floats and bits in and out. */
-import { encodeRow, eraseRow, peak, peakRotated } from './encode';
+import { encodeRow, eraseRow, largestOf } from './encode';
 import {
   AT_LABEL,
   AT_STATE,
@@ -12,16 +12,20 @@ import {
   UNLINKED,
   W_SLOTS,
   dimPad,
+  dimension,
   isPlaced,
   labelOf,
   queryFloats,
   rawBytes,
   rawOf,
+  rotateTmp,
   rowOf,
   setWord,
   stateOf,
   word,
 } from './layout';
+
+import { rotate } from './rotate';
 
 export { check } from './check';
 export { open, setCondemned } from './layout';
@@ -84,12 +88,11 @@ function release(slot: u32): u32 {
   return SLOT_FREE;
 }
 
-export function rawPeak(slot: u32): f32 {
-  return peak(rawOf(slot));
-}
-
-export function rawPeakRotated(slot: u32): f32 {
-  return peakRotated(rawOf(slot));
+/** The largest component of the floats at `queryFloats`, after a rotation. */
+export function rotatedPeak(): f32 {
+  memory.copy(rotateTmp, queryFloats, dimension << 2);
+  rotate();
+  return largestOf(rotateTmp);
 }
 
 /** One extreme product through the instruction that may saturate: right is 16 x 255 x -127. */

@@ -6,22 +6,20 @@ import {
 } from './layout';
 
 /**
- * Random signs, then a Hadamard transform of the first 2^n components, then other signs and a
+ * Rotates `rotateTmp`: random signs, then a Hadamard transform of the first 2^n components, then other signs and a
  * transform of the last 2^n, with 2^n the largest power of two that fits: orthogonal for any
  * dimension without padding, and every component reaches every other when they overlap or, when
  * they do not, its half.
  */
-export function rotate(floats: usize): usize {
+export function rotate(): void {
   let size: u32 = 1;
   while (size << 1 <= dimension) size <<= 1;
-  memory.copy(rotateTmp, floats, dimension << 2);
   flipSigns(0x9e37_79b9);
   hadamard(rotateTmp, size);
   if (size < dimension) {
     flipSigns(0x7f4a_7c15);
     hadamard(rotateTmp + ((dimension - size) << 2), size);
   }
-  return rotateTmp;
 }
 
 function flipSigns(salt: u32): void {

@@ -10,12 +10,14 @@ import {
   LIVE_AT,
   NONE,
   chosen as held,
+  codedMetric,
   codesQ0,
   filterBits,
   isPlaced,
   labelMap,
   labelOf,
   listNear,
+  metric,
   pool,
   pool2,
   queryFloats,
@@ -190,7 +192,9 @@ export function finish(k: u32): u32 {
   }
   for (let at: u32 = 0; at < taken; at += 1) {
     const entry = entryAt(pool2, at);
-    const near = <f64>nearIn(entry);
+    let near = <f64>nearIn(entry);
+    // -|a - b|^2 of unit vectors, as their product.
+    if (codedMetric != metric) near = 1 + near * 0.5;
     if (rawBytes != 0 && at >= sample && near + most + (most - least) * 0.5 < worst) return at;
     let exact = near;
     if (at < first) exact = load<f64>(resultNear + (<usize>at << 3));
