@@ -153,6 +153,7 @@ test('a job that traps is told to its caller, and the next one is done', async (
     ...layout,
     shape: 'codes',
     rotated: false,
+    factor: 1,
     mean: undefined,
     raw: true,
   });

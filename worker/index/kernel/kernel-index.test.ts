@@ -54,6 +54,20 @@ test('products that are no numbers end a search and linking, too', () => {
   }
 });
 
+test('vectors of any size are told apart', () => {
+  for (const distance of ['Dot', 'Euclid'] as const) {
+    for (const size of [1e-36, 1e-25, 1e-10, 1e10, 1e17]) {
+      const random = new SeededRandom(19);
+      const of = config(64, distance);
+      const clustered = drawer('clustered', random, of);
+      const draw = () => clustered().map((x) => size * x);
+      const index = filled(of, 1_500, draw);
+      const measured = recall(index, Array.from({ length: 30 }, draw), 100);
+      assert.ok(measured > 0.98, `${distance} ${size}: ${measured}`);
+    }
+  }
+});
+
 /** Vectors by label, for an index that keeps none. */
 function onDisk(of: IndexConfig, vectors: Map<number, Float32Array>): KernelIndex {
   const vectorsOf: VectorsOf = (labels) => Array.from(labels, (label) => vectors.get(label));
@@ -326,6 +340,7 @@ test('a write out of bounds is a trap, and another memory goes on', () => {
     ...layout,
     shape: 'codes',
     rotated: false,
+    factor: 1,
     mean: undefined,
     raw: true,
   });

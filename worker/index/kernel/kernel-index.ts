@@ -28,6 +28,7 @@ import {
 } from '../vector-index.ts';
 import { type LinkJob, runJob } from './job.ts';
 import { type Coding, EF_MAX, type MemoryLayout, NONE } from './layout.ts';
+import { measureCoding } from './measure-coding.ts';
 import { KernelMemory } from './memory.ts';
 import { KernelScan } from './scan.ts';
 import { KernelSlots } from './slots.ts';
@@ -54,8 +55,7 @@ export function walkCost(dimension: number): number {
   return dimension <= ONE_LINE_DIMENSION ? WALK_COST_ONE_LINE : WALK_COST;
 }
 
-/** How much smaller the largest component has to get for a rotation, or a mean taken out, to pay. */
-const FINER_FROM = 1.25;
+/** Vectors that say how all are coded. */
 const SAMPLE = 256;
 /** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
 const ROWS_SCORED_MAX = 256;
@@ -411,7 +411,7 @@ export class KernelIndex implements VectorIndex {
   }
 
   /** How codes are finest, from some of the vectors there are. */
-  #measure(): Pick<Coding, 'rotated' | 'mean'> {
+  #measure(): Omit<Coding, 'seed'> {
     const sample: Float32Array[] = [];
     const stride = Math.max(1, Math.floor(this.count / SAMPLE));
     let seen = 0;
@@ -419,45 +419,13 @@ export class KernelIndex implements VectorIndex {
       seen += 1;
       if (seen % stride === 0) sample.push(this.#memory.raw(this.#slots.slotOf(label)).slice());
     });
-    const mean = this.distance === 'Dot' ? undefined : meanWorthIt(sample);
-    let plain = 0;
-    let turned = 0;
-    for (const vector of sample) {
-      if (mean !== undefined) subtract(vector, mean);
-      const length = Math.hypot(...vector);
-      if (length === 0) continue;
-      plain += peakOf(vector) / length;
-      this.#memory.setQuery(vector);
-      turned += this.#memory.kernel.rotatedPeak() / length;
-    }
-    return { rotated: plain > FINER_FROM * turned, mean };
+    const memory = this.#memory;
+    const { kernel } = memory;
+    return measureCoding(sample, this.distance, (vector) => {
+      memory.setQuery(vector);
+      return kernel.rotatedPeak();
+    });
   }
-}
-
-/** The mean, if vectors without it have smaller components: all may lie far from the origin. */
-function meanWorthIt(sample: readonly Float32Array[]): Float32Array | undefined {
-  const mean = new Float32Array(sample[0]?.length ?? 0);
-  for (let i = 0; i < mean.length; i += 1) {
-    mean[i] = sample.reduce((sum, vector) => sum + (vector[i] as number), 0) / sample.length;
-  }
-  let plain = 0;
-  let centred = 0;
-  for (const vector of sample) {
-    plain += peakOf(vector);
-    centred += peakOf(subtract(vector.slice(), mean));
-  }
-  return plain > FINER_FROM * centred ? mean : undefined;
-}
-
-function subtract(vector: Float32Array, mean: Float32Array): Float32Array {
-  for (let i = 0; i < mean.length; i += 1) {
-    vector[i] = (vector[i] as number) - (mean[i] as number);
-  }
-  return vector;
-}
-
-function peakOf(vector: Float32Array): number {
-  return vector.reduce((peak, x) => Math.max(peak, Math.abs(x)), 0);
 }
 
 /** Candidates by code for `k` hits. Of near duplicates, codes tell the order badly: k + 16 found
@@ -478,6 +446,7 @@ function layoutOf(config: IndexConfig, options: IndexOptions): MemoryLayout {
     efConstruct,
     seed: seed >>> 0,
     rotated: false,
+    factor: 1,
     mean: undefined,
     raw: config.onDisk !== true || options.vectorsOf === undefined,
   };

@@ -6,6 +6,7 @@
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
  *   14 nodes ever linked | 15 seed | 16 rotated | 17 mean | 18.. offsets in a block: raw, upper |
  *   20 upper lists a block | 21 marks | 22 shape, 1 = codes | 23 whether floats are kept |
+ *   24 factor before coding, f32, 0 for 1 |
  *   32.. scratch of thread 0 | 48.. of thread 1
  *
  * Two shapes. `floats` has neither codes nor links: for shards so small that comparing floats is
@@ -59,6 +60,8 @@ export interface MemoryLayout {
   efConstruct: number;
   seed: number;
   rotated: boolean;
+  /** A power of two that vectors are multiplied by before they are coded. */
+  factor: number;
   /** What is taken out of vectors before they are coded, if anything is. */
   mean: Float32Array | undefined;
   /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
@@ -68,7 +71,7 @@ export interface MemoryLayout {
 const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
 /** What codes depend on beside the vectors. */
-export type Coding = Pick<MemoryLayout, 'seed' | 'rotated' | 'mean'>;
+export type Coding = Pick<MemoryLayout, 'seed' | 'rotated' | 'factor' | 'mean'>;
 
 export function headerOf(layout: MemoryLayout): Header {
   const { dimension, distance, m, efConstruct, seed } = layout;
@@ -96,6 +99,7 @@ export function headerOf(layout: MemoryLayout): Header {
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
   header.set([layout.rotated ? 1 : 0, hasMean ? meanAt : 0, rawAt, upperAt], 16);
   header.set([upperPerBlock, marksAt, codes ? 1 : 0, raw ? 1 : 0], 20);
+  if (layout.factor !== 1) new Float32Array(header.buffer)[24] = layout.factor;
   header.set(scratch.addresses, SCRATCH_WORD);
   header.set(building.addresses, BUILDING_SCRATCH_WORD);
   return header;

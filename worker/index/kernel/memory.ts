@@ -145,6 +145,7 @@ export class KernelMemory {
       efConstruct,
       seed: saved[15] as number,
       rotated: saved[16] === 1,
+      factor: factorIn(saved),
       mean: saved[17] === 0 ? undefined : new Float32Array(layout.dimension),
       raw: layout.raw,
     });
@@ -187,7 +188,7 @@ export class KernelMemory {
     const [seed = 0, rotated, meanAt = 0] = this.#words.subarray(15, 18);
     const from = meanAt >>> 2;
     const mean = meanAt === 0 ? undefined : this.#floats.slice(from, from + this.#dimension);
-    return { seed, rotated: rotated === 1, mean };
+    return { seed, rotated: rotated === 1, factor: factorIn(this.#words), mean };
   }
 
   get entry(): number {
@@ -309,7 +310,9 @@ export class KernelMemory {
     return slot & (2 ** this.#blockShift - 1);
   }
 
+  /** Puts a query, or a vector, where the kernel reads it; the kernel has to be there. */
   setQuery(query: Float32Array): void {
+    assert(this.#memory !== undefined, 'a tiny shard has no place for a query');
     this.#floats.set(query, this.#scratch(0) >>> 2);
   }
 
@@ -375,6 +378,10 @@ export class KernelMemory {
   #blocks(slots: number): number {
     return Math.ceil(slots / 2 ** this.#blockShift);
   }
+}
+
+function factorIn(header: Uint32Array): number {
+  return new Float32Array(header.buffer, header.byteOffset)[24] || 1;
 }
 
 /** Where what an image holds behind the header begins in a memory. */

@@ -25,6 +25,7 @@ import {
   dimPad,
   dimension,
   dotFactor,
+  factor,
   fineOf,
   headOf,
   linksAt,
@@ -183,10 +184,18 @@ function centre(): void {
   }
 }
 
+/** Brings what is to be coded near 1, where squares neither overflow nor vanish. */
+function magnify(): void {
+  for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
+    store<f32>(rotateTmp + at, load<f32>(rotateTmp + at) * factor);
+  }
+}
+
 /** The floats to be coded, with zeroes up to `dimPad`. */
 function toBeCoded(floats: usize): usize {
   memory.copy(rotateTmp, floats, dimension << 2);
   if (meanAt != 0) centre();
+  if (factor != 1) magnify();
   if (rotated != 0) rotate();
   memory.fill(rotateTmp + (dimension << 2), 0, (dimPad - dimension) << 2);
   return rotateTmp;

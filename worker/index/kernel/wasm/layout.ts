@@ -116,6 +116,8 @@ export let marksAt: u32 = 0;
 export let efConstruct: u32 = 0;
 export let seed: u32 = 0;
 export let rotated: u32 = 0;
+/** A power of two that vectors are multiplied by before coding. */
+export let factor: f32 = 1;
 /** Floats kept of a vector: all or none. */
 export let rawBytes: u32 = 0;
 /** Addresses of block 0's. */
@@ -183,6 +185,7 @@ export function open(thread: u32): void {
   seed = word(15);
   rotated = word(16);
   meanAt = word(17);
+  factor = word(24) == 0 ? 1 : reinterpret<f32>(word(24));
   codedMetric = metric == METRIC_COSINE && meanAt != 0 ? METRIC_EUCLID : metric;
   rawAt = word(18);
   upperAt = word(19);

@@ -12,6 +12,7 @@ import {
   chosen as held,
   codedMetric,
   codesQ0,
+  factor,
   filterBits,
   isPlaced,
   labelMap,
@@ -193,8 +194,9 @@ export function finish(k: u32): u32 {
   for (let at: u32 = 0; at < taken; at += 1) {
     const entry = entryAt(pool2, at);
     let near = <f64>nearIn(entry);
+    if (codedMetric == metric) near /= <f64>factor * <f64>factor;
     // -|a - b|^2 of unit vectors, as their product.
-    if (codedMetric != metric) near = 1 + near * 0.5;
+    else near = 1 + near * 0.5;
     if (rawBytes != 0 && at >= sample && near + most + (most - least) * 0.5 < worst) return at;
     let exact = near;
     if (at < first) exact = load<f64>(resultNear + (<usize>at << 3));
