@@ -68,6 +68,26 @@ test('vectors of any size are told apart', () => {
   }
 });
 
+test('half of the points replaced where lengths differ: recall of inner products stays', () => {
+  const of = config(64, 'Dot');
+  const random = new SeededRandom(20);
+  const clustered = drawer('clustered', random, of);
+  const draw = () => {
+    const length = Math.exp(1.5 * random.normal());
+    return clustered().map((x) => length * x);
+  };
+  const count = 4_000;
+  const index = filled(of, count, draw);
+  const queries = Array.from({ length: 50 }, draw);
+  const before = recall(index, queries, 32);
+  for (let round = 0; round < 5; round += 1) {
+    for (let i = 0; i < count / 10; i += 1) index.add((round * count) / 10 + i, draw());
+    index.link(NEVER);
+  }
+  const after = recall(index, queries, 32);
+  assert.ok(before > 0.97 && after > 0.97, `recall ${before} then ${after}`);
+});
+
 /** Vectors by label, for an index that keeps none. */
 function onDisk(of: IndexConfig, vectors: Map<number, Float32Array>): KernelIndex {
   const vectorsOf: VectorsOf = (labels) => Array.from(labels, (label) => vectors.get(label));
