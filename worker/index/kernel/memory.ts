@@ -348,8 +348,8 @@ export class KernelMemory {
     return this.#doubles[(this.#scratch(10) >>> 3) + at] as number;
   }
 
-  /** The header as it is now, and the mean and the blocks as they are when they are read, at most a mebibyte at
-   * a time. Slots that come later are not part of it. */
+  /** The header as it is now, and the mean and the blocks as they are when they are read, at most a
+   * mebibyte at a time. Slots that come later are not part of it. */
   snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
     const memory = this.#memory ?? this.#leaveTiny();
     const header = new Uint8Array(HEADER_BYTES);

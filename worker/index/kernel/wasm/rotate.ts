@@ -1,15 +1,11 @@
 /** The rotation before coding (Ailon & Chazelle 2006), for uneven components. */
-import {
-  dimension,
-  rotateTmp,
-  seed,
-} from './layout';
+import { dimension, rotateTmp, seed } from './layout';
 
 /**
- * Rotates `rotateTmp`: random signs, then a Hadamard transform of the first 2^n components, then other signs and a
- * transform of the last 2^n, with 2^n the largest power of two that fits: orthogonal for any
- * dimension without padding, and every component reaches every other when they overlap or, when
- * they do not, its half.
+ * Rotates `rotateTmp`: random signs, then a Hadamard transform of the first 2^n components, then
+ * other signs and a transform of the last 2^n, with 2^n the largest power of two that fits:
+ * orthogonal for any dimension without padding, and every component reaches every other when they
+ * overlap or, when they do not, its half.
  */
 export function rotate(): void {
   let size: u32 = 1;
