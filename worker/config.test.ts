@@ -34,7 +34,7 @@ BULKHEAD_FLAT_POINTS_MAX
     integer, 0 to 1000000 points; default 5000
 
 BULKHEAD_PURGE_AFTER_MS
-    removed vectors leave memory and images after this time at the latest; rows at once
+    removed points leave memory and images after this time at the latest; the database at once
     integer, 100 to 86400000 ms; default 300000
 
 BULKHEAD_LOG_LEVEL

@@ -47,7 +47,7 @@ export const WORKER_OPTIONS = {
     min: 100,
     max: 86_400_000,
     unit: 'ms',
-    help: 'removed vectors leave memory and images after this time at the latest; rows at once',
+    help: 'removed points leave memory and images after this time at the latest; the database at once',
   },
   logLevel: {
     kind: 'choice',

@@ -7,6 +7,7 @@ import type { Reply, Request, WithVectors } from '../../shared/protocol/messages
 import type { ReaderOf } from './evaluate.ts';
 import { evaluate, plan } from './evaluate.ts';
 import { readAll } from './read-rows.ts';
+import type { RecentRows } from './recent-rows.ts';
 import { columnsOf, RecordsWriter, type View } from './records.ts';
 import { type ScrollRequest, scroll } from './scroll.ts';
 import { type FoundPoints, type SearchContext, search } from './search.ts';
@@ -16,11 +17,18 @@ import type { ShardState } from './state.ts';
 export class ShardReads {
   readonly #state: ShardState;
   readonly #reader: ReaderOf;
+  readonly #recent: RecentRows;
   readonly #clock: Clock;
 
-  constructor(parts: { state: ShardState; reader: ReaderOf; clock: Clock }) {
+  constructor(parts: {
+    state: ShardState;
+    reader: ReaderOf;
+    recent: RecentRows;
+    clock: Clock;
+  }) {
     this.#state = parts.state;
     this.#reader = parts.reader;
+    this.#recent = parts.recent;
     this.#clock = parts.clock;
   }
 
@@ -96,13 +104,13 @@ export class ShardReads {
       version: appliedVersion,
       state: index.linkPending ? 'linking' : 'ready',
       payloadIndexPoints,
-      memoryBytes: index.memoryBytes + payloads.memoryBytes,
+      memoryBytes: index.memoryBytes + payloads.memoryBytes + this.#recent.bytes,
     };
   }
 
   #context(deadline: Deadline): SearchContext {
     const slices = new Slices(this.#clock, deadline);
-    return { state: this.#state, reader: this.#reader, slices };
+    return { state: this.#state, reader: this.#reader, recent: this.#recent, slices };
   }
 }
 

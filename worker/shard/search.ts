@@ -30,6 +30,7 @@ import type { Hits } from '../index/vector-index.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import { evaluate, type ReaderOf, rowMatches } from './evaluate.ts';
 import { readAll } from './read-rows.ts';
+import type { RecentRows } from './recent-rows.ts';
 import { columnsOf } from './records.ts';
 import type { Slices } from './slices.ts';
 import type { ShardState } from './state.ts';
@@ -48,6 +49,7 @@ export interface FoundPoints {
 export interface SearchContext {
   state: ShardState;
   reader: ReaderOf;
+  recent: RecentRows;
   slices: Slices;
 }
 
@@ -144,10 +146,10 @@ async function settle(
   { labels, scores }: Hits,
   { vector, self }: Target,
   startVersion: number,
-  { state, reader, slices }: SearchContext,
+  { state, reader, recent, slices }: SearchContext,
 ): Promise<{ hits: Hit[]; standing: number }> {
   const columns = columnsOf(request);
-  const rows = await readAll(labels, (part) => reader().byLabels(part, columns), slices);
+  const rows = await readAll(labels, (part) => recent.byLabels(part, columns), slices);
   const hits: Hit[] = [];
   let standing = 0;
   rows.forEach((row, i) => {

@@ -34,6 +34,7 @@ import { writeDescriptor } from './folder.ts';
 import { GuardedIndex } from './guarded-index.ts';
 import { ShardReads } from './reads.ts';
 import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
+import { RecentRows } from './recent-rows.ts';
 import { ShardImage } from './shard-image.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
@@ -78,6 +79,7 @@ export class Shard {
   readonly image: ShardImage;
   readonly #deps: ShardDeps;
   readonly #state: ShardState;
+  readonly #recent: RecentRows;
   readonly #gate = new WriteGate();
   readonly #configuring = new WriteGate();
   #catchingUp = false;
@@ -89,8 +91,10 @@ export class Shard {
     this.folder = parts.folder;
     this.#state = parts.state;
     this.image = new ShardImage(deps, { ...parts, version: parts.imageVersion });
-    const { clock } = deps;
-    this.reads = new ShardReads({ state: parts.state, reader: this.#reader, clock });
+    const { state } = parts;
+    const reader = this.#reader;
+    this.#recent = new RecentRows({ reader, indexBytes: () => state.index.memoryBytes });
+    this.reads = new ShardReads({ state, reader, recent: this.#recent, clock: deps.clock });
   }
 
   get descriptor(): ShardDescriptor {
@@ -198,10 +202,14 @@ export class Shard {
   }
 
   async #commit(op: WriteOp): Promise<WriteOutcome> {
+    const ended = this.#recent.startWrite();
     try {
-      return await this.#deps.store.write(this.folder, op);
+      const outcome = await this.#deps.store.write(this.folder, op);
+      ended(outcome.labels);
+      return outcome;
     } catch (error) {
-      if (!(error instanceof AppError && NOTHING_CHANGED.has(error.code))) this.#state.lostTrack();
+      if (error instanceof AppError && NOTHING_CHANGED.has(error.code)) ended([]);
+      else this.#state.lostTrack();
       throw error;
     }
   }
@@ -249,6 +257,7 @@ export class Shard {
         payloads.remove(label);
       }
     });
+    this.#recent.reset();
     this.#deps.wake(this);
   }
 
@@ -348,6 +357,7 @@ export class Shard {
 
   /** Has what was removed erased from memory and image as well: linking and saving do it. */
   purge(): void {
+    this.#recent.purge();
     if (this.#state.removedCount === 0) return;
     this.#state.index.purge();
     this.image.purge();
