@@ -19,8 +19,7 @@ export function measureCoding(
   distance: Distance,
   rotatedPeak: (vector: Float32Array) => number,
 ): Omit<Coding, 'seed'> {
-  // Inner products do not stay what they are when something is subtracted.
-  const mean = distance === 'Dot' ? undefined : meanWorthIt(sample);
+  const mean = meanWorthIt(sample);
   let plain = 0;
   let turned = 0;
   for (const vector of sample) {

@@ -29,7 +29,7 @@ import {
   plainRows,
   rawOf,
   reader,
-  sideSum,
+  sideFactor,
 } from './layout';
 
 /** The numbers of a row's codes. */
@@ -204,7 +204,7 @@ function coarseNear(query: usize, slots: usize): v128 {
   const right = v128.sub<f32>(v128.convert<i32>(dots), correction);
   const doubt = v128.mul<f32>(errors, v128.load32_splat(query, Q_LENGTH));
   const products = v128.add<f32>(v128.mul<f32>(scales, right), doubt);
-  if (sideSum == 0) return v128.mul<f32>(products, v128.load32_splat(query, Q_SCALE));
+  if (sideFactor == 0) return v128.mul<f32>(products, v128.load32_splat(query, Q_SCALE));
   let sides = v128.load32_zero(aAt, AT_SIDE);
   sides = v128.load32_lane(bAt, sides, 1, AT_SIDE);
   sides = v128.load32_lane(cAt, sides, 2, AT_SIDE);

@@ -38,9 +38,12 @@ import {
   rotated,
   rowOf,
   rowStride,
-  sideSum,
+  sideFactor,
 } from './layout';
 import { rotate } from './rotate';
+
+/** Of the vector that was last made ready for coding; 0 where no products need it. */
+let alongMean: f32 = 0;
 
 /** Coarse errors that a row is given the benefit of: with 3, not one hit more was found. */
 const DOUBT: f32 = 2;
@@ -48,9 +51,9 @@ const DOUBT: f32 = 2;
 @inline
 function putQueryHead(query: usize, scale: f32, side: f32, sum: i32, squares: i32): void {
   store<f32>(query, dotFactor * scale, Q_SCALE);
-  store<f32>(query, -sideSum, Q_SIDE);
+  store<f32>(query, sideFactor, Q_SIDE);
   store<i32>(query, 128 * sum, Q_CORRECTION);
-  store<f32>(query, -sideSum * side, Q_OFFSET);
+  store<f32>(query, sideFactor * side, Q_OFFSET);
   store<f32>(query, <f32>120.5 * <f32>sum, Q_COARSE_CORRECTION);
   store<f32>(query, DOUBT * sqrt<f32>(<f32>squares), Q_LENGTH);
 }
@@ -121,8 +124,7 @@ export function queryOfFloats(query: usize, floats: usize): void {
     squares = v128.add<i32>(squares, products16(codes, codes));
   }
   const square = sum4(squares);
-  const side: f32 = codedMetric == METRIC_EUCLID ? scale * scale * <f32>square : 0;
-  putQueryHead(query, scale, side, sum4(sums), square);
+  putQueryHead(query, scale, sideOf(scale, <f32>square), sum4(sums), square);
 }
 
 /** Writes the codes of a row and their numbers. */
@@ -132,9 +134,8 @@ export function encodeRow(slot: u32, raw: usize): void {
   const source = toBeCoded(raw);
   const scale = scaleOf(source);
   const squares = putPlanes(slot, source, scale);
-  const side: f32 = codedMetric == METRIC_EUCLID ? scale * scale * squares : 0;
   store<f32>(head, scale, AT_SCALE);
-  store<f32>(head, side, AT_SIDE);
+  store<f32>(head, sideOf(scale, squares), AT_SIDE);
 }
 
 /** Returns the sum of the squares of the codes. */
@@ -177,6 +178,12 @@ function putPlanes(slot: u32, source: usize, scale: f32): f32 {
   return square;
 }
 
+/** The second number of what `toBeCoded` has made ready, whose codes have that sum of squares. */
+@inline
+function sideOf(scale: f32, squares: f32): f32 {
+  return codedMetric == METRIC_EUCLID ? scale * scale * squares : alongMean;
+}
+
 /** Takes the mean out of what is to be coded. */
 function centre(): void {
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
@@ -191,11 +198,22 @@ function magnify(): void {
   }
 }
 
+/** m (y + m / 2) for a mean m and what y is left without it. */
+function productWithMean(): f32 {
+  let sum: f64 = 0;
+  for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
+    const mean = <f64>(load<f32>(meanAt + at) * factor);
+    sum += mean * (<f64>load<f32>(rotateTmp + at) + mean * 0.5);
+  }
+  return <f32>sum;
+}
+
 /** The floats to be coded, with zeroes up to `dimPad`. */
 function toBeCoded(floats: usize): usize {
   memory.copy(rotateTmp, floats, dimension << 2);
   if (meanAt != 0) centre();
   if (factor != 1) magnify();
+  if (sideFactor > 0) alongMean = productWithMean();
   if (rotated != 0) rotate();
   memory.fill(rotateTmp + (dimension << 2), 0, (dimPad - dimension) << 2);
   return rotateTmp;

@@ -51,7 +51,8 @@
  * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
  * product, and `side` a second number kept with each row,
  *
- *   Cosine, Dot  d     with side = 0. Dot has been tried as a distance in one more dimension
+ *   Cosine, Dot  d + s + s'  side = 0, or of products with a mean m taken out, m x - m m / 2: with
+ *                      these the sum is the product of the vectors as they were. Dot has been tried as a distance in one more dimension
  *                      (Bachrach et al. 2014), under which pruning is sound: where lengths differ,
  *                      walks then found .67 of the ten best, and 1.0 with the product as it is
  *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
@@ -126,7 +127,7 @@ export let fineFrom: u32 = 0;
 export let coarseStride: u32 = 0;
 export let upperListBytes: u32 = 0;
 export let dotFactor: f32 = 1;
-export let sideSum: f32 = 0;
+export let sideFactor: f32 = 0;
 
 // Scratch of this instance.
 export let queryFloats: usize = 0;
@@ -197,7 +198,7 @@ export function open(thread: u32): void {
   fineFrom = coarseFrom + (coarseStride << CODED_SHIFT);
   upperListBytes = 4 + 4 * m;
   dotFactor = codedMetric == METRIC_EUCLID ? 2 : 1;
-  sideSum = codedMetric == METRIC_EUCLID ? 1 : 0;
+  sideFactor = codedMetric == METRIC_EUCLID ? -1 : meanAt != 0 ? 1 : 0;
   const base: usize = thread == 0 ? 32 : 48;
   queryFloats = word(base);
   codesQ0 = word(base + 1);
