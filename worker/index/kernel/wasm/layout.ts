@@ -51,10 +51,11 @@
  * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
  * product, and `side` a second number kept with each row,
  *
- *   Cosine, Dot  d + s + s'  side = 0, or of products with a mean m taken out, m x - m m / 2: with
- *                      these the sum is the product of the vectors as they were. Dot has been tried as a distance in one more dimension
- *                      (Bachrach et al. 2014), under which pruning is sound: where lengths differ,
- *                      walks then found .67 of the ten best, and 1.0 with the product as it is
+ *   Cosine, Dot  d + s + s'  side = 0; of products with a mean m taken out, m x - m m / 2, which makes
+ *                      the sum the product of the vectors as they were. Dot has been tried as a
+ *                      distance in one more dimension (Bachrach et al. 2014), under which pruning is
+ *                      sound: where lengths differ, walks then found .67 of the ten best, and 1.0
+ *                      with the product as it is
  *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
  *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
  *                      Cosine with a mean is coded so, too: of unit vectors, 1 - distance / 2
