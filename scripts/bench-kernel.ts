@@ -3,12 +3,14 @@
  * at. Times are processor times, but for the p99 of searches and for opening an image.
  *
  *   npx node scripts/bench-kernel.ts [--dataset FOLDER] [--sets 256,128,768] [--seeds 1,2,3] [--m N]
+ *                                    [--distance NAME]
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { ENGINES, type Engine } from '../shared/domain/collection.ts';
+import type { Distance } from '../shared/domain/distance.ts';
 import { createIndex } from '../worker/index/create-index.ts';
 import type { IndexConfig, VectorIndex } from '../worker/index/vector-index.ts';
-import { datasetData, type IndexData, syntheticData } from './bench/index-data.ts';
+import { datasetData, type IndexData, stretched, syntheticData } from './bench/index-data.ts';
 import { build } from './bench/index-measures.ts';
 import { bytesLines, churnLine, openLine } from './bench/kernel-keeping.ts';
 import { type Line, targetOf } from './bench/kernel-lines.ts';
@@ -25,14 +27,23 @@ const options = new Command('bench-kernel')
   .option('--ef-construct <n>', 'candidates while building', '100')
   .option('--queries <n>', 'queries of each set', '500')
   .option('--seeds <list>', 'of the levels of the graphs: a run for each', '1')
+  .addOption(
+    new Option('--distance <name>', 'vectors have unequal lengths if it is not Cosine')
+      .choices(['Cosine', 'Dot', 'Euclid'])
+      .default('Cosine'),
+  )
   .parse()
   .opts<
-    Record<'sets' | 'm' | 'efConstruct' | 'queries' | 'seeds', string> & { dataset?: string }
+    Record<'sets' | 'm' | 'efConstruct' | 'queries' | 'seeds', string> & {
+      dataset?: string;
+      distance: Distance;
+    }
   >();
 
 for (const set of options.sets.split(',')) {
-  const data = dataOf(set, Number(options.queries));
-  if (data === undefined) continue;
+  const unit = dataOf(set, Number(options.queries));
+  if (unit === undefined) continue;
+  const data = options.distance === 'Cosine' ? unit : stretched(unit);
   for (const seed of options.seeds.split(',')) await report(data, Number(seed));
 }
 
@@ -44,7 +55,7 @@ function dataOf(set: string, queries: number): IndexData | undefined {
 
 function configOf(data: IndexData, engine: Engine): IndexConfig {
   const hnsw = { m: Number(options.m), efConstruct: Number(options.efConstruct), engine };
-  return { dimension: data.dimension, distance: 'Cosine', hnsw };
+  return { dimension: data.dimension, distance: options.distance, hnsw };
 }
 
 async function report(data: IndexData, seed: number): Promise<void> {
@@ -61,7 +72,9 @@ async function report(data: IndexData, seed: number): Promise<void> {
   lines.push(churnLine(kernel, data));
   kernel.close();
   lines.push(await linkingLine(data, setting.config, indexOptions));
-  console.log(`\n${data.name}: ${data.count} x ${data.dimension}, m ${options.m}, seed ${seed}`);
+  console.log(
+    `\n${data.name}: ${data.count} x ${data.dimension}, ${options.distance}, m ${options.m}, seed ${seed}`,
+  );
   console.log(formatTable(Object.keys(lines[0] ?? {}), lines));
 }
 

@@ -8,7 +8,7 @@ export interface IndexData {
   dimension: number;
   count: number;
   queryCount: number;
-  /** Unit vectors, row after row. */
+  /** Row after row; unit vectors if not `stretched`. */
   vectors: Float32Array;
   queries: Float32Array;
 }
@@ -16,6 +16,8 @@ export interface IndexData {
 /** Components behind the synthetic data, and noise beside them. */
 const INTRINSIC = 16;
 const NOISE = 0.3;
+/** Deviation of the logarithms of lengths. */
+const LENGTH_SPREAD = 0.3;
 const SEED = 20_261_122;
 
 export function datasetData(folder: string, queriesMax: number): IndexData {
@@ -49,6 +51,21 @@ export function syntheticData(dimension: number, count: number, queryCount: numb
   const vectors = fill(count);
   const queries = fill(queryCount);
   return { name: `synthetic-${dimension}`, dimension, count, queryCount, vectors, queries };
+}
+
+/** The same with log-normal lengths, for distances that lengths matter to. */
+export function stretched(data: IndexData): IndexData {
+  const random = new SeededRandom(SEED);
+  const stretch = (rows: Float32Array): Float32Array => {
+    const all = rows.slice();
+    for (let at = 0; at < all.length; at += data.dimension) {
+      const length = Math.exp(LENGTH_SPREAD * random.normal());
+      const vector = all.subarray(at, at + data.dimension);
+      for (const [i, x] of vector.entries()) vector[i] = length * x;
+    }
+    return all;
+  };
+  return { ...data, vectors: stretch(data.vectors), queries: stretch(data.queries) };
 }
 
 export function rowOf({ vectors, dimension }: IndexData, row: number): Float32Array {

@@ -3,6 +3,7 @@
  * portions, so that what else the machine does meets all of them alike.
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
+import { higherIsNearer } from '../../shared/domain/distance.ts';
 import type { VectorIndex } from '../../worker/index/vector-index.ts';
 import { type IndexData, queryOf, rowOf } from './index-data.ts';
 
@@ -49,12 +50,18 @@ export function scanned(index: VectorIndex, query: Float32Array, allowed?: Bitma
   return scan.hits();
 }
 
-/** Least score that is right, for each query; -Infinity where fewer than `HITS` match. */
+/** Least nearness that is right, for each query; -Infinity where fewer than `HITS` match. */
 export function truthOf(index: VectorIndex, data: IndexData, allowed?: Bitmap): number[] {
   return Array.from({ length: data.queryCount }, (_, query) => {
-    const { scores } = scanned(index, queryOf(data, query), allowed);
-    return (scores[HITS - 1] ?? Number.NEGATIVE_INFINITY) - ROUNDING;
+    const score = scanned(index, queryOf(data, query), allowed).scores[HITS - 1];
+    if (score === undefined) return Number.NEGATIVE_INFINITY;
+    return nearnessOf(index, score) - ROUNDING * Math.max(1, Math.abs(score));
   });
+}
+
+/** The score so that larger is nearer. */
+function nearnessOf({ distance }: VectorIndex, score: number): number {
+  return higherIsNearer(distance) ? score : -score;
 }
 
 export interface SearchCase {
@@ -103,7 +110,7 @@ function searchSome(one: SearchCase, data: IndexData, first: number, end: number
     const { scores } = index.search(vector, HITS, ef, allowed) ?? scanned(index, vector, allowed);
     const least = truth[query] ?? 0;
     const wanted = Number.isFinite(least) ? HITS : Math.max(1, scores.length);
-    right += scores.filter((score) => score >= least).length / wanted;
+    right += scores.filter((score) => nearnessOf(index, score) >= least).length / wanted;
   }
   return right;
 }
