@@ -110,3 +110,21 @@ for (const distance of ['Cosine', 'Dot', 'Euclid'] as const) {
     });
   }
 }
+
+test('inner products around a large part that all have in common, in a graph and by a scan', () => {
+  const of = config(128, 'Dot');
+  for (const constant of [1e4, 1e5, 1e6]) {
+    const random = new SeededRandom(9);
+    const plain = drawer('clustered', random, of);
+    const draw = () => plain().fill(constant, 0, 1);
+    const vectors = Array.from({ length: 1_700 }, draw);
+    const queries = Array.from({ length: 60 }, draw);
+    for (const graphFrom of [400, 10_000]) {
+      const index = createIndex(of, { ...OPTIONS, graphFrom });
+      for (const [label, vector] of vectors.entries()) index.add(label, vector);
+      while (!index.link(() => false));
+      const measured = recall(index, queries, walkEf(128, vectors.length));
+      assert.ok(measured >= 0.95, `${constant}, graph from ${graphFrom}: ${measured}`);
+    }
+  }
+});

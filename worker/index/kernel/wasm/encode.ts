@@ -198,12 +198,11 @@ function magnify(): void {
   }
 }
 
-/** m (y + m / 2) for a mean m and what y is left without it. */
+/** The product of the mean and what is left without it, both magnified. */
 function productWithMean(): f32 {
   let sum: f64 = 0;
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
-    const mean = <f64>(load<f32>(meanAt + at) * factor);
-    sum += mean * (<f64>load<f32>(rotateTmp + at) + mean * 0.5);
+    sum += <f64>(load<f32>(meanAt + at) * factor) * <f64>load<f32>(rotateTmp + at);
   }
   return <f32>sum;
 }

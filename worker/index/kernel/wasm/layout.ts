@@ -51,8 +51,9 @@
  * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
  * product, and `side` a second number kept with each row,
  *
- *   Cosine, Dot  d + s + s'  side = 0; of products with a mean m taken out, m x - m m / 2, which makes
- *                      the sum the product of the vectors as they were. Dot has been tried as a
+ *   Cosine, Dot  d + s + s'  side = 0; of products with a mean m taken out, m (x - m): then the sum is
+ *                      the product of the vectors as they were, less m m, which is the same for all
+ *                      and which float32 would drown their differences in. Dot has been tried as a
  *                      distance in one more dimension (Bachrach et al. 2014), under which pruning is
  *                      sound: where lengths differ, walks then found .67 of the ten best, and 1.0
  *                      with the product as it is
