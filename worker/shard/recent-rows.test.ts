@@ -1,12 +1,10 @@
 /** What is kept of rows that were read, and when it is not used. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { must } from '../../shared/base/assert.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
-import { inTime, nearest, range, request, ShardRig, vectorOf } from '../../test/shard/shard-rig.ts';
+import { range } from '../../test/shard/shard-rig.ts';
 import type { PointRow, Want } from '../points/points-reader.ts';
 import { RecentRows } from './recent-rows.ts';
-import type { Shard } from './shard.ts';
 
 const PAYLOAD = { payload: true, vector: false };
 const BARE = { payload: false, vector: false };
@@ -129,50 +127,45 @@ test('a purge lets go of what was changed', () => {
   assert.equal(recent.bytes, 0);
 });
 
-test('searches of a real shard show the payloads that were acknowledged last', async (t) => {
-  const seed = 20_261_126;
-  t.diagnostic(`seed ${seed}`);
-  const random = new SeededRandom(seed);
-  const shard = await (await ShardRig.start(t)).create();
-  const ids = range(0, 4_000);
-  const generations = new Map(ids.map((id) => [id, 0]));
-  for (const id of ids.filter((each) => each % 500 === 0)) {
-    await put(shard, ids.slice(id, id + 500), 0);
+test('what does not fit a smaller index is let go of, and so is what was forgotten', () => {
+  const table = new Table();
+  let indexBytes = 4 * MIB;
+  const recent = new RecentRows({ reader: () => table, indexBytes: () => indexBytes });
+  for (const label of range(0, 2_000)) {
+    table.set(label, 'x'.repeat(500));
+    recent.byLabels([label], PAYLOAD);
   }
-  const indexBytes = shard.reads.status().memoryBytes;
-  for (let round = 1; round <= 300; round += 1) {
-    const changed = Array.from({ length: 3 }, () => random.below(ids.length));
-    // Before and after, so that they are kept when they change.
-    for (const id of changed) await assertShown(shard, id, must(generations.get(id), 'known'));
-    const distinct = [...new Set(changed)];
-    for (const id of distinct) generations.set(id, round);
-    await change(shard, distinct, round);
-    for (const id of distinct) await assertShown(shard, id, round);
-  }
-  assert.ok(shard.reads.status().memoryBytes > indexBytes, 'rows were kept');
-  await shard.delete({ kind: 'ids', ids: [7] }, inTime());
-  assert.ok(!(await nearest(shard, 7)).includes(7));
+  indexBytes = MIB;
+  recent.byLabels([5], PAYLOAD);
+  assert.ok(recent.bytes <= MIB / 8, `${recent.bytes} bytes`);
+  recent.byLabels(range(0, 100), PAYLOAD);
+  indexBytes = 100_000;
+  recent.purge();
+  assert.equal(recent.bytes, 0);
 });
 
-function payloadsOf(ids: number[], generation: number): Buffer[] {
-  return ids.map((id) => Buffer.from(JSON.stringify({ id, generation })));
-}
+test('after a large write nothing is kept, and a large row pushes nothing out', () => {
+  const { table, recent } = recentRows(4 * MIB);
+  for (const label of [1, 2]) table.set(label, 'row');
+  table.set(3, 'x'.repeat(MIB));
+  recent.byLabels([1, 2], PAYLOAD);
+  for (let i = 0; i < 4; i += 1) recent.byLabels([3], PAYLOAD);
+  table.read.length = 0;
+  recent.byLabels([1, 2], PAYLOAD);
+  assert.deepEqual(table.read, []);
+  recent.startWrite()(range(10, 5_000));
+  assert.equal(recent.bytes, 0);
+});
 
-function put(shard: Shard, ids: number[], generation: number): Promise<number> {
-  const vectors = Float32Array.from(ids.flatMap((id) => [...vectorOf(id)]));
-  return shard.upsert(ids, { '': vectors }, payloadsOf(ids, generation));
-}
-
-/** The same vectors, by each of the ways in which a payload can change. */
-function change(shard: Shard, ids: number[], generation: number): Promise<number> {
-  if (generation % 2 === 0) return put(shard, ids, generation);
-  const payload = Buffer.from(JSON.stringify({ generation }));
-  return shard.updatePayload({ kind: 'ids', ids }, { kind: 'set', payload }, inTime());
-}
-
-async function assertShown(shard: Shard, id: number, generation: number): Promise<void> {
-  const searches = [request({ limit: 1, payload: { kind: 'all' } })];
-  const { body } = await shard.reads.query({ searches }, vectorOf(id), inTime());
-  const payload = must(body.results[0]?.records.payloads?.[0], 'there is a payload');
-  assert.deepEqual(JSON.parse(Buffer.from(payload).toString()), { id, generation });
-}
+test('a row is forgotten in both views', () => {
+  const { table, recent } = recentRows();
+  table.set(1, 'old');
+  recent.byLabels([1], PAYLOAD);
+  recent.byLabels([1], BARE);
+  recent.startWrite()([1]);
+  table.set(1, 'new');
+  table.read.length = 0;
+  assert.deepEqual(texts(recent.byLabels([1], PAYLOAD)), ['new']);
+  recent.byLabels([1], BARE);
+  assert.deepEqual(table.read, [1, 1]);
+});

@@ -30,7 +30,7 @@ import type { Hits } from '../index/vector-index.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import { evaluate, type ReaderOf, rowMatches } from './evaluate.ts';
 import { readAll } from './read-rows.ts';
-import type { RecentRows } from './recent-rows.ts';
+import { RECENT_LABELS_MAX, type RecentRows } from './recent-rows.ts';
 import { columnsOf } from './records.ts';
 import type { Slices } from './slices.ts';
 import type { ShardState } from './state.ts';
@@ -149,7 +149,11 @@ async function settle(
   { state, reader, recent, slices }: SearchContext,
 ): Promise<{ hits: Hit[]; standing: number }> {
   const columns = columnsOf(request);
-  const rows = await readAll(labels, (part) => recent.byLabels(part, columns), slices);
+  const isWalk = labels.length > RECENT_LABELS_MAX;
+  const readRows = (part: readonly number[]) => {
+    return (isWalk ? reader() : recent).byLabels(part, columns);
+  };
+  const rows = await readAll(labels, readRows, slices);
   const hits: Hit[] = [];
   let standing = 0;
   rows.forEach((row, i) => {
