@@ -104,6 +104,48 @@ for (const [dimension, distance] of [
   });
 }
 
+test('codes are made anew when later points lie elsewhere', async (t) => {
+  const seed = 31;
+  t.diagnostic(`seed ${seed}`);
+  const random = new SeededRandom(seed);
+  const normal = () => Float32Array.from({ length: 48 }, () => random.normal());
+  const centers = Array.from({ length: 40 }, normal);
+  let axis = 0;
+  const draw = () => {
+    const vector = random.pick(centers).map((x) => x + 0.4 * random.normal());
+    return vector.fill(1_000, axis, axis + 1);
+  };
+  const hnsw = { m: 8, efConstruct: 60, engine: 'kernel' as const };
+  const index = startIndex(t, { dimension: 48, distance: 'Euclid', hnsw });
+  const vectors = new Map<number, Float32Array>();
+  const world = { index, vectors, random, draw };
+  const add = (label: number) => {
+    const vector = draw();
+    index.add(label, vector);
+    vectors.set(label, vector);
+  };
+  for (let label = LABELS; label < LABELS + 200; label += 1) add(label);
+  axis = 5;
+  for (let label = LABELS + 200; label < 3 * LABELS; label += 1) {
+    add(label);
+    if (label % 50 === 0) await index.linkAside?.();
+    // Some change while all are copied.
+    if (label % 10 === 0) change(world);
+    if (label % 25 === 0) look(world);
+  }
+  await linkAll(index);
+  let found = 0;
+  for (let i = 0; i < 100; i += 1) {
+    const query = draw();
+    const scan = index.startScan(query, K);
+    while (!scan.step(100_000));
+    const right = new Set(scan.hits().labels);
+    const { labels } = index.search(query, K, 128) ?? { labels: [] };
+    found += labels.filter((label) => right.has(label)).length;
+  }
+  assert.ok(found >= 0.95 * 100 * K, `${found} of ${100 * K}`);
+});
+
 test('a graph that was linked aside is saved and opened like any other', async (t) => {
   const random = new SeededRandom(9);
   const draw = () => Float32Array.from({ length: 40 }, () => random.normal());
@@ -154,7 +196,7 @@ test('a job that traps is told to its caller, and the next one is done', async (
     shape: 'codes',
     rotated: false,
     factor: 1,
-    mean: undefined,
+    centre: undefined,
     raw: true,
   });
   memory.reserve(0);

@@ -361,7 +361,7 @@ test('a write out of bounds is a trap, and another memory goes on', () => {
     shape: 'codes',
     rotated: false,
     factor: 1,
-    mean: undefined,
+    centre: undefined,
     raw: true,
   });
   assert.equal(memory.entry, NONE);

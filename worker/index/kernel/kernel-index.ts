@@ -28,7 +28,7 @@ import {
 } from '../vector-index.ts';
 import { type LinkJob, runJob } from './job.ts';
 import { type Coding, EF_MAX, type MemoryLayout, NONE } from './layout.ts';
-import { measureCoding } from './measure-coding.ts';
+import { isCoarse, measureCoding } from './measure-coding.ts';
 import { KernelMemory } from './memory.ts';
 import { KernelScan } from './scan.ts';
 import { KernelSlots } from './slots.ts';
@@ -61,6 +61,8 @@ const SAMPLE = 256;
 const ROWS_SCORED_MAX = 256;
 /** Left free for writes that have been let in and are not applied yet; rows are larger than vectors. */
 const UNDER_WAY_BYTES = 2 * LIMITS.writeBytesQueuedMax;
+/** How much longer a shard has to be for its coding to be looked at again. */
+const MEASURED_EACH = 4;
 /** Floats that are moved to a smaller memory at once, in some milliseconds. */
 const MOVED_FLOATS_MAX = 2 ** 22;
 /** Code bytes of pending points from which on writers wait: a search scans them in 60-80 us, which
@@ -87,6 +89,8 @@ export class KernelIndex implements VectorIndex {
   readonly #options: IndexOptions;
   #upkeep: KernelUpkeep;
   #jobPoints = JOB_POINTS_START;
+  /** Points from which on the coding is looked at again. */
+  #measureAgainAt: number;
   /** The job that the builder has. */
   #aside: Promise<void> | undefined;
   #state: 'open' | 'saving' | 'closed' = 'open';
@@ -100,6 +104,7 @@ export class KernelIndex implements VectorIndex {
     this.linkAside = builder && (() => this.#linkAside(builder));
     const slots = new KernelSlots(memory ?? KernelMemory.create(layoutOf(config, options)));
     this.#upkeep = this.#upkeepOf(slots);
+    this.#measureAgainAt = MEASURED_EACH * slots.count;
   }
 
   /** The index that was saved as these sections; undefined when they are of another one. */
@@ -158,6 +163,7 @@ export class KernelIndex implements VectorIndex {
       this.#moveTo('codes');
     }
     this.#slots.put(label, vector);
+    if (this.count >= this.#measureAgainAt) this.#measureAgain();
   }
 
   remove(label: number): void {
@@ -390,12 +396,15 @@ export class KernelIndex implements VectorIndex {
     return count > FLOATS_ROWS_MAX || count * this.dimension > FLOATS_MAX;
   }
 
-  /** All points into a fresh memory, unlinked: a shape, and the number of links, are for life. */
-  #moveTo(shape: MemoryLayout['shape']): void {
+  /** All points into a fresh memory, unlinked: a shape, the number of links, and the coding (this
+   * one, if there is one) are for life. */
+  #moveTo(shape: MemoryLayout['shape'], finer?: Omit<Coding, 'seed'>): void {
     const from = this.#slots;
     const layout = { ...layoutOf(this.#config, this.#options), shape };
-    const recode = from.memory.shape !== shape;
-    const coding = recode && shape === 'codes' ? this.#measure() : from.memory.coding;
+    const recode = from.memory.shape !== shape || finer !== undefined;
+    if (recode) this.#measureAgainAt = MEASURED_EACH * this.count;
+    const measured = recode && shape === 'codes' ? (finer ?? this.#measure()) : undefined;
+    const coding = { ...from.memory.coding, ...measured };
     const to = new KernelSlots(KernelMemory.create({ ...layout, ...coding }));
     from.live.forEach((label) => {
       if (recode) to.put(label, from.memory.raw(from.slotOf(label)));
@@ -405,13 +414,23 @@ export class KernelIndex implements VectorIndex {
   }
 
   #upkeepOf(slots: KernelSlots): KernelUpkeep {
-    const { shape, coding } = slots.memory;
-    const layout = { ...layoutOf(this.#config, this.#options), shape, ...coding };
-    return new KernelUpkeep(slots, () => KernelMemory.create(layout));
+    const layout = { ...layoutOf(this.#config, this.#options), shape: slots.memory.shape };
+    return new KernelUpkeep(slots, (coding) => KernelMemory.create({ ...layout, ...coding }));
   }
 
-  /** How codes are finest, from some of the vectors there are. */
-  #measure(): Omit<Coding, 'seed'> {
+  /** The first points may say nothing of those that come later: with many more there are, codes
+   * that are much finer for them all are worth coding all anew. */
+  #measureAgain(): void {
+    const { shape, hasRaw, coding } = this.#memory;
+    this.#measureAgainAt = MEASURED_EACH * this.count;
+    if (shape === 'floats' || !hasRaw || !isCoarse(this.#sample(), coding)) return;
+    const finer = this.#measure();
+    if (this.hasGraph) this.#upkeep.recode({ ...coding, ...finer });
+    else if (this.count * this.dimension <= MOVED_FLOATS_MAX) this.#moveTo(shape, finer);
+  }
+
+  /** Copies of some of the vectors there are. */
+  #sample(): Float32Array[] {
     const sample: Float32Array[] = [];
     const stride = Math.max(1, Math.floor(this.count / SAMPLE));
     let seen = 0;
@@ -419,9 +438,14 @@ export class KernelIndex implements VectorIndex {
       seen += 1;
       if (seen % stride === 0) sample.push(this.#memory.raw(this.#slots.slotOf(label)).slice());
     });
+    return sample;
+  }
+
+  /** How codes are finest. */
+  #measure(): Omit<Coding, 'seed'> {
     const memory = this.#memory;
     const { kernel } = memory;
-    return measureCoding(sample, this.distance, (vector) => {
+    return measureCoding(this.#sample(), this.distance, (vector) => {
       memory.setQuery(vector);
       return kernel.rotatedPeak();
     });
@@ -447,7 +471,7 @@ function layoutOf(config: IndexConfig, options: IndexOptions): MemoryLayout {
     seed: seed >>> 0,
     rotated: false,
     factor: 1,
-    mean: undefined,
+    centre: undefined,
     raw: config.onDisk !== true || options.vectorsOf === undefined,
   };
 }

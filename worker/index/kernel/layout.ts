@@ -4,7 +4,7 @@
  * Header, u32 words:
  *    0 magic | 1 version | 2 dimension | 3 metric | 4 m | 5 m0 | 6 dimPad | 7 rowStride |
  *    8 blockShift | 9 blockBytes | 10 blocksAt | 11 efConstruct | 12 slots used | 13 entry point |
- *   14 nodes ever linked | 15 seed | 16 rotated | 17 mean | 18.. offsets in a block: raw, upper |
+ *   14 nodes ever linked | 15 seed | 16 rotated | 17 centre | 18.. offsets in a block: raw, upper |
  *   20 upper lists a block | 21 marks | 22 shape, 1 = codes | 23 whether floats are kept |
  *   24 factor before coding, f32, 0 for 1 |
  *   32.. scratch of thread 0 | 48.. of thread 1
@@ -63,7 +63,7 @@ export interface MemoryLayout {
   /** A power of two that vectors are multiplied by before they are coded. */
   factor: number;
   /** What is taken out of vectors before they are coded, if anything is. */
-  mean: Float32Array | undefined;
+  centre: Float32Array | undefined;
   /** Whether the floats are kept beside the codes. Where there are no codes, they are. */
   raw: boolean;
 }
@@ -71,7 +71,7 @@ export interface MemoryLayout {
 const align = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
 /** What codes depend on beside the vectors. */
-export type Coding = Pick<MemoryLayout, 'seed' | 'rotated' | 'factor' | 'mean'>;
+export type Coding = Pick<MemoryLayout, 'seed' | 'rotated' | 'factor' | 'centre'>;
 
 export function headerOf(layout: MemoryLayout): Header {
   const { dimension, distance, m, efConstruct, seed } = layout;
@@ -93,11 +93,11 @@ export function headerOf(layout: MemoryLayout): Header {
   const building = codes
     ? scratchOf(layout, m0, dimPad, scratch.end)
     : { ...scratch, addresses: [] };
-  const meanAt = align(building.end, 4_096);
-  const hasMean = layout.mean !== undefined && dimPad > 0;
-  const blocksAt = meanAt + (hasMean ? align(4 * dimension, 4_096) : 0);
+  const centreAt = align(building.end, 4_096);
+  const hasCentre = layout.centre !== undefined && dimPad > 0;
+  const blocksAt = centreAt + (hasCentre ? align(4 * dimension, 4_096) : 0);
   header.set([blockShift, blockBytes, blocksAt, efConstruct, 0, NONE, 0, seed], 8);
-  header.set([layout.rotated ? 1 : 0, hasMean ? meanAt : 0, rawAt, upperAt], 16);
+  header.set([layout.rotated ? 1 : 0, hasCentre ? centreAt : 0, rawAt, upperAt], 16);
   header.set([upperPerBlock, marksAt, codes ? 1 : 0, raw ? 1 : 0], 20);
   if (layout.factor !== 1) new Float32Array(header.buffer)[24] = layout.factor;
   header.set(scratch.addresses, SCRATCH_WORD);

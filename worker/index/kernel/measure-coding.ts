@@ -6,8 +6,10 @@
 import type { Distance } from '../../../shared/domain/distance.ts';
 import type { Coding } from './layout.ts';
 
-/** How much smaller the largest component has to get for a rotation, or a mean taken out, to pay. */
+/** How much smaller the largest component has to get for a rotation, or a centre taken out, to pay. */
 const FINER_FROM = 1.25;
+/** Vectors of the sample of which medians are taken, of each component. */
+const MEDIAN_OF = 64;
 /** Powers of two up to which vectors are coded as they are. */
 const PLAIN_EXPONENT_MAX = 20;
 /** The factor is a float32 itself. */
@@ -19,33 +21,50 @@ export function measureCoding(
   distance: Distance,
   rotatedPeak: (vector: Float32Array) => number,
 ): Omit<Coding, 'seed'> {
-  const mean = meanWorthIt(sample);
+  const centre = centreWorthIt(sample);
   let plain = 0;
   let turned = 0;
   for (const vector of sample) {
-    if (mean !== undefined) subtract(vector, mean);
+    if (centre !== undefined) subtract(vector, centre);
     const length = Math.hypot(...vector);
     if (length === 0) continue;
     plain += peakOf(vector) / length;
     turned += rotatedPeak(vector) / length;
   }
   const factor = distance === 'Cosine' ? 1 : factorFor(sample);
-  return { rotated: plain > FINER_FROM * turned, factor, mean };
+  return { rotated: plain > FINER_FROM * turned, factor, centre };
 }
 
-/** The mean, if vectors without it have smaller components: all may lie far from the origin. */
-function meanWorthIt(sample: readonly Float32Array[]): Float32Array | undefined {
-  const mean = new Float32Array(sample[0]?.length ?? 0);
-  for (let i = 0; i < mean.length; i += 1) {
-    mean[i] = sample.reduce((sum, vector) => sum + (vector[i] as number), 0) / sample.length;
-  }
-  let plain = 0;
-  let centred = 0;
-  for (const vector of sample) {
-    plain += peakOf(vector);
-    centred += peakOf(subtract(vector.slice(), mean));
-  }
-  return plain > FINER_FROM * centred ? mean : undefined;
+/** Whether another centre than the coding's, or none, would leave much smaller components. */
+export function isCoarse(
+  sample: readonly Float32Array[],
+  { centre }: Pick<Coding, 'centre'>,
+): boolean {
+  const now = meanPeakOf(sample, centre);
+  return now > FINER_FROM * meanPeakOf(sample, centreWorthIt(sample));
+}
+
+function meanPeakOf(sample: readonly Float32Array[], centre: Float32Array | undefined): number {
+  const peaks = sample.map((vector) => {
+    return peakOf(centre === undefined ? vector : subtract(vector.slice(), centre));
+  });
+  return peaks.reduce((sum, peak) => sum + peak, 0) / peaks.length;
+}
+
+/**
+ * What most vectors have alike, if without it their components are smaller: the median of each
+ * component, since a few vectors that lie elsewhere would draw a mean away from all others.
+ */
+function centreWorthIt(sample: readonly Float32Array[]): Float32Array | undefined {
+  const step = Math.ceil(sample.length / MEDIAN_OF);
+  const some = sample.filter((_, i) => i % step === 0);
+  const column = new Float32Array(some.length);
+  const centre = Float32Array.from({ length: sample[0]?.length ?? 0 }, (_, i) => {
+    for (const [row, vector] of some.entries()) column[row] = vector[i] as number;
+    return column.sort()[some.length >> 1] as number;
+  });
+  const isWorthIt = meanPeakOf(sample, undefined) > FINER_FROM * meanPeakOf(sample, centre);
+  return isWorthIt ? centre : undefined;
 }
 
 /** For vectors so small, or so large, that float32 could not hold products of their products. */
@@ -56,9 +75,9 @@ function factorFor(sample: readonly Float32Array[]): number {
   return 2 ** Math.min(FACTOR_EXPONENT_MAX, -exponent);
 }
 
-function subtract(vector: Float32Array, mean: Float32Array): Float32Array {
-  for (let i = 0; i < mean.length; i += 1) {
-    vector[i] = (vector[i] as number) - (mean[i] as number);
+function subtract(vector: Float32Array, centre: Float32Array): Float32Array {
+  for (let i = 0; i < centre.length; i += 1) {
+    vector[i] = (vector[i] as number) - (centre[i] as number);
   }
   return vector;
 }

@@ -126,8 +126,8 @@ export class KernelMemory {
     const blocksAt = header[10] as number;
     if (layout.shape === 'floats') return new KernelMemory(undefined, header, 'floats');
     const memory = reserveMemory(blocksAt, 'codes');
-    if (header[17] !== 0 && layout.mean !== undefined) {
-      new Float32Array(memory.buffer, header[17]).set(layout.mean);
+    if (header[17] !== 0 && layout.centre !== undefined) {
+      new Float32Array(memory.buffer, header[17]).set(layout.centre);
     }
     return new KernelMemory(memory, header, 'codes');
   }
@@ -146,7 +146,7 @@ export class KernelMemory {
       seed: saved[15] as number,
       rotated: saved[16] === 1,
       factor: factorIn(saved),
-      mean: saved[17] === 0 ? undefined : new Float32Array(layout.dimension),
+      centre: saved[17] === 0 ? undefined : new Float32Array(layout.dimension),
       raw: layout.raw,
     });
     // Slots, entry point and nodes linked are the shard's; everything else must be ours.
@@ -185,10 +185,10 @@ export class KernelMemory {
 
   /** What codes depend on beside the vectors. */
   get coding(): Coding {
-    const [seed = 0, rotated, meanAt = 0] = this.#words.subarray(15, 18);
-    const from = meanAt >>> 2;
-    const mean = meanAt === 0 ? undefined : this.#floats.slice(from, from + this.#dimension);
-    return { seed, rotated: rotated === 1, factor: factorIn(this.#words), mean };
+    const [seed = 0, rotated, centreAt = 0] = this.#words.subarray(15, 18);
+    const from = centreAt >>> 2;
+    const centre = centreAt === 0 ? undefined : this.#floats.slice(from, from + this.#dimension);
+    return { seed, rotated: rotated === 1, factor: factorIn(this.#words), centre };
   }
 
   get entry(): number {
@@ -348,7 +348,7 @@ export class KernelMemory {
     return this.#doubles[(this.#scratch(10) >>> 3) + at] as number;
   }
 
-  /** The header as it is now, and the mean and the blocks as they are when they are read, at most a
+  /** The header as it is now, and the centre and the blocks as they are when they are read, at most a
    * mebibyte at a time. Slots that come later are not part of it. */
   snapshot(): { byteLength: number; pieces: Iterable<Uint8Array> } {
     const memory = this.#memory ?? this.#leaveTiny();

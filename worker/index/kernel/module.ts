@@ -14,6 +14,7 @@ import { readFileSync } from 'node:fs';
 export interface KernelExports {
   open(thread: number): void;
   put(slot: number, label: number): void;
+  recode(slot: number): void;
   remove(slot: number): number;
   handOver(slot: number): void;
   settle(slot: number): number;

@@ -7,13 +7,14 @@
  *   after a `purge`       removed is to leave no bytes
  *   pending points       link them
  *   most slots free      start a copy: memories never shrink
+ *   finer codes wanted   the same
  *
  * Whoever runs the jobs may add and remove points between taking a job and giving it back.
  */
 import { must } from '../../../shared/base/assert.ts';
 import { type CopyPlan, highestOf, planCopy } from './copy.ts';
 import type { LinkJob } from './job.ts';
-import { NONE } from './layout.ts';
+import { type Coding, NONE } from './layout.ts';
 import type { KernelMemory } from './memory.ts';
 import { KernelSlots, NODES_PER_LINK } from './slots.ts';
 
@@ -32,16 +33,20 @@ interface Copy {
   plan: CopyPlan;
   next: number;
   entered: ReadonlySet<number>;
+  /** Whether the new memory codes in another way. */
+  recode: boolean;
 }
 
 export class KernelUpkeep {
   #slots: KernelSlots;
-  readonly #emptyMemory: () => KernelMemory;
+  readonly #emptyMemory: (coding: Coding) => KernelMemory;
   #copy: Copy | undefined;
   #purging = false;
+  /** How vectors are to be coded from the next copy on, if not as they are. */
+  #wanted: Coding | undefined;
 
-  /** `emptyMemory` makes one with the layout of `slots`' own. */
-  constructor(slots: KernelSlots, emptyMemory: () => KernelMemory) {
+  /** `emptyMemory` makes one with the layout of `slots`' own but for the coding. */
+  constructor(slots: KernelSlots, emptyMemory: (coding: Coding) => KernelMemory) {
     this.#slots = slots;
     this.#emptyMemory = emptyMemory;
   }
@@ -54,6 +59,7 @@ export class KernelUpkeep {
   get due(): boolean {
     const { pending, passing, deadCount } = this.#slots;
     if (pending > 0 || passing || this.#copy !== undefined) return true;
+    if (this.#wanted !== undefined) return true;
     return this.#isWorn || this.isSparse || (this.#purging && deadCount > 0);
   }
 
@@ -61,6 +67,11 @@ export class KernelUpkeep {
   purge(): void {
     const { deadCount, inJob } = this.#slots;
     this.#purging = deadCount > 0 || inJob;
+  }
+
+  /** All nodes are to be coded like this. They have their floats. */
+  recode(coding: Coding): void {
+    this.#wanted = coding;
   }
 
   /** The next job, of about the work of linking `points` points; give it back with `finish`. */
@@ -72,7 +83,7 @@ export class KernelUpkeep {
       this.#purging = false;
     }
     if (slots.passing || slots.pending > 0) return slots.takeJob(points);
-    if (!this.isSparse) return undefined;
+    if (!this.isSparse && this.#wanted === undefined) return undefined;
     this.#copy = this.#startCopy();
     return copyJob(this.#copy, points);
   }
@@ -102,10 +113,13 @@ export class KernelUpkeep {
 
   #startCopy(): Copy {
     const { memory } = this.#slots;
-    const into = this.#emptyMemory();
+    const coding = this.#wanted;
+    this.#wanted = undefined;
+    const into = this.#emptyMemory(coding ?? memory.coding);
     const plan = planCopy(memory.shared, into.shared, this.#slots.placed());
     if (plan.end > 0) into.reserve(plan.end - 1);
-    return { into, plan, next: 0, entered: this.#slots.watchEntered() };
+    const entered = this.#slots.watchEntered();
+    return { into, plan, next: 0, entered, recode: coding !== undefined };
   }
 
   #finishCopy({ to, last }: { to: number; last: boolean }, copy: Copy): void {
@@ -116,13 +130,13 @@ export class KernelUpkeep {
   }
 }
 
-function copyJob({ plan, next }: Copy, points: number): LinkJob {
+function copyJob({ plan, next, recode }: Copy, points: number): LinkJob {
   const to = Math.min(plan.slots.length, next + NODES_PER_LINK * points);
-  return { kind: 'copy', plan, from: next, to, last: to === plan.slots.length };
+  return { kind: 'copy', plan, recode, from: next, to, last: to === plan.slots.length };
 }
 
 /** The copied graph, brought level with what happened since the copy was started. */
-function takeOver(from: KernelSlots, { into, plan, entered }: Copy): KernelSlots {
+function takeOver(from: KernelSlots, { into, plan, entered, recode }: Copy): KernelSlots {
   const entry = plan.places[from.memory.entry] ?? NONE;
   const places = plan.slots.values().map((slot) => plan.places[slot] as number);
   into.takeGraph(plan.end, plan.gaps, entry === NONE ? highestOf(into.shared, places) : entry);
@@ -130,6 +144,9 @@ function takeOver(from: KernelSlots, { into, plan, entered }: Copy): KernelSlots
   for (const label of slots.live.clone().andNot(from.live).toLabels()) slots.remove(label);
   const fresh = from.live.clone().andNot(slots.live);
   for (const label of entered) if (from.live.has(label)) fresh.add(label);
-  for (const label of fresh.toLabels()) slots.putCopy(label, from);
+  for (const label of fresh.toLabels()) {
+    if (recode) slots.put(label, from.memory.raw(from.slotOf(label)));
+    else slots.putCopy(label, from);
+  }
   return slots;
 }

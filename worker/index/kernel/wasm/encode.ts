@@ -33,7 +33,7 @@ import {
   codedMetric,
   rawBytes,
   rawOf,
-  meanAt,
+  centreAt,
   rotateTmp,
   rotated,
   rowOf,
@@ -43,7 +43,7 @@ import {
 import { rotate } from './rotate';
 
 /** Of the vector that was last made ready for coding; 0 where no products need it. */
-let alongMean: f32 = 0;
+let alongCentre: f32 = 0;
 
 /** Coarse errors that a row is given the benefit of: with 3, not one hit more was found. */
 const DOUBT: f32 = 2;
@@ -181,13 +181,13 @@ function putPlanes(slot: u32, source: usize, scale: f32): f32 {
 /** The second number of what `toBeCoded` has made ready, whose codes have that sum of squares. */
 @inline
 function sideOf(scale: f32, squares: f32): f32 {
-  return codedMetric == METRIC_EUCLID ? scale * scale * squares : alongMean;
+  return codedMetric == METRIC_EUCLID ? scale * scale * squares : alongCentre;
 }
 
-/** Takes the mean out of what is to be coded. */
-function centre(): void {
+/** Takes the centre out of what is to be coded. */
+function takeOutCentre(): void {
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
-    store<f32>(rotateTmp + at, load<f32>(rotateTmp + at) - load<f32>(meanAt + at));
+    store<f32>(rotateTmp + at, load<f32>(rotateTmp + at) - load<f32>(centreAt + at));
   }
 }
 
@@ -198,11 +198,11 @@ function magnify(): void {
   }
 }
 
-/** The product of the mean and what is left without it, both magnified. */
-function productWithMean(): f32 {
+/** The product of the centre and what is left without it, both magnified. */
+function productWithCentre(): f32 {
   let sum: f64 = 0;
   for (let at: usize = 0; at < <usize>(dimension << 2); at += 4) {
-    sum += <f64>(load<f32>(meanAt + at) * factor) * <f64>load<f32>(rotateTmp + at);
+    sum += <f64>(load<f32>(centreAt + at) * factor) * <f64>load<f32>(rotateTmp + at);
   }
   return <f32>sum;
 }
@@ -210,9 +210,9 @@ function productWithMean(): f32 {
 /** The floats to be coded, with zeroes up to `dimPad`. */
 function toBeCoded(floats: usize): usize {
   memory.copy(rotateTmp, floats, dimension << 2);
-  if (meanAt != 0) centre();
+  if (centreAt != 0) takeOutCentre();
   if (factor != 1) magnify();
-  if (sideFactor > 0) alongMean = productWithMean();
+  if (sideFactor > 0) alongCentre = productWithCentre();
   if (rotated != 0) rotate();
   memory.fill(rotateTmp + (dimension << 2), 0, (dimPad - dimension) << 2);
   return rotateTmp;

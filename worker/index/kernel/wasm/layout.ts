@@ -3,12 +3,12 @@
  * 8-bit codes in ONE linear memory per shard. No allocator, no garbage collector, no imports but
  * the memory: a shard is what this memory holds, and an address outside it is a trap.
  *
- * The layout is the file format: the saved image is header, mean and blocks, byte for byte.
+ * The layout is the file format: the saved image is header, centre and blocks, byte for byte.
  *
  *        0  header    u32 words, see `../layout.ts`
  *      256  scratch   of each of two threads, never saved: queries, pools, lists, bits of a
  *                     filter, tags of visited slots; and of the searching one, the slot of each label
- *   meanAt  mean      of the vectors, f32[dimension], where it is taken out before coding: where all
+ *   centreAt  centre      of the vectors, f32[dimension], where it is taken out before coding: where all
  *                     lie far from the origin, codes would spend their bits on what all have alike
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
@@ -51,7 +51,7 @@
  * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
  * product, and `side` a second number kept with each row,
  *
- *   Cosine, Dot  d + s + s'  side = 0; of products with a mean m taken out, m (x - m): then the sum is
+ *   Cosine, Dot  d + s + s'  side = 0; of products with a centre m taken out, m (x - m): then the sum is
  *                      the product of the vectors as they were, less m m, which is the same for all
  *                      and which float32 would drown their differences in. Dot has been tried as a
  *                      distance in one more dimension (Bachrach et al. 2014), under which pruning is
@@ -59,7 +59,7 @@
  *                      with the product as it is
  *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
  *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
- *                      Cosine with a mean is coded so, too: of unit vectors, 1 - distance / 2
+ *                      Cosine with a centre is coded so, too: of unit vectors, 1 - distance / 2
  *   Manhattan          no codes are kept, rows are compared as floats
  *
  * Papers: Malkov & Yashunin 2018 (graph, levels); Subramanya et al. 2019, DiskANN (which links are
@@ -100,10 +100,10 @@ const CODED_MASK: u32 = (1 << CODED_SHIFT) - 1;
 // Constants of the shard, read from the header by `open`.
 export let dimension: u32 = 0;
 export let metric: u32 = 0;
-/** That of the codes: unit vectors in whose codes the mean is left out are compared as by Euclid. */
+/** That of the codes: unit vectors in whose codes the centre is left out are compared as by Euclid. */
 export let codedMetric: u32 = 0;
 /** What is subtracted before coding, f32[dimension]; 0: nothing is. */
-export let meanAt: usize = 0;
+export let centreAt: usize = 0;
 export let m: u32 = 0;
 export let m0: u32 = 0;
 export let dimPad: u32 = 0;
@@ -187,9 +187,9 @@ export function open(thread: u32): void {
   efConstruct = word(11);
   seed = word(15);
   rotated = word(16);
-  meanAt = word(17);
+  centreAt = word(17);
   factor = word(24) == 0 ? 1 : reinterpret<f32>(word(24));
-  codedMetric = metric == METRIC_COSINE && meanAt != 0 ? METRIC_EUCLID : metric;
+  codedMetric = metric == METRIC_COSINE && centreAt != 0 ? METRIC_EUCLID : metric;
   rawAt = word(18);
   upperAt = word(19);
   upperPerBlock = word(20);
@@ -200,7 +200,7 @@ export function open(thread: u32): void {
   fineFrom = coarseFrom + (coarseStride << CODED_SHIFT);
   upperListBytes = 4 + 4 * m;
   dotFactor = codedMetric == METRIC_EUCLID ? 2 : 1;
-  sideFactor = codedMetric == METRIC_EUCLID ? -1 : meanAt != 0 ? 1 : 0;
+  sideFactor = codedMetric == METRIC_EUCLID ? -1 : centreAt != 0 ? 1 : 0;
   const base: usize = thread == 0 ? 32 : 48;
   queryFloats = word(base);
   codesQ0 = word(base + 1);

@@ -33,7 +33,7 @@ import {
   m,
   m0,
   marksAt,
-  meanAt,
+  centreAt,
   codedMetric,
   pool,
   pool2,
@@ -94,12 +94,12 @@ function hidingNearness(near: f32, nearest: f32): f32 {
 /**
  * Nearness of what is in the same place; `own` is the base's to itself, and `codesQ1` holds the
  * slot. Inner products have no such place, so theirs is what the two had in one direction; around a
- * mean, where all have nearly one direction and one length, half of what both have to themselves.
+ * centre, where all have nearly one direction and one length, half of what both have to themselves.
  */
 function nearestOf(own: f32, slot: u32): f32 {
   if (codedMetric == METRIC_EUCLID) return 0;
   if (codedMetric == METRIC_COSINE) return 1;
-  if (meanAt != 0) return 0.5 * (own + nearness1(codesQ1, slot));
+  if (centreAt != 0) return 0.5 * (own + nearness1(codesQ1, slot));
   return sqrt<f32>(max<f32>(0, own)) * sqrt<f32>(max<f32>(0, nearness1(codesQ1, slot)));
 }
 

@@ -44,6 +44,11 @@ export function put(slot: u32, label: u32): void {
   if (slot >= word(W_SLOTS)) setWord(W_SLOTS, slot + 1);
 }
 
+/** Makes the codes of a row anew, from its floats. */
+export function recode(slot: u32): void {
+  encodeRow(slot, rawOf(slot));
+}
+
 /** What became of a slot whose point is taken off it. */
 export const SLOT_FREE: u32 = 0;
 /** The graph leads through it: its floats are gone, its codes go when the last link to it has. */

@@ -16,6 +16,7 @@ export {
   probe,
   put,
   rawOf,
+  recode,
   rotatedPeak,
   remove,
   settle,
