@@ -8,8 +8,8 @@
  *        0  header    u32 words, see `../layout.ts`
  *      256  scratch   of each of two threads, never saved: queries, pools, lists, bits of a
  *                     filter, tags of visited slots; and of the searching one, the slot of each label
- *   centreAt  centre      of the vectors, f32[dimension], where it is taken out before coding: where all
- *                     lie far from the origin, codes would spend their bits on what all have alike
+ * centreAt  centre    what most vectors have alike, f32[dimension], where it is taken out before
+ *                     coding: else codes would spend their bits on it
  * blocksAt  block 0, block 1, ...   1 << blockShift slots each, appended by memory.grow
  *
  *   block   rows     slots x rowStride: state and links
@@ -51,11 +51,11 @@
  * Nearness (larger is nearer) of codes: with d = the product of both scales and the codes' inner
  * product, and `side` a second number kept with each row,
  *
- *   Cosine, Dot  d + s + s'  side = 0; of products with a centre m taken out, m (x - m): then the sum is
- *                      the product of the vectors as they were, less m m, which is the same for all
- *                      and which float32 would drown their differences in. Dot has been tried as a
- *                      distance in one more dimension (Bachrach et al. 2014), under which pruning is
- *                      sound: where lengths differ, walks then found .67 of the ten best, and 1.0
+ *   Cosine, Dot  d + s + s'  side = 0; of products with a centre m taken out, m (x - m): then the sum
+ *                      is the product of the vectors as they were, less m m, which is the same for
+ *                      all and which float32 would drown their differences in. Dot has been tried as
+ *                      a distance in one more dimension (Bachrach et al. 2014), under which pruning
+ *                      is sound: where lengths differ, walks then found .67 of the ten best, and 1.0
  *                      with the product as it is
  *   Euclid  2d - s - s'  side = |x'|^2 of the vector as coded: then this is the distance of two
  *                      coded vectors, with |x|^2 it would be off by far more, away from the origin
