@@ -4,7 +4,8 @@
  *
  *   npx node scripts/bench-search.ts --dataset FOLDER [--engine NAME] [--ef N] [--rounds N] [--json]
  *
- * The concurrencies take turns, and figures are medians of the rounds.
+ * The concurrencies take turns, and figures are medians of the rounds. "the same" are the queries of
+ * the dataset over and over, whose rows the worker keeps; "others" find rows that it has to read.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -77,17 +78,26 @@ async function measure(ready: Ready): Promise<void> {
   const client = new QdrantClient({ url: ready.url, apiKey: ready.key });
   await measureLoad(client);
   const hnswEf = options.ef === undefined ? undefined : Number(options.ef);
-  const load = new SearchLoad(dataset, { ...ready, collection: COLLECTION, hnswEf });
+  const target = { ...ready, collection: COLLECTION, hnswEf };
+  const load = new SearchLoad(dataset, target);
   await load.run(8, WARM_UP_MS);
   const worker = holderOf(ready);
-  const rounds: Measured[][] = CONCURRENCIES.map(() => []);
+  const strange = new SearchLoad(dataset, target, { strange: true });
+  const cases = [
+    ...CONCURRENCIES.map((concurrency) => ({ queries: 'the same', concurrency, load })),
+    { queries: 'others', concurrency: TARGET.concurrency, load: strange },
+  ].map((one) => ({ ...one, measured: [] as Measured[] }));
   for (let round = 0; round < Number(options.rounds); round += 1) {
-    for (const [at, concurrency] of CONCURRENCIES.entries()) {
+    for (const { load: asked, concurrency, measured } of cases) {
       const of = { concurrency, coordinator: ready.pids.coordinator, worker };
-      rounds[at]?.push(await measureSearch(load, of));
+      measured.push(await measureSearch(asked, of));
     }
   }
-  print(rounds.map((measured, at) => rowOf(CONCURRENCIES[at] as number, measured)));
+  print(
+    cases.map(({ queries, concurrency, measured }) => {
+      return { queries, ...rowOf(concurrency, measured) };
+    }),
+  );
   print([
     {
       coordinator_rss_mib: Math.round(rssBytesOf(ready.pids.coordinator) / MIB),
@@ -156,13 +166,17 @@ function rowOf(concurrency: number, rounds: readonly Measured[]): object {
     queries_per_s: of(({ perSecond }) => perSecond, 0),
     p50_ms: of(({ p50Ms }) => p50Ms, 2),
     p99_ms: of(({ p99Ms }) => p99Ms, 2),
-    recall: of(({ recall }) => recall, 4),
+    recall: known(of(({ recall }) => recall, 4)),
     coordinator_cpu_ms: of(({ coordinatorMs }) => coordinatorMs, 3),
     worker_cpu_ms: of(({ workerMs }) => workerMs, 3),
     both_cpu_ms: of(({ bothMs }) => bothMs, 3),
     least_both_cpu_ms: round(Math.min(...rounds.map(({ bothMs }) => bothMs)), 3),
     target: concurrency === TARGET.concurrency ? TARGET.text : '',
   };
+}
+
+function known(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
 }
 
 function round(value: number, digits: number): number {

@@ -5,12 +5,13 @@
  */
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import { type Dataset, queryOf } from '../dataset/read-dataset.ts';
+import { type Dataset, queryOf, vectorOf } from '../dataset/read-dataset.ts';
 import { knownTruths, recallOf } from '../dataset/truth.ts';
 import { quantile } from './quantile.ts';
 import { postBytes, RawCaller } from './raw-caller.ts';
 
 const HITS = 10;
+const STRANGE_QUERIES = 20_000;
 const OK = 200;
 
 export interface SearchTarget {
@@ -26,7 +27,7 @@ export interface LoadResult {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
-  /** Mean over the answers. */
+  /** Mean over the answers; NaN when it is not known. */
   recall: number;
 }
 
@@ -34,15 +35,24 @@ export class SearchLoad {
   readonly #dataset: Dataset;
   readonly #target: SearchTarget;
   readonly #requests: readonly Buffer[];
+  readonly #strange: boolean;
 
-  constructor(dataset: Dataset, target: SearchTarget) {
+  /**
+   * With `strange`, the queries are vectors of points, so many that hardly any rows are found twice
+   * within some seconds; nothing is known of their recall.
+   */
+  constructor(dataset: Dataset, target: SearchTarget, { strange = false } = {}) {
     this.#dataset = dataset;
     this.#target = target;
+    this.#strange = strange;
     const { url, key, collection, hnswEf } = target;
     const params = hnswEf === undefined ? {} : { hnsw_ef: hnswEf };
-    this.#requests = Array.from({ length: dataset.queryCount }, (_, query) => {
-      const vector = [...queryOf(dataset, query)];
-      const body = JSON.stringify({ query: vector, limit: HITS, with_payload: true, params });
+    const count = strange ? STRANGE_QUERIES : dataset.queryCount;
+    const step = Math.floor(dataset.payloads.length / count);
+    this.#requests = Array.from({ length: count }, (_, query) => {
+      const vector = strange ? vectorOf(dataset, query * step) : queryOf(dataset, query);
+      const searched = { query: [...vector], limit: HITS, with_payload: true, params };
+      const body = JSON.stringify(searched);
       return postBytes(url, `/collections/${collection}/points/query`, { 'api-key': key }, body);
     });
   }
@@ -62,7 +72,7 @@ export class SearchLoad {
         latenciesMs.push(systemClock.monotonicMs() - sentMs);
         if (status !== OK) throw new Error(`a query was answered ${status}: ${body.toString()}`);
         // Read when the clock stands.
-        if (!answers.has(query)) answers.set(query, Buffer.from(body));
+        if (!this.#strange && !answers.has(query)) answers.set(query, Buffer.from(body));
       }
       caller.close();
     };
