@@ -16,8 +16,10 @@ import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import type { CoordinatorConfig } from './config.ts';
+import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { KeyAdmin } from './control-plane/keys.ts';
+import { PlanAdmin } from './control-plane/plans.ts';
 import { WorkerAdmin } from './control-plane/workers.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
 import { createAdminServer } from './http/admin-server.ts';
@@ -60,8 +62,11 @@ export async function startCoordinator(
   shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(
     {
-      clients: new ClientAdmin({ store, random, log }),
+      clients: new ClientAdmin({ store, caches: authenticator, random, log }),
       keys,
+      plans: new PlanAdmin({ store, log }),
+      audit: new AuditAdmin({ store }),
+      random,
       workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
       log,
     },

@@ -1,36 +1,138 @@
-/** Clients as operators see them. */
+/** Clients as operators see them. Each change is one transaction with its row in the audit log. */
 import { type ClientId, randomId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { PLAN_DEFAULT } from '../../shared/domain/plan.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { ClientRecord } from '../store/clients.ts';
+import type { Origin } from '../store/admin-audit.ts';
+import type { ClientChange, ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
+import type { KeyCaches } from './keys.ts';
 import { parseName } from './name.ts';
 import { type Page, pageOf } from './page.ts';
+import { parseSomeLimits, type Terms } from './plan-terms.ts';
+import { checkVersion, type Expected } from './version.ts';
+
+type Store = Pick<ControlStore, 'clients' | 'plans' | 'audited'>;
+
+export interface ClientAdminDeps {
+  store: Store;
+  caches: Pick<KeyCaches, 'epochRaised'>;
+  random: SecureRandom;
+  log: Log;
+}
+
+/** Fields that are absent stay as they are. */
+export interface ClientUpdate extends Expected {
+  name?: string | undefined;
+  planId?: string | undefined;
+  /** Replaces all overrides. */
+  overrides?: Terms | undefined;
+}
 
 export class ClientAdmin {
-  readonly #store: Pick<ControlStore, 'clients'>;
-  readonly #random: SecureRandom;
-  readonly #log: Log;
+  readonly #deps: ClientAdminDeps;
 
-  constructor(deps: { store: Pick<ControlStore, 'clients'>; random: SecureRandom; log: Log }) {
-    this.#store = deps.store;
-    this.#random = deps.random;
-    this.#log = deps.log;
+  constructor(deps: ClientAdminDeps) {
+    this.#deps = deps;
   }
 
   /** Names are for people and need not differ. Throws `InvalidInput` for a bad one. */
-  create(input: { name: string }): ClientRecord {
-    const clientId = randomId<ClientId>('cl_', this.#random.bytes);
-    const client = this.#store.clients.create({ clientId, name: parseName(input.name, 'name') });
-    this.#log.event('client_created', { clientId });
+  create(origin: Origin, input: { name: string; planId?: string | undefined }): ClientRecord {
+    const { store, random, log } = this.#deps;
+    const clientId = randomId<ClientId>('cl_', random.bytes);
+    const name = parseName(input.name, 'name');
+    const planId = input.planId ?? PLAN_DEFAULT;
+    const client = store.audited(origin, () => {
+      this.#checkPlan(planId);
+      const result = store.clients.create({ clientId, name, planId });
+      const after = shownOf(result);
+      return { action: 'client.create', target: clientId, before: null, after, result };
+    });
+    log.event('client_created', { clientId });
     return client;
   }
 
   /** One page of clients by id. */
   list(from: { after?: string | undefined; limit?: number | undefined }): Page<ClientRecord> {
     const limit = from.limit ?? LIMITS.adminPageMax;
-    const found = this.#store.clients.page(from.after as ClientId | undefined, limit + 1);
+    const found = this.#deps.store.clients.page(from.after as ClientId | undefined, limit + 1);
     return pageOf(found, limit, (client) => client.clientId);
   }
+
+  /** Throws `not_found`. */
+  show(clientId: string): ClientRecord {
+    const client = this.#deps.store.clients.get(clientId as ClientId);
+    if (client === undefined) throw new AppError('not_found', 'there is no such client');
+    return client;
+  }
+
+  /** Name, plan, overrides. Throws `not_found`, `InvalidInput` or `precondition_failed`. */
+  update(origin: Origin, clientId: string, update: ClientUpdate): ClientRecord {
+    const change: ClientChange = {};
+    if (update.name !== undefined) change.name = parseName(update.name, 'name');
+    if (update.planId !== undefined) change.planId = update.planId;
+    if (update.overrides !== undefined) {
+      change.overrides = parseSomeLimits(update.overrides, 'overrides');
+    }
+    return this.#change(origin, 'client.update', clientId, update, () => {
+      if (change.planId !== undefined) this.#checkPlan(change.planId);
+      return change;
+    });
+  }
+
+  /**
+   * From the return of this call on every key of the client is refused; its data stays. Throws
+   * `not_found`, `InvalidInput` for an empty reason, or `conflict` when it is being deleted.
+   */
+  suspend(origin: Origin, clientId: string, reason: string): ClientRecord {
+    const stateReason = parseName(reason, 'reason');
+    return this.#change(origin, 'client.suspend', clientId, {}, (client) => {
+      checkNotDeleting(client);
+      return { state: 'suspended', stateReason };
+    });
+  }
+
+  /** Makes the client active again. Throws `not_found`, or `conflict` when it is being deleted. */
+  resume(origin: Origin, clientId: string): ClientRecord {
+    return this.#change(origin, 'client.resume', clientId, {}, (client) => {
+      checkNotDeleting(client);
+      return { state: 'active', stateReason: null };
+    });
+  }
+
+  #change(
+    origin: Origin,
+    action: string,
+    clientId: string,
+    expected: Expected,
+    changeOf: (client: ClientRecord) => ClientChange,
+  ): ClientRecord {
+    const { store, caches, log } = this.#deps;
+    const client = store.audited(origin, () => {
+      const before = this.show(clientId);
+      checkVersion(before, expected);
+      const result = store.clients.change(before.clientId, changeOf(before));
+      const shown = { before: shownOf(before), after: shownOf(result) };
+      return { action, target: clientId, ...shown, result };
+    });
+    caches.epochRaised(client.clientId, client.epoch);
+    log.event('client_changed', { clientId: client.clientId, action, state: client.state });
+    return client;
+  }
+
+  #checkPlan(planId: string): void {
+    if (this.#deps.store.plans.get(planId) !== undefined) return;
+    throw new InvalidInput('plan', 'is not the name of a plan');
+  }
+}
+
+function checkNotDeleting({ state }: ClientRecord): void {
+  if (state === 'deleting') throw new AppError('conflict', 'the client is being deleted');
+}
+
+function shownOf({ name, state, stateReason, planId, overrides }: ClientRecord): object {
+  return { name, state, reason: stateReason, plan: planId, overrides };
 }

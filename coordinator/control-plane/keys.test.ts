@@ -17,6 +17,8 @@ const digester = new KeyDigester('pepper'.repeat(8));
 
 let folder: string;
 let store: ControlStore;
+const ORIGIN = { actor: 'operator', requestId: 'req_aaaaaaaaaaaaaaaa' };
+
 let keys: KeyAdmin;
 let clientId: string;
 /** What the caches were told, in order. */
@@ -34,7 +36,7 @@ beforeEach(() => {
   const base = { store, random: secureRandom, log: quietLog, clock };
   const digest = (key: string) => digester.digest(key);
   keys = new KeyAdmin({ ...base, caches, digest }, { keysPerClientMax: 3 });
-  clientId = new ClientAdmin(base).create({ name: 'acme' }).clientId;
+  clientId = new ClientAdmin({ ...base, caches }).create(ORIGIN, { name: 'acme' }).clientId;
 });
 
 afterEach(() => {
@@ -43,15 +45,15 @@ afterEach(() => {
 });
 
 it('tells the caches of each creation and of each raised epoch', () => {
-  const first = keys.create({ clientId, mode: 'live', name: 'a' });
-  const second = keys.create({ clientId, mode: 'live', name: 'b' });
-  keys.revoke({ clientId, keyId: first.record.keyId });
-  keys.revoke({ clientId, keyId: second.record.keyId });
+  const first = keys.create(ORIGIN, { clientId, mode: 'live', name: 'a' });
+  const second = keys.create(ORIGIN, { clientId, mode: 'live', name: 'b' });
+  keys.revoke(ORIGIN, { clientId, keyId: first.record.keyId });
+  keys.revoke(ORIGIN, { clientId, keyId: second.record.keyId });
   assert.deepEqual(told, ['created', 'created', 'epoch 2', 'epoch 3']);
 });
 
 it('stores the digest of the secret it returns, and its prefix', () => {
-  const { record, secret } = keys.create({ clientId, mode: 'test', name: 'a' });
+  const { record, secret } = keys.create(ORIGIN, { clientId, mode: 'test', name: 'a' });
   assert.ok(isApiKey(secret));
   assert.ok(secret.startsWith(`bh_test_${record.prefix}`));
   const [credential] = store.apiKeys.byPrefix(record.prefix);
@@ -59,20 +61,20 @@ it('stores the digest of the secret it returns, and its prefix', () => {
 });
 
 it('bounds the keys of a client, and makes room by revoking', () => {
-  const { record } = keys.create({ clientId, mode: 'live', name: 'a' });
-  for (const name of ['b', 'c']) keys.create({ clientId, mode: 'live', name });
-  const oneMore = () => keys.create({ clientId, mode: 'live', name: 'd' });
+  const { record } = keys.create(ORIGIN, { clientId, mode: 'live', name: 'a' });
+  for (const name of ['b', 'c']) keys.create(ORIGIN, { clientId, mode: 'live', name });
+  const oneMore = () => keys.create(ORIGIN, { clientId, mode: 'live', name: 'd' });
   assert.throws(oneMore, InvalidInput);
-  keys.revoke({ clientId, keyId: record.keyId });
+  keys.revoke(ORIGIN, { clientId, keyId: record.keyId });
   oneMore();
   assert.throws(oneMore, /has 3 keys: revoke one first/);
 });
 
 it('pages by id, with revoked keys', () => {
   const ids = ['a', 'b', 'c'].map(
-    (name) => keys.create({ clientId, mode: 'live', name }).record.keyId,
+    (name) => keys.create(ORIGIN, { clientId, mode: 'live', name }).record.keyId,
   );
-  keys.revoke({ clientId, keyId: ids[0] ?? '' });
+  keys.revoke(ORIGIN, { clientId, keyId: ids[0] ?? '' });
   const sorted = ids.toSorted();
   const first = keys.list({ clientId, limit: 2 });
   assert.deepEqual(

@@ -12,6 +12,7 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { createApiKey, prefixOf } from '../auth/api-key.ts';
+import type { Origin } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
@@ -41,7 +42,7 @@ export interface CreatedKey {
 }
 
 export interface KeyAdminDeps {
-  store: Pick<ControlStore, 'clients' | 'apiKeys'>;
+  store: Pick<ControlStore, 'clients' | 'apiKeys' | 'audited'>;
   caches: KeyCaches;
   digest: (key: string) => Uint8Array;
   random: SecureRandom;
@@ -59,27 +60,28 @@ export class KeyAdmin {
   }
 
   /** Throws `not_found` for an unknown client, `InvalidInput` for a bad name or a past expiry. */
-  create(input: NewKey): CreatedKey {
+  create(origin: Origin, input: NewKey): CreatedKey {
     const { store, caches, digest, random, clock, log } = this.#deps;
     const { clientId } = this.#client(input.clientId);
     const name = parseName(input.name, 'name');
     if (input.expiresAt !== undefined && input.expiresAt <= clock.now()) {
       throw new InvalidInput('expires_at', 'must be in the future');
     }
-    const max = this.#keysPerClientMax;
-    if (store.apiKeys.countUsable(clientId) >= max) {
-      throw new InvalidInput('', `the client has ${max} keys: revoke one first`);
-    }
     const secret = createApiKey(input.mode, random.bytes);
-    const record = store.apiKeys.create({
-      keyId: randomId<KeyId>('key_', random.bytes),
-      clientId,
-      mode: input.mode,
-      prefix: prefixOf(secret),
-      digest: digest(secret),
-      name,
-      role: 'full',
-      expiresAt: input.expiresAt ?? null,
+    const record = store.audited(origin, () => {
+      this.#checkRoom(clientId);
+      const result = store.apiKeys.create({
+        keyId: randomId<KeyId>('key_', random.bytes),
+        clientId,
+        mode: input.mode,
+        prefix: prefixOf(secret),
+        digest: digest(secret),
+        name,
+        role: 'full',
+        expiresAt: input.expiresAt ?? null,
+      });
+      const after = shownOf(result);
+      return { action: 'key.create', target: result.keyId, before: null, after, result };
     });
     caches.keyCreated();
     const { keyId, mode, role } = record;
@@ -107,13 +109,25 @@ export class KeyAdmin {
    * From the return of this call on the key is refused everywhere. Revoking again changes nothing.
    * Throws `not_found` for an unknown client or a key of another client.
    */
-  revoke(target: { clientId: string; keyId: string }): ApiKeyRecord {
+  revoke(origin: Origin, target: { clientId: string; keyId: string }): ApiKeyRecord {
     const { store, caches, log } = this.#deps;
     const { clientId } = this.#client(target.clientId);
-    const { key, epoch } = store.apiKeys.revoke(clientId, target.keyId as KeyId);
+    const { key, epoch } = store.audited(origin, () => {
+      const keyId = target.keyId as KeyId;
+      const before = store.apiKeys.get(clientId, keyId);
+      const result = store.apiKeys.revoke(clientId, keyId);
+      const shown = { before: before ? shownOf(before) : null, after: shownOf(result.key) };
+      return { action: 'key.revoke', target: keyId, ...shown, result };
+    });
     caches.epochRaised(clientId, epoch);
     log.event('key_revoked', { clientId, keyId: key.keyId });
     return key;
+  }
+
+  #checkRoom(clientId: ClientId): void {
+    const max = this.#keysPerClientMax;
+    if (this.#deps.store.apiKeys.countUsable(clientId) < max) return;
+    throw new InvalidInput('', `the client has ${max} keys: revoke one first`);
   }
 
   #client(clientId: string): ClientRecord {
@@ -121,4 +135,8 @@ export class KeyAdmin {
     if (client === undefined) throw new AppError('not_found', 'there is no such client');
     return client;
   }
+}
+
+function shownOf({ clientId, mode, name, role, expiresAt, revokedAt }: ApiKeyRecord): object {
+  return { client_id: clientId, mode, name, role, expires_at: expiresAt, revoked_at: revokedAt };
 }

@@ -13,8 +13,10 @@ import { Authenticator } from '../auth/authenticator.ts';
 import { Epochs } from '../auth/epochs.ts';
 import { KeyDigester } from '../auth/key-digest.ts';
 import { createKeyHash } from '../auth/key-hash.ts';
+import { AuditAdmin } from '../control-plane/audit.ts';
 import { ClientAdmin } from '../control-plane/clients.ts';
 import { KeyAdmin } from '../control-plane/keys.ts';
+import { PlanAdmin } from '../control-plane/plans.ts';
 import { type LiveWorker, WorkerAdmin } from '../control-plane/workers.ts';
 import { ControlStore } from '../store/control-store.ts';
 import { createAdminServer } from './admin-server.ts';
@@ -43,10 +45,19 @@ before(async () => {
   const log = createLog({ level: 'debug', name: 'test', destination });
   const digest = (key: string) => digester.digest(key);
   const base = { store, random: secureRandom, log, clock };
-  const clients = new ClientAdmin(base);
-  const keys = new KeyAdmin({ ...base, caches: authenticator, digest });
-  const workers = new WorkerAdmin({ store, clock, live: () => live() });
-  server = createAdminServer({ clients, keys, workers, log }, { token: TOKEN });
+  const caches = authenticator;
+  server = createAdminServer(
+    {
+      clients: new ClientAdmin({ ...base, caches }),
+      keys: new KeyAdmin({ ...base, caches, digest }),
+      plans: new PlanAdmin(base),
+      audit: new AuditAdmin(base),
+      workers: new WorkerAdmin({ store, clock, live: () => live() }),
+      random: secureRandom,
+      log,
+    },
+    { token: TOKEN },
+  );
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 });
 
@@ -81,29 +92,39 @@ describe('clients and keys', () => {
   it('creates, lists, uses and revokes', async () => {
     const client = await post('/admin/v1/clients', { name: 'Acme & Söhne' });
     assert.equal(client.status, 201);
-    assert.deepEqual(Object.keys(client.reply), ['client_id', 'name', 'state', 'created_at']);
-    assert.equal(client.reply.created_at, new Date(clock.now()).toISOString());
-    const path = `/admin/v1/clients/${client.reply.client_id}/keys`;
+    const { client_id, ...shown } = client.reply;
+    const created_at = new Date(clock.now()).toISOString();
+    assert.deepEqual(shown, {
+      name: 'Acme & Söhne',
+      state: 'active',
+      reason: null,
+      plan: 'standard',
+      overrides: {},
+      version: 1,
+      created_at,
+    });
+    assert.equal(client.headers.get('etag'), '"1"');
+    const path = `/admin/v1/clients/${client_id}/keys`;
 
     const created = await post(path, { mode: 'test', name: 'ci' });
     assert.equal(created.status, 201);
     assert.equal(created.headers.get('cache-control'), 'no-store');
-    const { key: secret, ...shown } = created.reply;
+    const { key: secret, ...key } = created.reply;
     assert.ok(typeof secret === 'string');
-    assert.ok(secret.startsWith(String(shown.prefix)));
+    assert.ok(secret.startsWith(String(key.prefix)));
     const principal = authenticator.authenticate(secret);
-    assert.equal(principal.clientId, client.reply.client_id);
+    assert.equal(principal.clientId, client_id);
     assert.equal(principal.mode, 'test');
-    assert.deepEqual((await send('GET', path)).reply, { keys: [shown], next: null });
+    assert.deepEqual((await send('GET', path)).reply, { keys: [key], next: null });
 
-    const revoked = await send('DELETE', `${path}/${shown.key_id}`);
+    const revoked = await send('DELETE', `${path}/${key.key_id}`);
     assert.equal(revoked.status, 200);
     assert.deepEqual(revoked.reply, {
-      ...shown,
+      ...key,
       revoked_at: new Date(clock.now()).toISOString(),
     });
     assert.throws(() => authenticator.authenticate(secret), { code: 'unauthenticated' });
-    const again = await send('DELETE', `${path}/${shown.key_id}`);
+    const again = await send('DELETE', `${path}/${key.key_id}`);
     assert.deepEqual(again.reply, revoked.reply);
     assert.deepEqual((await send('GET', path)).reply, { keys: [revoked.reply], next: null });
   });

@@ -4,11 +4,15 @@
  * as `Authorization: Bearer` before its body is read. Errors are problem details (`problem.ts`).
  */
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { type RequestId, randomId } from '../../shared/base/ids.ts';
+import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
+import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
 import { AdminToken } from './admin-token.ts';
 import { toAppError } from './errors.ts';
@@ -17,10 +21,19 @@ import { sendProblem } from './problem.ts';
 import { createClient } from './routes/admin/create-client.ts';
 import { createKey } from './routes/admin/create-key.ts';
 import { getStatus } from './routes/admin/get-status.ts';
+import { listAudit } from './routes/admin/list-audit.ts';
 import { listClients } from './routes/admin/list-clients.ts';
 import { listKeys } from './routes/admin/list-keys.ts';
+import { listPlans } from './routes/admin/list-plans.ts';
 import { listWorkers } from './routes/admin/list-workers.ts';
+import { putPlan } from './routes/admin/put-plan.ts';
+import { removePlan } from './routes/admin/remove-plan.ts';
+import { resumeClient } from './routes/admin/resume-client.ts';
 import { revokeKey } from './routes/admin/revoke-key.ts';
+import { showClient } from './routes/admin/show-client.ts';
+import { showPlan } from './routes/admin/show-plan.ts';
+import { suspendClient } from './routes/admin/suspend-client.ts';
+import { updateClient } from './routes/admin/update-client.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 /** A request that is not complete by then is cut off. */
@@ -29,6 +42,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 export interface AdminServerDeps {
   clients: ClientAdmin;
   keys: KeyAdmin;
+  plans: PlanAdmin;
+  audit: AuditAdmin;
+  random: SecureRandom;
   workers: WorkerAdmin;
   log: Log;
 }
@@ -43,16 +59,29 @@ export function createAdminServer(
     bodyLimit: LIMITS.adminBodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     return503OnClosing: false,
+    genReqId: () => randomId<RequestId>('req_', deps.random.bytes),
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, toAppError(error));
     },
   });
   server.setValidatorCompiler(createValidatorCompiler());
   addJsonBodyParser(server);
+  server.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
   requireToken(server, new AdminToken(options.token));
   answerErrors(server, deps.log);
   createClient(server, deps.clients);
   listClients(server, deps.clients);
+  showClient(server, deps.clients);
+  updateClient(server, deps.clients);
+  suspendClient(server, deps.clients);
+  resumeClient(server, deps.clients);
+  listPlans(server, deps.plans);
+  showPlan(server, deps.plans);
+  putPlan(server, deps.plans);
+  removePlan(server, deps.plans);
+  listAudit(server, deps.audit);
   createKey(server, deps.keys);
   listKeys(server, deps.keys);
   revokeKey(server, deps.keys);

@@ -3,15 +3,44 @@
  * spread into a reply, so a column that is added to a table does not appear here by itself.
  */
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
+import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
+import type { PlanRecord } from '../store/plans.ts';
 
 export function viewClient(client: ClientRecord) {
   return {
     client_id: client.clientId,
     name: client.name,
     state: client.state,
+    reason: client.stateReason,
+    plan: client.planId,
+    overrides: client.overrides,
+    version: client.version,
     created_at: formatTime(client.createdAt),
+  };
+}
+
+export function viewPlan(plan: PlanRecord) {
+  return {
+    plan: plan.planId,
+    limits: plan.limits,
+    prices: plan.prices,
+    version: plan.version,
+    updated_at: formatTime(plan.updatedAt),
+  };
+}
+
+export function viewAuditEntry(entry: AdminAuditEntry) {
+  return {
+    sequence: entry.sequence,
+    at: formatTime(entry.at),
+    actor: entry.actor,
+    action: entry.action,
+    target: entry.target,
+    before: entry.before,
+    after: entry.after,
+    request_id: entry.requestId,
   };
 }
 

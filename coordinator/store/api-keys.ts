@@ -93,6 +93,10 @@ export class ApiKeysTable {
     return must(this.#get.get(key.clientId, key.keyId), 'an inserted key can be read');
   }
 
+  get(clientId: ClientId, keyId: KeyId): ApiKeyRecord | undefined {
+    return this.#get.get(clientId, keyId);
+  }
+
   /** Up to `limit` keys of a client, revoked ones too, in the order of their ids. */
   page(clientId: ClientId, after: KeyId | undefined, limit: number): ApiKeyRecord[] {
     return this.#page.all(clientId, after ?? '', limit);

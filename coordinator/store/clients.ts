@@ -1,32 +1,67 @@
+/**
+ * Clients and their states:
+ *
+ *   active <--> suspended (by an operator, with a reason)
+ *
+ * Every change raises `version`; one that takes a right away raises `epoch` too, in the same
+ * statement.
+ */
 import type Database from 'better-sqlite3';
+import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
+import { PLAN_DEFAULT, type PlanLimits } from '../../shared/domain/plan.ts';
 import { guarded } from './sql-errors.ts';
 
-export type ClientState = 'active' | 'paused' | 'suspended';
+export type ClientState = 'active' | 'paused' | 'suspended' | 'deleting';
 
 export interface ClientRecord {
   clientId: ClientId;
   name: string;
   state: ClientState;
+  /** Why it is not active, in an operator's words. */
+  stateReason: string | null;
+  planId: string;
+  /** Limits that differ from the plan's. */
+  overrides: Partial<PlanLimits>;
   /** Raised with everything that takes a right away; a cached key of an older epoch is void. */
   epoch: number;
+  /** Raised with each change. */
+  version: number;
   createdAt: number;
+  /** When everything of a client that is `deleting` is erased. */
+  eraseAt: number | null;
 }
 
-const COLUMNS = 'client_id AS clientId, name, state, epoch, created_at AS createdAt';
+/** What an operator may change. */
+export type ClientChange = Partial<
+  Pick<ClientRecord, 'name' | 'state' | 'stateReason' | 'planId' | 'overrides'>
+>;
+
+type ClientRow = Omit<ClientRecord, 'overrides'> & { overrides: string };
+
+const COLUMNS = `client_id AS clientId, name, state, state_reason AS stateReason,
+  plan_id AS planId, overrides, epoch, version, created_at AS createdAt, erase_at AS eraseAt`;
 
 export class ClientsTable {
   readonly #clock: Clock;
-  readonly #insert: Database.Statement<[ClientRecord]>;
-  readonly #byId: Database.Statement<[ClientId], ClientRecord>;
-  readonly #page: Database.Statement<[string, number], ClientRecord>;
+  readonly #insert: Database.Statement<[ClientRow]>;
+  readonly #update: Database.Statement<[ClientRow]>;
+  readonly #byId: Database.Statement<[ClientId], ClientRow>;
+  readonly #page: Database.Statement<[string, number], ClientRow>;
   readonly #count: Database.Statement<[], number>;
 
   constructor(database: Database.Database, clock: Clock) {
     this.#clock = clock;
     this.#insert = database.prepare(
-      'INSERT INTO clients VALUES (@clientId, @name, @state, @epoch, @createdAt)',
+      `INSERT INTO clients VALUES (@clientId, @name, @state, @stateReason, @planId, @overrides,
+        @epoch, @version, @createdAt, @eraseAt)`,
+    );
+    this.#update = database.prepare(
+      `UPDATE clients SET name = @name, state = @state, state_reason = @stateReason,
+        plan_id = @planId, overrides = @overrides, epoch = @epoch, version = @version,
+        erase_at = @eraseAt
+        WHERE client_id = @clientId`,
     );
     this.#byId = database.prepare(`SELECT ${COLUMNS} FROM clients WHERE client_id = ?`);
     this.#page = database.prepare(
@@ -35,27 +70,51 @@ export class ClientsTable {
     this.#count = database.prepare<[], number>('SELECT count(*) FROM clients').pluck();
   }
 
-  create(client: { clientId: ClientId; name: string }): ClientRecord {
+  /** The plan must exist. */
+  create(client: { clientId: ClientId; name: string; planId?: string }): ClientRecord {
     const record: ClientRecord = {
+      planId: PLAN_DEFAULT,
       ...client,
       state: 'active',
+      stateReason: null,
+      overrides: {},
       epoch: 1,
+      version: 1,
       createdAt: this.#clock.now(),
+      eraseAt: null,
     };
-    guarded(() => this.#insert.run(record));
+    guarded(() => this.#insert.run(toRow(record)));
     return record;
   }
 
   get(clientId: ClientId): ClientRecord | undefined {
-    return this.#byId.get(clientId);
+    const row = this.#byId.get(clientId);
+    return row && fromRow(row);
+  }
+
+  /** The client with the change; it must exist, and so must its plan. */
+  change(clientId: ClientId, change: ClientChange): ClientRecord {
+    const before = must(this.get(clientId), 'a client that is changed exists');
+    const after = { ...before, ...change, version: before.version + 1 };
+    if (before.state === 'active' && after.state !== 'active') after.epoch += 1;
+    guarded(() => this.#update.run(toRow(after)));
+    return after;
   }
 
   /** Up to `limit` clients in the order of their ids, those after `after` when it is given. */
   page(after: ClientId | undefined, limit: number): ClientRecord[] {
-    return this.#page.all(after ?? '', limit);
+    return this.#page.all(after ?? '', limit).map(fromRow);
   }
 
   count(): number {
     return this.#count.get() ?? 0;
   }
+}
+
+function toRow(record: ClientRecord): ClientRow {
+  return { ...record, overrides: JSON.stringify(record.overrides) };
+}
+
+function fromRow(row: ClientRow): ClientRecord {
+  return { ...row, overrides: JSON.parse(row.overrides) as Partial<PlanLimits> };
 }

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import Database from 'better-sqlite3';
+import { must } from '../../shared/base/assert.ts';
 import { ManualClock, systemClock } from '../../shared/base/clock.ts';
 import { type ClientId, type KeyId, randomId, type WorkerId } from '../../shared/base/ids.ts';
-import { secureRandom } from '../../shared/base/random.ts';
+import { SeededRandom, secureRandom } from '../../shared/base/random.ts';
 import { ControlStore } from './control-store.ts';
-import { SCHEMA_VERSION } from './migrations.ts';
+import { migrate, SCHEMA_VERSION } from './migrations.ts';
 
 const STORE_URL = new URL('./control-store.ts', import.meta.url).href;
 const CLOCK_URL = new URL('../../shared/base/clock.ts', import.meta.url).href;
@@ -58,8 +59,13 @@ describe('opening', () => {
       clientId,
       name: 'Ünïted',
       state: 'active',
+      stateReason: null,
+      planId: 'standard',
+      overrides: {},
       epoch: 1,
+      version: 1,
       createdAt: clock.now(),
+      eraseAt: null,
     });
     const firstSeenAt = clock.now();
     clock.advance(5_000);
@@ -75,6 +81,30 @@ describe('opening', () => {
     raw.pragma(`user_version = ${SCHEMA_VERSION + 1}`);
     raw.close();
     assert.throws(() => ControlStore.open(path, { clock: systemClock }), /use a newer one/);
+  });
+
+  it('brings a database of the first schema up to date', () => {
+    const raw = new Database(path);
+    migrate(raw, 1);
+    const [clientId, keyId] = [newClientId(), randomId<KeyId>('key_', secureRandom.bytes)];
+    raw.prepare("INSERT INTO clients VALUES (?, 'old', 'active', 7, 5)").run(clientId);
+    raw
+      .prepare(
+        "INSERT INTO api_keys VALUES (?, ?, 'live', 'AbCdEfGh', ?, 'k', 'full', 5, NULL, NULL)",
+      )
+      .run(keyId, clientId, Buffer.alloc(32, 7));
+    raw.close();
+    const store = ControlStore.open(path, { clock: systemClock });
+    const client = store.clients.get(clientId);
+    assert.deepEqual([client?.name, client?.epoch, client?.planId], ['old', 7, 'standard']);
+    assert.equal(store.apiKeys.byPrefix('AbCdEfGh')[0]?.keyId, keyId);
+    const stranger = { ...must(store.apiKeys.get(clientId, keyId), 'kept'), prefix: 'BbCdEfGh' };
+    assert.throws(
+      () =>
+        store.apiKeys.create({ ...stranger, clientId: newClientId(), digest: Buffer.alloc(32) }),
+      /FOREIGN KEY|UNIQUE/,
+    );
+    store.close();
   });
 
   it('refuses a file that is no database and leaves it alone', () => {
@@ -115,6 +145,48 @@ describe('durability', () => {
     const store = ControlStore.open(path, { clock: systemClock });
     for (const clientId of acknowledged) assert.ok(store.clients.get(clientId), clientId);
     store.close();
+  });
+
+  it('has a change and its audit row, or neither, whenever the process is killed', async () => {
+    const seed = 20_261_126;
+    const random = new SeededRandom(seed);
+    const body = `const origin = { actor: 'a', requestId: 'r' };
+    const start = store.clients.count();
+    for (let i = start; ; i += 1) {
+      store.audited(origin, () => {
+        const result = store.clients.create({ clientId: id(i), name: 'n' });
+        return { action: 'client.create', target: id(i), before: null, after: {}, result };
+      });
+      if (i % 7 === 0) process.stdout.write('.');
+    }`;
+    let changes = 0;
+    for (let round = 0; changes < 1_000; round += 1) {
+      const child = spawn(process.execPath, childArguments(body, path), {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const closed = new Promise((resolve) => child.once('close', resolve));
+      let heard = 0;
+      const wanted = 1 + random.below(40);
+      child.stdout.on('data', (dots: Buffer) => {
+        heard += dots.length;
+        if (heard >= wanted) child.kill('SIGKILL');
+      });
+      await closed;
+      const store = ControlStore.open(path, { clock: systemClock });
+      const clients = store.clients.page(undefined, 10_000).map(({ clientId }) => clientId);
+      const entries = store.adminAudit.page(0, 10_000);
+      store.close();
+      assert.deepEqual(
+        entries.map(({ target }) => target),
+        clients,
+        `seed ${seed}, round ${round}`,
+      );
+      assert.deepEqual(
+        entries.map(({ sequence }) => sequence),
+        clients.map((_, i) => i + 1),
+      );
+      changes = clients.length;
+    }
   });
 
   it('syncs the disk for every write', { skip: HAS_STRACE ? false : 'strace is missing' }, () => {

@@ -14,10 +14,12 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Clock } from '../../shared/base/clock.ts';
+import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionsTable } from './collections.ts';
 import { migrate } from './migrations.ts';
+import { PlansTable } from './plans.ts';
 import { ShardsTable } from './shards.ts';
 import { guarded, isLocked } from './sql-errors.ts';
 import { WorkersTable } from './workers.ts';
@@ -25,16 +27,33 @@ import { WorkersTable } from './workers.ts';
 /** How long a start waits for the lock of a coordinator that is just going down. */
 const LOCK_WAIT_MS = 500;
 
+/** A change, and what the audit log says of it. */
+export interface Change<T> {
+  action: string;
+  /** Id of what was changed. */
+  target: string;
+  /** What may be shown of it; null: it was not there, or is no more. */
+  before: object | null;
+  after: object | null;
+  result: T;
+}
+
 export class ControlStore {
+  readonly plans: PlansTable;
+  readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
   readonly collections: CollectionsTable;
   readonly shards: ShardsTable;
   readonly workers: WorkersTable;
   readonly #database: Database.Database;
+  readonly #audit: AdminAuditTable;
 
   private constructor(database: Database.Database, clock: Clock) {
     this.#database = database;
+    this.#audit = new AdminAuditTable(database, clock);
+    this.adminAudit = this.#audit;
+    this.plans = new PlansTable(database, clock);
     this.clients = new ClientsTable(database, clock);
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
@@ -59,6 +78,19 @@ export class ControlStore {
     }
   }
 
+  /**
+   * Makes a change and writes its audit row in one transaction: after a crash both are there or
+   * neither is. What `change` throws undoes both.
+   */
+  audited<T>(origin: Origin, change: () => Change<T>): T {
+    const run = this.#database.transaction(() => {
+      const { result, ...entry } = change();
+      this.#audit.append(origin, entry);
+      return result;
+    });
+    return guarded(() => run.immediate());
+  }
+
   /** Gives the lock back. No call is allowed afterwards; closing twice is. */
   close(): void {
     this.#database.close();
@@ -71,7 +103,6 @@ function prepare(database: Database.Database): void {
   database.pragma('locking_mode = EXCLUSIVE');
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
-  database.pragma('foreign_keys = ON');
   database.pragma('secure_delete = ON');
   migrate(database);
 }

@@ -4,8 +4,9 @@
  * transaction, so a crash leaves the old schema or the new one. A database from a later release is
  * refused: writing to it could break what we do not know of.
  *
- *   clients 1 --- n api_keys
- *      |
+ *   plans 1 --- n clients 1 --- n api_keys          admin_audit (what operators changed; by target
+ *                    |                              id, no foreign key: it outlives its targets)
+ *      +-------------+
  *      +-- 1 --- n collections 1 --- n shards      workers (placement by id, no foreign key: a
  *      |                                           shard outlives the memory of its worker)
  *      +-- 1 --- n generations
@@ -83,12 +84,76 @@ const MIGRATIONS: readonly string[] = [
     last_seen_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE plans (
+    plan_id TEXT PRIMARY KEY,
+    limits TEXT NOT NULL CHECK (json_valid(limits)),
+    prices TEXT NOT NULL CHECK (json_valid(prices)),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    updated_at INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO plans VALUES
+    ('free',
+      '{"requests_per_second":10,"burst":20,"in_flight":16,"points":100000,"bytes":1073741824,
+        "collections":5,"namespaces":1,"dimensions":4096,"replicas":1,"keys":10,
+        "audit_retention_days":30,"idle_days_before_pause":30}',
+      '{"month":0,"million_queries":0,"million_points_written":0,"gib_month":0}',
+      1, unixepoch() * 1000),
+    ('standard',
+      '{"requests_per_second":60,"burst":120,"in_flight":256,"points":10000000,
+        "bytes":107374182400,"collections":1000,"namespaces":100,"dimensions":8192,"replicas":2,
+        "keys":1000,"audit_retention_days":365,"idle_days_before_pause":0}',
+      '{"month":25000000,"million_queries":2000000,"million_points_written":1000000,
+        "gib_month":300000}',
+      1, unixepoch() * 1000),
+    ('dedicated',
+      '{"requests_per_second":10000,"burst":20000,"in_flight":1024,"points":1000000000,
+        "bytes":10995116277760,"collections":10000,"namespaces":1000,"dimensions":8192,
+        "replicas":3,"keys":10000,"audit_retention_days":2555,"idle_days_before_pause":0}',
+      '{"month":500000000,"million_queries":0,"million_points_written":0,"gib_month":0}',
+      1, unixepoch() * 1000);
+
+  CREATE TABLE clients_with_plans (
+    client_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('active', 'paused', 'suspended', 'deleting')),
+    state_reason TEXT,
+    plan_id TEXT NOT NULL REFERENCES plans (plan_id),
+    overrides TEXT NOT NULL CHECK (json_valid(overrides)),
+    epoch INTEGER NOT NULL CHECK (epoch >= 1),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    created_at INTEGER NOT NULL,
+    erase_at INTEGER,
+    CHECK ((state = 'deleting') = (erase_at IS NOT NULL))
+  ) STRICT;
+  INSERT INTO clients_with_plans
+    SELECT client_id, name, state, NULL, 'standard', '{}', epoch, 1, created_at, NULL FROM clients;
+  DROP TABLE clients;
+  ALTER TABLE clients_with_plans RENAME TO clients;
+  CREATE INDEX clients_plan ON clients (plan_id);
+
+  CREATE TABLE admin_audit (
+    sequence INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    before TEXT CHECK (json_valid(before)),
+    after TEXT CHECK (json_valid(after)),
+    request_id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX admin_audit_target ON admin_audit (target, sequence);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
-/** Brings the schema up to date. Takes the write lock even when there is nothing to do. */
-export function migrate(database: Database.Database): void {
+/**
+ * Brings the schema up to date. Takes the write lock even when there is nothing to do. A table that
+ * others refer to can only be made anew while foreign keys are off, so they are checked at the end.
+ * `to` is an earlier version, for tests.
+ */
+export function migrate(database: Database.Database, to = SCHEMA_VERSION): void {
   const apply = database.transaction(() => {
     const version = database.pragma('user_version', { simple: true });
     assert(typeof version === 'number', 'user_version is a number');
@@ -97,8 +162,12 @@ export function migrate(database: Database.Database): void {
         `control.db has schema ${version}, this release knows ${SCHEMA_VERSION}: use a newer one`,
       );
     }
-    for (const step of MIGRATIONS.slice(version)) database.exec(step);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+    for (const step of MIGRATIONS.slice(version, to)) database.exec(step);
+    const broken = database.pragma('foreign_key_check') as unknown[];
+    assert(broken.length === 0, 'a migration leaves no row without what it refers to');
+    database.pragma(`user_version = ${Math.max(version, to)}`);
   });
+  database.pragma('foreign_keys = OFF');
   apply.immediate();
+  database.pragma('foreign_keys = ON');
 }

@@ -3,10 +3,28 @@
  * header; it is never an argument and never printed.
  */
 import { Client } from 'undici';
-import type { AdminKey, ClientRow, KeyRow, Page, StatusRow, WorkerRow } from './admin-replies.ts';
-import { parseClient, parseKey, parsePage, parseStatus, parseWorkers } from './admin-replies.ts';
+import type {
+  AdminKey,
+  ClientRow,
+  KeyRow,
+  Page,
+  PlanRow,
+  StatusRow,
+  WorkerRow,
+} from './admin-replies.ts';
+import {
+  parseClient,
+  parseKey,
+  parsePage,
+  parsePlan,
+  parsePlans,
+  parseStatus,
+  parseWorkers,
+} from './admin-replies.ts';
 import { CommandError, systemCode } from './command-error.ts';
 
+const CLIENTS = '/admin/v1/clients';
+const PLANS = '/admin/v1/plans';
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface NewKey {
@@ -29,12 +47,46 @@ export class AdminClient {
     });
   }
 
-  async createClient(name: string): Promise<ClientRow> {
-    return parseClient(await this.#call('POST', '/admin/v1/clients', { name }));
+  async createClient(client: { name: string; plan?: string }): Promise<ClientRow> {
+    return parseClient(await this.#call('POST', CLIENTS, { ...client }));
+  }
+
+  async showClient(clientId: string): Promise<ClientRow> {
+    return parseClient(await this.#call('GET', clientPath(clientId)));
+  }
+
+  /** Fails when the client is not at that version any more. */
+  async updateClient(clientId: string, version: number, update: object): Promise<ClientRow> {
+    return parseClient(await this.#call('PATCH', clientPath(clientId), update, version));
+  }
+
+  async suspendClient(clientId: string, reason: string): Promise<ClientRow> {
+    return parseClient(await this.#call('POST', `${clientPath(clientId)}/suspend`, { reason }));
+  }
+
+  async resumeClient(clientId: string): Promise<ClientRow> {
+    return parseClient(await this.#call('POST', `${clientPath(clientId)}/resume`));
+  }
+
+  async listPlans(): Promise<PlanRow[]> {
+    return parsePlans(await this.#call('GET', PLANS));
+  }
+
+  async showPlan(plan: string): Promise<PlanRow> {
+    return parsePlan(await this.#call('GET', planPath(plan)));
+  }
+
+  /** Without a version the plan is made or replaced; with one it fails when that is not its any more. */
+  async putPlan(plan: string, version: number | undefined, terms: object): Promise<PlanRow> {
+    return parsePlan(await this.#call('PUT', planPath(plan), terms, version));
+  }
+
+  async removePlan(plan: string): Promise<PlanRow> {
+    return parsePlan(await this.#call('DELETE', planPath(plan)));
   }
 
   listClients(): Promise<ClientRow[]> {
-    return this.#listAll('/admin/v1/clients', (reply) => parsePage(reply, 'clients', parseClient));
+    return this.#listAll(CLIENTS, (reply) => parsePage(reply, 'clients', parseClient));
   }
 
   async createKey(clientId: string, key: NewKey): Promise<AdminKey> {
@@ -77,8 +129,9 @@ export class AdminClient {
     return all;
   }
 
-  async #call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Reply> {
+  async #call(method: Method, path: string, body?: object, version?: number): Promise<Reply> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
+    if (version !== undefined) headers['if-match'] = `"${version}"`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     let status: number;
     let text: string;
@@ -96,10 +149,19 @@ export class AdminClient {
   }
 }
 
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Reply = Record<string, unknown>;
 
+function clientPath(clientId: string): string {
+  return `${CLIENTS}/${encodeURIComponent(clientId)}`;
+}
+
 function keysPath(clientId: string): string {
-  return `/admin/v1/clients/${encodeURIComponent(clientId)}/keys`;
+  return `${clientPath(clientId)}/keys`;
+}
+
+function planPath(plan: string): string {
+  return `${PLANS}/${encodeURIComponent(plan)}`;
 }
 
 function originOf(url: string): string {

@@ -1,5 +1,6 @@
 /** How the commands that talk to a running service find it. */
 import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { AdminClient } from './admin-client.ts';
 import { envFilesOf, readAdminToken } from './env-files.ts';
 import type { Output } from './output.ts';
@@ -15,6 +16,14 @@ export interface AdminOptions {
 export interface AdminParts {
   admin: AdminClient;
   output: Output;
+}
+
+export function addAdminOptions(command: Command): Command {
+  return command
+    .option('--data <dir>', "the service's data folder, which holds its env file", './data')
+    .option('--env-file <file>', 'file with the admin token (default: bulkhead.env in --data)')
+    .option('--admin-url <url>', 'address of the admin API', 'http://127.0.0.1:6335')
+    .option('--json', 'print one JSON object a line', false);
 }
 
 /** Connects, runs one command, closes. */

@@ -10,7 +10,21 @@ export interface ClientRow {
   client_id: string;
   name: string;
   state: string;
+  reason: string | null;
+  plan: string;
+  overrides: Numbers;
+  version: number;
   created_at: string;
+}
+
+export type Numbers = Readonly<Record<string, number>>;
+
+export interface PlanRow {
+  plan: string;
+  limits: Numbers;
+  prices: Numbers;
+  version: number;
+  updated_at: string;
 }
 
 export interface KeyRow {
@@ -56,8 +70,27 @@ export function parseClient(value: unknown): ClientRow {
     client_id: text(fields, 'client_id'),
     name: text(fields, 'name'),
     state: text(fields, 'state'),
+    reason: textOrNull(fields, 'reason'),
+    plan: text(fields, 'plan'),
+    overrides: numbers(fields, 'overrides'),
+    version: integer(fields, 'version'),
     created_at: text(fields, 'created_at'),
   };
+}
+
+export function parsePlan(value: unknown): PlanRow {
+  const fields = object(value);
+  return {
+    plan: text(fields, 'plan'),
+    limits: numbers(fields, 'limits'),
+    prices: numbers(fields, 'prices'),
+    version: integer(fields, 'version'),
+    updated_at: text(fields, 'updated_at'),
+  };
+}
+
+export function parsePlans(value: unknown): PlanRow[] {
+  return list(object(value), 'plans').map(parsePlan);
 }
 
 export function parseKey(value: unknown): KeyRow {
@@ -116,6 +149,11 @@ function list(fields: Fields, name: string): unknown[] {
   const value = fields[name];
   if (!Array.isArray(value)) throw unexpected(name);
   return value;
+}
+
+function numbers(fields: Fields, name: string): Numbers {
+  const values = object(fields[name]);
+  return Object.fromEntries(Object.keys(values).map((key) => [key, integer(values, key)]));
 }
 
 function text(fields: Fields, name: string): string {

@@ -1,6 +1,6 @@
 /**
- * The commands of `bulkhead`, their options and help. Each command is a function of a file of its
- * own; here they are only named and given what they need.
+ * The commands of `bulkhead`: those of the service itself here, those of each thing that operators
+ * work on in a file of its own.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -9,23 +9,17 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { systemClock } from '../../shared/base/clock.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { type AdminOptions, withAdmin } from './admin-options.ts';
-import { createClient, listClients } from './client.ts';
+import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
+import { addClientCommands } from './client.ts';
 import { CommandError } from './command-error.ts';
-import { createKey, listKeys, revokeKey } from './key.ts';
+import type { ProgramContext } from './context.ts';
+import { addKeyCommands } from './key.ts';
+import { addPlanCommands } from './plan.ts';
 import { showStatus } from './status.ts';
-import type { Programs } from './supervisor.ts';
 import { type UpOptions, up } from './up.ts';
 
 const WORKERS_MIN = 2;
 const WORKERS_MAX = 64;
-
-export interface ProgramContext {
-  env: Readonly<Record<string, string | undefined>>;
-  programs: Programs;
-  write(text: string): void;
-  writeError(text: string): void;
-}
 
 /** Runs one command line (without `node` and the script). Resolves with the exit code. */
 export async function runProgram(
@@ -73,6 +67,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   });
   addClientCommands(program, context);
   addKeyCommands(program, context);
+  addPlanCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );
@@ -91,48 +86,6 @@ function addUpOptions(command: Command): Command {
         .argParser(integer(1, WORKERS_MAX))
         .default(workers, 'one per core, 2 at least'),
     )
-    .option('--json', 'print one JSON object a line', false);
-}
-
-function addClientCommands(program: Command, context: ProgramContext): void {
-  const client = program.command('client').description('clients: who pays and who must not meet');
-  addAdminOptions(client.command('create <name>').description('create a client')).action(
-    (name: string, options: AdminOptions) => {
-      return withAdmin(options, context.write, (parts) => createClient(parts, name));
-    },
-  );
-  addAdminOptions(client.command('list').description('list clients')).action(
-    (options: AdminOptions) => withAdmin(options, context.write, listClients),
-  );
-}
-
-function addKeyCommands(program: Command, context: ProgramContext): void {
-  const key = program.command('key').description('API keys of a client');
-  addAdminOptions(key.command('create <client-id>').description('create a key, shown this once'))
-    .option('--name <text>', 'what the key is for', 'key')
-    .option('--test', 'a key for test data, which is apart from live data', false)
-    .action((clientId: string, options: AdminOptions & { name: string; test: boolean }) => {
-      const mode = options.test ? 'test' : 'live';
-      const wanted = { name: options.name, mode } as const;
-      return withAdmin(options, context.write, (parts) => createKey(parts, clientId, wanted));
-    });
-  addAdminOptions(key.command('list <client-id>').description('list keys of a client')).action(
-    (clientId: string, options: AdminOptions) => {
-      return withAdmin(options, context.write, (parts) => listKeys(parts, clientId));
-    },
-  );
-  addAdminOptions(
-    key.command('revoke <client-id> <key-id>').description('revoke a key, at once and for good'),
-  ).action((clientId: string, keyId: string, options: AdminOptions) => {
-    return withAdmin(options, context.write, (parts) => revokeKey(parts, clientId, keyId));
-  });
-}
-
-function addAdminOptions(command: Command): Command {
-  return command
-    .option('--data <dir>', "the service's data folder, which holds its env file", './data')
-    .option('--env-file <file>', 'file with the admin token (default: bulkhead.env in --data)')
-    .option('--admin-url <url>', 'address of the admin API', 'http://127.0.0.1:6335')
     .option('--json', 'print one JSON object a line', false);
 }
 

@@ -23,6 +23,8 @@ import { UpReport } from './up-report.ts';
 const CONNECT_TIMEOUT_MS = 120_000;
 const CONNECT_POLL_MS = 25;
 const FIRST_CLIENT = 'first';
+/** Whoever starts the service for themselves is not kept short. */
+const FIRST_PLAN = 'dedicated';
 const EXIT_FORCED = 130;
 
 export interface UpOptions {
@@ -153,7 +155,8 @@ async function createFirstKey(admin: AdminClient): Promise<string | undefined> {
   if ((await admin.status()).clients > 1) return undefined;
   const [only] = await admin.listClients();
   if (only !== undefined && only.name !== FIRST_CLIENT) return undefined;
-  const { client_id: clientId } = only ?? (await admin.createClient(FIRST_CLIENT));
+  const { client_id: clientId } =
+    only ?? (await admin.createClient({ name: FIRST_CLIENT, plan: FIRST_PLAN }));
   if ((await admin.listKeys(clientId)).length > 0) return undefined;
   return (await admin.createKey(clientId, { name: 'first key', mode: 'live' })).key;
 }

@@ -10,6 +10,8 @@ export type ClientId = Branded<'ClientId'>;
 export type KeyId = Branded<'KeyId'>;
 /** `wk_` and 16 lower-case base32 characters; lives in the worker's data folder. */
 export type WorkerId = Branded<'WorkerId'>;
+/** `req_` and 16 lower-case base32 characters; in logs, in the audit log and in the answer. */
+export type RequestId = Branded<'RequestId'>;
 /** A random UUID; unguessable, so that a confused request can not meet another client's shard. */
 export type ShardId = Branded<'ShardId'>;
 /** A random UUID. */
@@ -18,10 +20,10 @@ export type CollectionId = Branded<'CollectionId'>;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const RANDOM_CHARS = 16;
 
-export type IdPrefix = 'cl_' | 'key_' | 'wk_';
+export type IdPrefix = 'cl_' | 'key_' | 'wk_' | 'req_';
 
 /** A prefixed id of 80 random bits. `bytes(count)` supplies the randomness. */
-export function randomId<Id extends ClientId | KeyId | WorkerId>(
+export function randomId<Id extends ClientId | KeyId | WorkerId | RequestId>(
   prefix: IdPrefix,
   bytes: (count: number) => Uint8Array,
 ): Id {

@@ -5,7 +5,23 @@
  */
 
 interface ErrorSpec {
-  status: 400 | 401 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 431 | 500 | 501 | 503 | 504 | 507;
+  status:
+    | 400
+    | 401
+    | 404
+    | 405
+    | 408
+    | 409
+    | 412
+    | 413
+    | 415
+    | 429
+    | 431
+    | 500
+    | 501
+    | 503
+    | 504
+    | 507;
   retryable: boolean;
   text: string;
 }
@@ -20,6 +36,12 @@ export const ERROR_CODES = {
   method_not_allowed: { status: 405, retryable: false, text: 'method not allowed' },
   request_timeout: { status: 408, retryable: true, text: 'the request came too slowly' },
   already_exists: { status: 409, retryable: false, text: 'it already exists' },
+  conflict: { status: 409, retryable: false, text: 'it does not fit the state of things' },
+  precondition_failed: {
+    status: 412,
+    retryable: false,
+    text: 'it has been changed since it was read: read it again',
+  },
   body_too_large: { status: 413, retryable: false, text: 'the body is too large' },
   unsupported_media_type: { status: 415, retryable: false, text: 'the body must be JSON' },
   too_many_requests: { status: 429, retryable: true, text: 'too many requests at once' },

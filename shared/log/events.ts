@@ -201,6 +201,16 @@ export const LOG_EVENTS = {
     help: "a worker could not be given a collection's recorded configuration; again after delayMs",
   },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
+  client_changed: {
+    level: 'info',
+    fields: { clientId: 'text', action: 'text', state: 'text' },
+    help: 'an operator changed a client; the audit log says what',
+  },
+  plan_changed: {
+    level: 'info',
+    fields: { plan: 'text', action: 'text', version: 'number' },
+    help: 'an operator changed a plan; the audit log says what',
+  },
   key_created: {
     level: 'info',
     fields: { clientId: 'text', keyId: 'text', mode: 'text', role: 'text' },

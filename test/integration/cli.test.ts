@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { runCommand, runJson } from '../harness/run-command.ts';
 import { startService } from '../harness/service.ts';
 
+const LIMIT = (value: number | '') => ['--limit', `requests_per_second=${value}`];
 const COLLECTION = { vectors: { size: 2, distance: 'Dot' } } as const;
 
 test('clients and keys are made, listed and revoked; a revoked key is refused at once', async (t) => {
@@ -40,12 +41,47 @@ test('clients and keys are made, listed and revoked; a revoked key is refused at
   assert.ok(Array.isArray(workers) && workers.length === 2);
 });
 
+test('clients are put on plans, limited, suspended and resumed', async (t) => {
+  const service = await startService(t);
+  const [made] = await runJson(service, ['plan', 'set', 'gold', '--from', 'free', ...LIMIT(70)]);
+  assert.match(JSON.stringify(made?.limits), /"requests_per_second":70\b/);
+  const [created] = await runJson(service, ['client', 'create', 'Ada', '--plan', 'gold']);
+  const clientId = String(created?.client_id);
+  const [limited] = await runJson(service, ['client', 'set', clientId, ...LIMIT(5)]);
+  assert.deepEqual(limited?.overrides, { requests_per_second: 5 });
+  const [freed] = await runJson(service, ['client', 'set', clientId, ...LIMIT(''), '--name', 'B']);
+  assert.deepEqual([freed?.overrides, freed?.name, freed?.plan], [{}, 'B', 'gold']);
+
+  const [key] = await runJson(service, ['key', 'create', clientId]);
+  const hers = service.client(String(key?.key));
+  await hers.createCollection('hers', COLLECTION);
+  await runJson(service, ['client', 'suspend', clientId, '--reason', 'unpaid']);
+  await assert.rejects(hers.getCollections(), { status: 401 });
+  const [shown] = await runJson(service, ['client', 'show', clientId]);
+  assert.deepEqual([shown?.state, shown?.reason], ['suspended', 'unpaid']);
+  await runJson(service, ['client', 'resume', clientId]);
+  await runJson(service, ['client', 'set', clientId, '--plan', 'standard']);
+  const removed = await runJson(service, ['plan', 'remove', 'gold', '--yes']);
+  assert.deepEqual(removed, [made]);
+  const plans = await runJson(service, ['plan', 'list']);
+  assert.deepEqual(
+    plans.map(({ plan }) => plan),
+    ['dedicated', 'free', 'standard'],
+  );
+});
+
 test('commands say what is wrong in a sentence', async (t) => {
   const service = await startService(t);
   const where = ['--env-file', service.envFile, '--admin-url', service.adminUrl];
   const cases: [string[], RegExp][] = [
     [['key', 'create', 'cl_aaaaaaaaaaaaaaaa', ...where], /no such client/],
     [['client', 'create', ' ', ...where], /name/],
+    [['client', 'create', 'a', '--plan', 'gold', ...where], /plan/],
+    [['client', 'set', 'cl_aaaaaaaaaaaaaaaa', ...where], /nothing to set/],
+    [['client', 'set', 'cl_aaaaaaaaaaaaaaaa', '--limit', 'points', ...where], /NAME=NUMBER/],
+    [['client', 'suspend', 'cl_aaaaaaaaaaaaaaaa', ...where], /--reason/],
+    [['plan', 'set', 'free', '--limit', 'pionts=5', ...where], /pionts/],
+    [['plan', 'remove', 'free', ...where], /--yes/],
     [['client', 'list', '--env-file', '/nowhere/bulkhead.env'], /does not exist/],
     [
       ['client', 'list', '--env-file', service.envFile, '--admin-url', 'http://127.0.0.1:1'],

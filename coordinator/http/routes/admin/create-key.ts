@@ -8,6 +8,7 @@ import { InvalidInput } from '../../../../shared/base/invalid.ts';
 import { parseDatetime } from '../../../../shared/domain/datetime.ts';
 import type { KeyAdmin } from '../../../control-plane/keys.ts';
 import { viewKey } from '../../admin-views.ts';
+import { originOf } from '../../origin.ts';
 import { closedObject, nullable, type SchemaValue } from '../../validation.ts';
 
 const Params = closedObject({ id: Type.String() });
@@ -23,7 +24,7 @@ export function createKey(server: FastifyInstance, keys: KeyAdmin): void {
     { schema: { params: Params, body: Body } },
     async (request, reply) => {
       const { mode, name, expires_at } = request.body;
-      const { record, secret } = keys.create({
+      const { record, secret } = keys.create(originOf(request), {
         clientId: request.params.id,
         mode,
         name: name ?? 'unnamed',

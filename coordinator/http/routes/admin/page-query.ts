@@ -10,9 +10,13 @@ export const PageQuery = closedObject({
 });
 
 export function parsePageQuery(query: SchemaValue<typeof PageQuery>) {
-  const limit = query.limit === undefined ? LIMITS.adminPageMax : Number(query.limit);
+  return { limit: parseLimit(query.limit), after: query.after };
+}
+
+export function parseLimit(text: string | undefined): number {
+  const limit = text === undefined ? LIMITS.adminPageMax : Number(text);
   if (limit < 1 || limit > LIMITS.adminPageMax) {
     throw new InvalidInput('limit', `must be between 1 and ${LIMITS.adminPageMax}`);
   }
-  return { limit, after: query.after };
+  return limit;
 }

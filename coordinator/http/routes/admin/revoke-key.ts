@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import type { KeyAdmin } from '../../../control-plane/keys.ts';
 import { viewKey } from '../../admin-views.ts';
+import { originOf } from '../../origin.ts';
 import { closedObject, type SchemaValue } from '../../validation.ts';
 
 const Params = closedObject({ id: Type.String(), key_id: Type.String() });
@@ -13,7 +14,7 @@ export function revokeKey(server: FastifyInstance, keys: KeyAdmin): void {
     { schema: { params: Params } },
     async (request) => {
       const { id, key_id } = request.params;
-      return viewKey(keys.revoke({ clientId: id, keyId: key_id }));
+      return viewKey(keys.revoke(originOf(request), { clientId: id, keyId: key_id }));
     },
   );
 }

@@ -1,0 +1,76 @@
+/** Plans as operators see them. */
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Origin } from '../store/admin-audit.ts';
+import type { ControlStore } from '../store/control-store.ts';
+import type { PlanRecord } from '../store/plans.ts';
+import { parseLimits, parsePrices, type Terms } from './plan-terms.ts';
+import { checkVersion, type Expected } from './version.ts';
+
+export interface PlanTerms extends Expected {
+  limits: Terms;
+  prices: Terms;
+}
+
+const PLAN_ID = /^[a-z][a-z0-9-]{0,31}$/;
+
+export class PlanAdmin {
+  readonly #store: Pick<ControlStore, 'plans' | 'audited'>;
+  readonly #log: Log;
+
+  constructor(deps: { store: Pick<ControlStore, 'plans' | 'audited'>; log: Log }) {
+    this.#store = deps.store;
+    this.#log = deps.log;
+  }
+
+  list(): PlanRecord[] {
+    return this.#store.plans.all();
+  }
+
+  /** Throws `not_found`. */
+  show(planId: string): PlanRecord {
+    const plan = this.#store.plans.get(planId);
+    if (plan === undefined) throw new AppError('not_found', 'there is no such plan');
+    return plan;
+  }
+
+  /**
+   * Makes a plan or replaces its terms, for its clients at once. Throws `InvalidInput`, or
+   * `precondition_failed` when the plan is not at the version that was expected.
+   */
+  put(origin: Origin, planId: string, terms: PlanTerms): PlanRecord {
+    if (!PLAN_ID.test(planId)) {
+      throw new InvalidInput('plan', 'must be 1 to 32 of a-z, 0-9 and -, a letter first');
+    }
+    const limits = parseLimits(terms.limits, 'limits');
+    const prices = parsePrices(terms.prices, 'prices');
+    const action = 'plan.put';
+    const plan = this.#store.audited(origin, () => {
+      const found = this.#store.plans.get(planId);
+      checkVersion(found, terms);
+      const result = this.#store.plans.put({ planId, limits, prices });
+      const before = found === undefined ? null : shownOf(found);
+      return { action, target: planId, before, after: shownOf(result), result };
+    });
+    this.#log.event('plan_changed', { plan: planId, action, version: plan.version });
+    return plan;
+  }
+
+  /** Throws `not_found`, or `conflict` while clients are on it. */
+  remove(origin: Origin, planId: string, expected: Expected): PlanRecord {
+    const action = 'plan.remove';
+    const plan = this.#store.audited(origin, () => {
+      const result = this.show(planId);
+      checkVersion(result, expected);
+      this.#store.plans.remove(planId);
+      return { action, target: planId, before: shownOf(result), after: null, result };
+    });
+    this.#log.event('plan_changed', { plan: planId, action, version: plan.version });
+    return plan;
+  }
+}
+
+function shownOf({ limits, prices }: PlanRecord): object {
+  return { limits, prices };
+}

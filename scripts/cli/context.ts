@@ -1,0 +1,9 @@
+import type { Programs } from './supervisor.ts';
+
+/** What the command line has of the world around it. */
+export interface ProgramContext {
+  env: Readonly<Record<string, string | undefined>>;
+  programs: Programs;
+  write(text: string): void;
+  writeError(text: string): void;
+}

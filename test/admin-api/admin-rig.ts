@@ -1,0 +1,99 @@
+/** The admin API over HTTP, with a store of its own and no workers. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Authenticator } from '../../coordinator/auth/authenticator.ts';
+import { Epochs } from '../../coordinator/auth/epochs.ts';
+import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
+import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
+import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
+import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
+import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
+import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
+import { WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
+import { createAdminServer } from '../../coordinator/http/admin-server.ts';
+import { ControlStore } from '../../coordinator/store/control-store.ts';
+import { ManualClock } from '../../shared/base/clock.ts';
+import { secureRandom } from '../../shared/base/random.ts';
+import { quietLog } from '../../shared/log/log.ts';
+import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+
+const TOKEN = 'a-token-of-the-tests-of-thirty-two-characters';
+
+export type Reply = Record<string, unknown>;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  reply: Reply;
+}
+
+export class AdminRig {
+  readonly clock: ManualClock;
+  readonly authenticator: Authenticator;
+  readonly #url: string;
+
+  private constructor(parts: { clock: ManualClock; authenticator: Authenticator; url: string }) {
+    this.clock = parts.clock;
+    this.authenticator = parts.authenticator;
+    this.#url = parts.url;
+  }
+
+  static async start(t: Cleanup): Promise<AdminRig> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'bulkhead-admin-'));
+    const clock = new ManualClock();
+    const store = ControlStore.open(path.join(folder, 'control.db'), { clock });
+    const digester = new KeyDigester('pepper'.repeat(8));
+    const hash = await createKeyHash(secureRandom.bytes);
+    const auth = { keys: store.apiKeys, epochs: new Epochs(), digester, hash, clock };
+    const authenticator = new Authenticator(auth);
+    const digest = (key: string) => digester.digest(key);
+    const base = { store, caches: authenticator, random: secureRandom, log: quietLog, clock };
+    const server = createAdminServer(
+      {
+        clients: new ClientAdmin(base),
+        keys: new KeyAdmin({ ...base, digest }),
+        plans: new PlanAdmin(base),
+        audit: new AuditAdmin(base),
+        workers: new WorkerAdmin({ store, clock, live: () => [] }),
+        random: secureRandom,
+        log: quietLog,
+      },
+      { token: TOKEN },
+    );
+    const url = await server.listen({ host: '127.0.0.1', port: 0 });
+    cleanUp(t, async () => {
+      await server.close();
+      store.close();
+      await rm(folder, { recursive: true });
+    });
+    return new AdminRig({ clock, authenticator, url });
+  }
+
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const json = body === undefined ? {} : { 'content-type': 'application/json' };
+    const response = await fetch(`${this.#url}/admin/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, ...json, ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const reply = JSON.parse(await response.text()) as Reply;
+    return { status: response.status, headers: response.headers, reply };
+  }
+
+  /** The path of a new client. */
+  async client(fields: Reply = {}): Promise<string> {
+    const { reply } = await this.send('POST', '/clients', { name: 'acme', ...fields });
+    return `/clients/${reply.client_id}`;
+  }
+
+  /** All entries of the audit log. */
+  async audit(): Promise<Reply[]> {
+    return (await this.send('GET', '/audit')).reply.entries as Reply[];
+  }
+}

@@ -1,0 +1,113 @@
+/** Clients over the admin API: what an operator does to them, and what the audit log says of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AdminRig } from './admin-rig.ts';
+
+test('a client is renamed, put on a plan and given limits of its own', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const overrides = { requests_per_second: 500, points: 7 };
+  const change = { name: 'Acme 2', plan: 'free', overrides };
+  const { status, headers, reply } = await rig.send('PATCH', path, change);
+  assert.equal(status, 200);
+  assert.equal(headers.get('etag'), '"2"');
+  assert.deepEqual([reply.name, reply.plan, reply.overrides], ['Acme 2', 'free', overrides]);
+  assert.deepEqual((await rig.send('GET', path)).reply, reply);
+  const cleared = await rig.send('PATCH', path, { overrides: {} });
+  assert.deepEqual([cleared.reply.name, cleared.reply.overrides], ['Acme 2', {}]);
+});
+
+test('of two operators who change one client, the second hears of the first', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const etag = (await rig.send('GET', path)).headers.get('etag') ?? '';
+  const changes = ['a', 'b'].map((name) => {
+    return rig.send('PATCH', path, { name }, { 'if-match': etag });
+  });
+  const answers = await Promise.all(changes);
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412]);
+  const winner = answers.find(({ status }) => status === 200);
+  assert.deepEqual((await rig.send('GET', path)).reply, winner?.reply);
+  const late = answers.find(({ status }) => status === 412);
+  assert.equal(late?.reply.code, 'precondition_failed');
+});
+
+test('a suspended client has no valid key, and all of them when it is resumed', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const { key } = (await rig.send('POST', `${path}/keys`, { mode: 'live' })).reply;
+  const authenticate = () => rig.authenticator.authenticate(String(key));
+  authenticate();
+  const { reply } = await rig.send('POST', `${path}/suspend`, { reason: 'unpaid' });
+  assert.deepEqual([reply.state, reply.reason], ['suspended', 'unpaid']);
+  assert.throws(authenticate, { code: 'unauthenticated' });
+  const resumed = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([resumed.reply.state, resumed.reply.reason], ['active', null]);
+  rig.clock.advance(60_000);
+  authenticate();
+});
+
+test('each change has its row in the audit log, with its request, and no secret', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const id = path.split('/').at(-1);
+  const made = await rig.send('POST', `${path}/keys`, { mode: 'test', name: 'ci' });
+  const changed = await rig.send('PATCH', path, { name: 'b' });
+  await rig.send('PATCH', path, { name: ' ' });
+  await rig.send('DELETE', `${path}/keys/${made.reply.key_id}`);
+  const entries = await rig.audit();
+  assert.deepEqual(
+    entries.map(({ action, target }) => [action, target]),
+    [
+      ['client.create', id],
+      ['key.create', made.reply.key_id],
+      ['client.update', id],
+      ['key.revoke', made.reply.key_id],
+    ],
+  );
+  const update = entries[2] as Record<string, Record<string, unknown>>;
+  assert.deepEqual([update.before?.name, update.after?.name], ['acme', 'b']);
+  assert.equal(update.request_id, changed.headers.get('x-request-id'));
+  assert.ok(!JSON.stringify(entries).includes(String(made.reply.key)));
+  const { reply } = await rig.send('GET', '/audit?limit=3');
+  assert.equal(reply.next, 3);
+  const rest = await rig.send('GET', '/audit?after=3');
+  assert.deepEqual(rest.reply, { entries: entries.slice(3), next: null });
+});
+
+const BAD = [
+  [{}, { plan: 'gold' }, /plan/],
+  [{}, { overrides: { points: -1 } }, /overrides\.points.*whole number/],
+  [{}, { overrides: { points: 1.5 } }, /overrides\.points/],
+  [{}, { overrides: { points: '5' } }, /overrides\.points/],
+  [{}, { overrides: { pionts: 5 } }, /overrides.*pionts.*requests_per_second/],
+  [{}, { overrides: { constructor: 5 } }, /overrides.*constructor/],
+  [{}, { overrides: null }, /overrides/],
+  [{}, { name: '' }, /name/],
+  [{}, { state: 'active' }, /state/],
+  [{ 'if-match': 'W/"1"' }, { name: 'a' }, /If-Match/],
+] as const;
+
+test('a bad change is refused with the field named, and changes nothing', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const before = (await rig.send('GET', path)).reply;
+  for (const [headers, body, detail] of BAD) {
+    const { status, reply } = await rig.send('PATCH', path, body, headers);
+    assert.equal(status, 400, JSON.stringify(body));
+    assert.match(String(reply.detail), detail);
+  }
+  const { status, reply } = await rig.send('POST', `${path}/suspend`, {});
+  assert.deepEqual([status, /reason/.test(String(reply.detail))], [400, true]);
+  const stranger = '/clients/cl_aaaaaaaaaaaaaaaa';
+  for (const [method, at, body] of [
+    ['GET', stranger, undefined],
+    ['PATCH', stranger, { name: 'a' }],
+    ['POST', `${stranger}/suspend`, { reason: 'a' }],
+    ['POST', `${stranger}/resume`, undefined],
+  ] as const) {
+    assert.equal((await rig.send(method, at, body)).status, 404, `${method} ${at}`);
+  }
+  assert.deepEqual((await rig.send('GET', path)).reply, before);
+  assert.equal((await rig.audit()).length, 1);
+});
