@@ -6,10 +6,13 @@
 import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { must } from '../shared/base/assert.ts';
 import type { Clock } from '../shared/base/clock.ts';
+import type { ClientId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
+import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
@@ -18,14 +21,16 @@ import { createKeyHash } from './auth/key-hash.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
-import { KeyAdmin } from './control-plane/keys.ts';
+import { KeyAdmin, type KeyAdminDeps } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { WorkerAdmin } from './control-plane/workers.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
 import { createAdminServer } from './http/admin-server.ts';
 import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
+import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
+import { RateLimiter } from './limits/rate-limiter.ts';
 import { Router } from './routing/router.ts';
 import { ControlStore } from './store/control-store.ts';
 import { WorkerLink } from './worker-link/worker-link.ts';
@@ -57,14 +62,17 @@ export async function startCoordinator(
   const router = new Router({ link, shardCounts: () => store.shards.countByWorker() });
   link.onConnect((workerId) => store.workers.seen(workerId));
 
-  const { authenticator, keys } = await composeKeys(config, deps, store);
+  const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
+  const limitsChanged = () => clientLimits.changed();
+  const keysMax = (clientId: ClientId) => clientLimits.of(clientId).keys;
+  const { authenticator, keys } = await composeKeys(config, { ...deps, store, keysMax });
   const dataPlane = new DataPlane({ ...deps, store: store.collections, router });
   shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(
     {
-      clients: new ClientAdmin({ store, caches: authenticator, random, log }),
+      clients: new ClientAdmin({ store, caches: authenticator, limitsChanged, random, log }),
       keys,
-      plans: new PlanAdmin({ store, log }),
+      plans: new PlanAdmin({ store, limitsChanged, log }),
       audit: new AuditAdmin({ store }),
       random,
       workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
@@ -76,8 +84,9 @@ export async function startCoordinator(
     {
       authenticator,
       dataPlane,
+      clientLimits,
+      rateLimiter: new RateLimiter({ clock }),
       inFlight: new InFlight({
-        requestsPerClientMax: LIMITS.clientInFlightMax,
         bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
         bodyBytesMax: LIMITS.bodiesBytesMax,
         smallBodyBytesMax: LIMITS.smallBodyBytesMax,
@@ -100,14 +109,24 @@ export async function startCoordinator(
   return { host, port, adminPort, linkPort };
 }
 
-async function composeKeys(config: CoordinatorConfig, deps: CoordinatorDeps, store: ControlStore) {
+/** A client that is gone has no key that could ask. */
+function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits {
+  const client = must(store.clients.get(clientId), 'who shows a key is a client');
+  const plan = must(store.plans.get(client.planId), 'a client is on a plan');
+  return effectiveLimits(plan.limits, client.overrides);
+}
+
+type KeyDeps = CoordinatorDeps & Pick<KeyAdminDeps, 'keysMax'> & { store: ControlStore };
+
+async function composeKeys(config: CoordinatorConfig, deps: KeyDeps) {
+  const { store } = deps;
   const digester = new KeyDigester(config.keyPepper);
   const hash = await createKeyHash(deps.random.bytes);
   const epochs = new Epochs();
   const { clock } = deps;
   const authenticator = new Authenticator({ keys: store.apiKeys, epochs, digester, hash, clock });
   const digest = (key: string) => digester.digest(key);
-  const keys = new KeyAdmin({ ...deps, store, caches: authenticator, digest });
+  const keys = new KeyAdmin({ ...deps, caches: authenticator, digest });
   return { authenticator, keys };
 }
 

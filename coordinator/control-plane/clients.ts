@@ -20,6 +20,8 @@ type Store = Pick<ControlStore, 'clients' | 'plans' | 'audited'>;
 export interface ClientAdminDeps {
   store: Store;
   caches: Pick<KeyCaches, 'epochRaised'>;
+  /** Told after each change. */
+  limitsChanged: () => void;
   random: SecureRandom;
   log: Log;
 }
@@ -110,7 +112,7 @@ export class ClientAdmin {
     expected: Expected,
     changeOf: (client: ClientRecord) => ClientChange,
   ): ClientRecord {
-    const { store, caches, log } = this.#deps;
+    const { store, caches, limitsChanged, log } = this.#deps;
     const client = store.audited(origin, () => {
       const before = this.show(clientId);
       checkVersion(before, expected);
@@ -119,6 +121,7 @@ export class ClientAdmin {
       return { action, target: clientId, ...shown, result };
     });
     caches.epochRaised(client.clientId, client.epoch);
+    limitsChanged();
     log.event('client_changed', { clientId: client.clientId, action, state: client.state });
     return client;
   }

@@ -35,8 +35,10 @@ beforeEach(() => {
   };
   const base = { store, random: secureRandom, log: quietLog, clock };
   const digest = (key: string) => digester.digest(key);
-  keys = new KeyAdmin({ ...base, caches, digest }, { keysPerClientMax: 3 });
-  clientId = new ClientAdmin({ ...base, caches }).create(ORIGIN, { name: 'acme' }).clientId;
+  keys = new KeyAdmin({ ...base, caches, digest, keysMax: () => 3 });
+  clientId = new ClientAdmin({ ...base, caches, limitsChanged: () => undefined }).create(ORIGIN, {
+    name: 'acme',
+  }).clientId;
 });
 
 afterEach(() => {

@@ -45,6 +45,8 @@ export interface KeyAdminDeps {
   store: Pick<ControlStore, 'clients' | 'apiKeys' | 'audited'>;
   caches: KeyCaches;
   digest: (key: string) => Uint8Array;
+  /** How many keys a client may have that are not revoked. */
+  keysMax: (clientId: ClientId) => number;
   random: SecureRandom;
   clock: Clock;
   log: Log;
@@ -52,11 +54,9 @@ export interface KeyAdminDeps {
 
 export class KeyAdmin {
   readonly #deps: KeyAdminDeps;
-  readonly #keysPerClientMax: number;
 
-  constructor(deps: KeyAdminDeps, options: { keysPerClientMax?: number } = {}) {
+  constructor(deps: KeyAdminDeps) {
     this.#deps = deps;
-    this.#keysPerClientMax = options.keysPerClientMax ?? LIMITS.keysPerClientMax;
   }
 
   /** Throws `not_found` for an unknown client, `InvalidInput` for a bad name or a past expiry. */
@@ -125,7 +125,7 @@ export class KeyAdmin {
   }
 
   #checkRoom(clientId: ClientId): void {
-    const max = this.#keysPerClientMax;
+    const max = this.#deps.keysMax(clientId);
     if (this.#deps.store.apiKeys.countUsable(clientId) < max) return;
     throw new InvalidInput('', `the client has ${max} keys: revoke one first`);
   }

@@ -13,24 +13,29 @@ export interface PlanTerms extends Expected {
   prices: Terms;
 }
 
+export interface PlanAdminDeps {
+  store: Pick<ControlStore, 'plans' | 'audited'>;
+  /** Told after each change. */
+  limitsChanged: () => void;
+  log: Log;
+}
+
 const PLAN_ID = /^[a-z][a-z0-9-]{0,31}$/;
 
 export class PlanAdmin {
-  readonly #store: Pick<ControlStore, 'plans' | 'audited'>;
-  readonly #log: Log;
+  readonly #deps: PlanAdminDeps;
 
-  constructor(deps: { store: Pick<ControlStore, 'plans' | 'audited'>; log: Log }) {
-    this.#store = deps.store;
-    this.#log = deps.log;
+  constructor(deps: PlanAdminDeps) {
+    this.#deps = deps;
   }
 
   list(): PlanRecord[] {
-    return this.#store.plans.all();
+    return this.#deps.store.plans.all();
   }
 
   /** Throws `not_found`. */
   show(planId: string): PlanRecord {
-    const plan = this.#store.plans.get(planId);
+    const plan = this.#deps.store.plans.get(planId);
     if (plan === undefined) throw new AppError('not_found', 'there is no such plan');
     return plan;
   }
@@ -46,27 +51,32 @@ export class PlanAdmin {
     const limits = parseLimits(terms.limits, 'limits');
     const prices = parsePrices(terms.prices, 'prices');
     const action = 'plan.put';
-    const plan = this.#store.audited(origin, () => {
-      const found = this.#store.plans.get(planId);
+    const plan = this.#deps.store.audited(origin, () => {
+      const found = this.#deps.store.plans.get(planId);
       checkVersion(found, terms);
-      const result = this.#store.plans.put({ planId, limits, prices });
+      const result = this.#deps.store.plans.put({ planId, limits, prices });
       const before = found === undefined ? null : shownOf(found);
       return { action, target: planId, before, after: shownOf(result), result };
     });
-    this.#log.event('plan_changed', { plan: planId, action, version: plan.version });
-    return plan;
+    return this.#changed(action, plan);
   }
 
   /** Throws `not_found`, or `conflict` while clients are on it. */
   remove(origin: Origin, planId: string, expected: Expected): PlanRecord {
     const action = 'plan.remove';
-    const plan = this.#store.audited(origin, () => {
+    const plan = this.#deps.store.audited(origin, () => {
       const result = this.show(planId);
       checkVersion(result, expected);
-      this.#store.plans.remove(planId);
+      this.#deps.store.plans.remove(planId);
       return { action, target: planId, before: shownOf(result), after: null, result };
     });
-    this.#log.event('plan_changed', { plan: planId, action, version: plan.version });
+    return this.#changed(action, plan);
+  }
+
+  #changed(action: string, plan: PlanRecord): PlanRecord {
+    const { limitsChanged, log } = this.#deps;
+    limitsChanged();
+    log.event('plan_changed', { plan: plan.planId, action, version: plan.version });
     return plan;
   }
 }

@@ -46,11 +46,12 @@ before(async () => {
   const digest = (key: string) => digester.digest(key);
   const base = { store, random: secureRandom, log, clock };
   const caches = authenticator;
+  const limitsChanged = () => undefined;
   server = createAdminServer(
     {
-      clients: new ClientAdmin({ ...base, caches }),
-      keys: new KeyAdmin({ ...base, caches, digest }),
-      plans: new PlanAdmin(base),
+      clients: new ClientAdmin({ ...base, caches, limitsChanged }),
+      keys: new KeyAdmin({ ...base, caches, digest, keysMax: () => 100 }),
+      plans: new PlanAdmin({ ...base, limitsChanged }),
       audit: new AuditAdmin(base),
       workers: new WorkerAdmin({ store, clock, live: () => live() }),
       random: secureRandom,

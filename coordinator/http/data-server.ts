@@ -1,20 +1,24 @@
 /**
  * The data API: every endpoint of `routes/data/` behind the same steps.
  *
- *   header -> key -> place among the client's requests -> body (bounded, scanned, parsed)
+ *   header -> key -> rate -> place among the client's requests -> body (bounded, scanned, parsed)
  *          -> schema -> endpoint -> result spliced into the envelope
  */
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
+import type { ClientId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
 import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
@@ -24,6 +28,7 @@ import { addHealthRoutes } from './health-routes.ts';
 import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
+import { retryAfterSeconds, tellRate } from './rate-headers.ts';
 import { checkHeader, presentedKey } from './request-header.ts';
 import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
@@ -32,6 +37,9 @@ import { createValidatorCompiler } from './validation.ts';
 export interface DataServerDeps {
   authenticator: Pick<Authenticator, 'authenticate'>;
   dataPlane: Plane;
+  clientLimits: Pick<ClientLimits, 'of'>;
+  /** Of requests, all keys of a client together. */
+  rateLimiter: RateLimiter<ClientId>;
   inFlight: InFlight;
   /** Why requests can not be served yet; undefined when they can. */
   notReady: () => string | undefined;
@@ -51,7 +59,6 @@ export interface DataServerOptions {
 const RECEIVE_TIMEOUT_MS = 300_000;
 /** The longest part of a path is a payload key with each of its bytes escaped as %XX. */
 const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
-const RETRY_AFTER_SECONDS = '1';
 /** In the log only: the client was gone before the answer. */
 const STATUS_HUNG_UP = 499;
 /** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
@@ -119,7 +126,7 @@ export function createDataServer(
 
 /** Before the body is read: key, and a place among the client's requests. */
 function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
-  const { clock, authenticator, inFlight, log } = deps;
+  const { clock, authenticator, clientLimits, rateLimiter, inFlight, log } = deps;
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;
@@ -141,7 +148,10 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
       state.principal = authenticator.authenticate(presentedKey(request.raw));
-      state.place = enterRequest(inFlight, state.principal.clientId, request.headers);
+      const { clientId } = state.principal;
+      const limits = clientLimits.of(clientId);
+      takeOne(rateLimiter, clientId, limits, reply);
+      state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
       return done(error as Error);
     }
@@ -159,6 +169,22 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
     });
     done();
   });
+}
+
+/** Throws `rate_limited`. The answer says what is left, whatever it is. */
+function takeOne(
+  rateLimiter: RateLimiter<ClientId>,
+  clientId: ClientId,
+  limits: PlanLimits,
+  reply: FastifyReply,
+): void {
+  const rate = { perSecond: limits.requests_per_second, burst: limits.burst };
+  const decision = rateLimiter.take(clientId, rate);
+  tellRate(reply, rate, decision);
+  if (decision.allowed) return;
+  const { retryAfterMs } = decision;
+  const text = `more than ${rate.perSecond} requests a second; wait as long as Retry-After says`;
+  throw new AppError('rate_limited', text, { retryAfterMs });
 }
 
 function cutOffSlow(request: FastifyRequest, reply: FastifyReply, clock: Clock): () => void {
@@ -253,11 +279,18 @@ function answerErrors(
 /** These end the connection. */
 const CLOSING = new Set<ErrorCode>(['shutting_down', 'request_timeout']);
 /** These may come in the middle of a body. */
-const CUTTING = new Set<ErrorCode>(['body_too_large', 'too_many_requests', 'overloaded']);
+const CUTTING = new Set<ErrorCode>([
+  'body_too_large',
+  'too_many_requests',
+  'rate_limited',
+  'overloaded',
+]);
 
 function sendError(reply: FastifyReply, error: AppError, ms: number): void {
   const { status } = error;
-  if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
+  if (status === 429 || status === 503) {
+    reply.header('retry-after', retryAfterSeconds(error.retryAfterMs));
+  }
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (CLOSING.has(error.code)) reply.header('connection', 'close');
   if (CUTTING.has(error.code)) readOut(reply);

@@ -10,6 +10,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { InFlight, InFlightPlace } from '../limits/in-flight.ts';
 
@@ -19,9 +20,10 @@ type PlaceState = 'idle' | 'working' | 'abandoned' | 'left';
 export function enterRequest(
   inFlight: InFlight,
   clientId: ClientId,
+  limits: Pick<PlanLimits, 'in_flight'>,
   headers: IncomingHttpHeaders,
 ): RequestPlace {
-  return new RequestPlace(inFlight.enter(clientId, announcedBytes(headers)));
+  return new RequestPlace(inFlight.enter(clientId, limits.in_flight, announcedBytes(headers)));
 }
 
 export function hasBody(headers: IncomingHttpHeaders): boolean {

@@ -16,7 +16,6 @@ import { AppError } from '../../shared/errors/app-error.ts';
 const CLIENTS_KEPT = 4_096;
 
 export interface InFlightOptions {
-  requestsPerClientMax: number;
   bodyBytesPerClientMax: number;
   bodyBytesMax: number;
   /** So many bytes of each body do not count towards `bodyBytesMax`. */
@@ -43,7 +42,6 @@ export class InFlight {
   #sharedBytes = 0;
 
   constructor(options: InFlightOptions) {
-    assert(options.requestsPerClientMax > 0, 'a client may have a request under way');
     assert(options.bodyBytesPerClientMax <= options.bodyBytesMax, 'a client fits the process');
     this.#options = options;
   }
@@ -54,15 +52,13 @@ export class InFlight {
   }
 
   /**
-   * Takes a place for a request whose body is announced to be that long; 0 when it does not say.
+   * Takes a place, if the client has less than `requestsMax` of them, for a request whose body is
+   * announced to be that long; 0 when it does not say.
    * Throws `too_many_requests` or `overloaded`: a body that does not fit now is better not sent.
    */
-  enter(clientId: ClientId, announcedBytes: number): InFlightPlace {
-    const { requestsPerClientMax } = this.#options;
+  enter(clientId: ClientId, requestsMax: number, announcedBytes: number): InFlightPlace {
     const client = this.#of(clientId);
-    if (client.requests >= requestsPerClientMax) {
-      throw tooMany(`more than ${requestsPerClientMax} requests`);
-    }
+    if (client.requests >= requestsMax) throw tooMany(`more than ${requestsMax} requests`);
     this.#checkClient(client, announcedBytes);
     this.#checkShared(this.#sharedPart(announcedBytes));
     client.requests += 1;

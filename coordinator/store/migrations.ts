@@ -107,7 +107,7 @@ const MIGRATIONS: readonly string[] = [
         "gib_month":300000}',
       1, unixepoch() * 1000),
     ('dedicated',
-      '{"requests_per_second":10000,"burst":20000,"in_flight":1024,"points":1000000000,
+      '{"requests_per_second":100000,"burst":200000,"in_flight":1024,"points":1000000000,
         "bytes":10995116277760,"collections":10000,"namespaces":1000,"dimensions":8192,
         "replicas":3,"keys":10000,"audit_retention_days":2555,"idle_days_before_pause":0}',
       '{"month":500000000,"million_queries":0,"million_points_written":0,"gib_month":0}',

@@ -47,8 +47,8 @@ export const LIMITS = {
   payloadIndexesMax: 64,
   /** Collections of one client; plans narrow it. */
   collectionsPerClientMax: 1_000,
-  /** Requests of one client that may be under way at once. */
-  clientInFlightMax: 256,
+  /** Requests of one client that may be under way at once, whatever its plan says. */
+  clientInFlightMax: 2_048,
   /** Bodies of one client's requests that are under way: four of the largest. */
   clientBodyBytesMax: 128 * MIB,
   /** Bodies of all requests that are under way; parsed, they take several times as much. */
@@ -77,8 +77,8 @@ export const LIMITS = {
   adminBodyBytesMax: 64 * 1024,
   /** Clients or keys of one page of the admin API. */
   adminPageMax: 1_000,
-  /** API keys of one client that are not revoked. */
-  keysPerClientMax: 1_000,
+  /** API keys of one client that are not revoked, whatever its plan says. */
+  keysPerClientMax: 10_000,
 } as const;
 
 // A JSON number takes at least two bytes ("0,") and becomes four, so a body at most doubles.

@@ -2,6 +2,7 @@
  * What a client may use and what it costs. A plan is a row that operators edit; a client is on one
  * plan and may have overrides of single limits.
  */
+import { LIMITS } from './limits.ts';
 
 /** Of a client whose operator names none. */
 export const PLAN_DEFAULT = 'standard';
@@ -14,14 +15,14 @@ export const PLAN_LIMITS = {
     help: 'requests of all keys of the client together, over time',
   },
   burst: { min: 1, max: 1_000_000, help: 'requests that may come at once after a pause' },
-  in_flight: { min: 1, max: 65_536, help: 'requests under way at once' },
+  in_flight: { min: 1, max: LIMITS.clientInFlightMax, help: 'requests under way at once' },
   points: { min: 0, max: 2 ** 40, help: 'live points of all collections together' },
   bytes: { min: 0, max: 2 ** 50, help: 'of live vectors and payloads together' },
   collections: { min: 0, max: 100_000, help: 'live collections' },
   namespaces: { min: 1, max: 100_000, help: 'that collections are in' },
-  dimensions: { min: 1, max: 8_192, help: 'of the vectors of a collection' },
+  dimensions: { min: 1, max: LIMITS.dimensionMax, help: 'of the vectors of a collection' },
   replicas: { min: 1, max: 16, help: 'of each shard of a collection' },
-  keys: { min: 1, max: 10_000, help: 'API keys that are not revoked' },
+  keys: { min: 1, max: LIMITS.keysPerClientMax, help: 'API keys that are not revoked' },
   audit_retention_days: { min: 1, max: 36_500, help: 'for which the audit log is kept' },
   idle_days_before_pause: { min: 0, max: 36_500, help: 'without a request; 0 never pauses' },
 } as const satisfies Record<string, { min: number; max: number; help: string }>;

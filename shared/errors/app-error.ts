@@ -7,11 +7,18 @@ export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
   readonly detail: string | undefined;
+  /** When the request may succeed, if that is known. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message?: string, more: { detail?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    more: { detail?: string; cause?: unknown; retryAfterMs?: number } = {},
+  ) {
     super(message ?? ERROR_CODES[code].text, more.cause === undefined ? {} : { cause: more.cause });
     this.code = code;
     this.detail = more.detail;
+    this.retryAfterMs = more.retryAfterMs;
   }
 
   get status(): number {

@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   body_too_large: { status: 413, retryable: false, text: 'the body is too large' },
   unsupported_media_type: { status: 415, retryable: false, text: 'the body must be JSON' },
   too_many_requests: { status: 429, retryable: true, text: 'too many requests at once' },
+  rate_limited: { status: 429, retryable: true, text: 'the rate limit of the plan is reached' },
   header_too_large: { status: 431, retryable: false, text: 'the header is too large' },
   internal: { status: 500, retryable: false, text: 'an internal error; it has been logged' },
   not_supported: { status: 501, retryable: false, text: 'not supported' },

@@ -49,11 +49,12 @@ export class AdminRig {
     const authenticator = new Authenticator(auth);
     const digest = (key: string) => digester.digest(key);
     const base = { store, caches: authenticator, random: secureRandom, log: quietLog, clock };
+    const limitsChanged = () => undefined;
     const server = createAdminServer(
       {
-        clients: new ClientAdmin(base),
-        keys: new KeyAdmin({ ...base, digest }),
-        plans: new PlanAdmin(base),
+        clients: new ClientAdmin({ ...base, limitsChanged }),
+        keys: new KeyAdmin({ ...base, digest, keysMax: () => 100 }),
+        plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
         workers: new WorkerAdmin({ store, clock, live: () => [] }),
         random: secureRandom,

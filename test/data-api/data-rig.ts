@@ -4,12 +4,15 @@ import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
+import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
+import { must } from '../../shared/base/assert.ts';
 import { type Clock, systemClock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Mode, ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
@@ -32,6 +35,7 @@ const KEYS = new Map([
 
 export interface RigOptions {
   perClientMax?: number;
+  limits?: Partial<PlanLimits>;
   bodyBytesMax?: number;
   queryTimeoutMs?: number;
   /** Bytes of bodies under way: of one client and of all. */
@@ -59,8 +63,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
+  const limits = limitsOf(store, options);
   const inFlight = new InFlight({
-    requestsPerClientMax: options.perClientMax ?? 256,
     bodyBytesPerClientMax: options.clientBodiesMax ?? LIMITS.clientBodyBytesMax,
     bodyBytesMax: options.bodiesMax ?? LIMITS.bodiesBytesMax,
     smallBodyBytesMax: LIMITS.smallBodyBytesMax,
@@ -90,6 +94,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
         },
       },
       dataPlane: openPlane(),
+      clientLimits: { of: () => limits },
+      rateLimiter: new RateLimiter({ clock: options.clock ?? systemClock }),
       inFlight,
       notReady: () => state.notReady,
       log,
@@ -137,6 +143,11 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     };
   };
   return { url, ending, store, worker, events, inFlight, state, call, openPlane };
+}
+
+function limitsOf(store: ControlStore, { perClientMax = 256, limits }: RigOptions): PlanLimits {
+  const plan = must(store.plans.get('dedicated'), 'it is there from the start');
+  return { ...plan.limits, in_flight: perClientMax, ...limits };
 }
 
 /** The collection `c` of 4 dimensions. */
