@@ -71,7 +71,7 @@ function storeKey(
     prefix: options.prefix ?? prefixOf(key),
     digest: digester.digest(key),
     name: 'k',
-    role: 'full',
+    role: 'admin',
     expiresAt: options.expiresAt ?? null,
   });
   return { key, keyId, clientId, mode };
@@ -81,7 +81,7 @@ it('names the client, mode and key, and reads the database once', () => {
   const { key, keyId, clientId, mode } = storeKey(newClient(), { mode: 'test' });
   const authenticator = newAuthenticator();
   for (let i = 0; i < 5; i += 1) {
-    assert.deepEqual(authenticator.authenticate(key), { clientId, mode, keyId, role: 'full' });
+    assert.deepEqual(authenticator.authenticate(key), { clientId, mode, keyId, role: 'admin' });
   }
   assert.equal(reads, 1);
 });

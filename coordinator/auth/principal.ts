@@ -1,11 +1,19 @@
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
-import type { KeyRole } from '../store/api-keys.ts';
+import { mayDo, PERMISSIONS, type Permission, type Role } from '../../shared/domain/permissions.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 
 /** On whose behalf a request acts: only ever what a key says, never what a request says. */
 export interface Principal {
   readonly clientId: ClientId;
   readonly mode: Mode;
   readonly keyId: KeyId;
-  readonly role: KeyRole;
+  readonly role: Role;
+}
+
+/** Throws `forbidden`, in words that name the role and what it lacks. */
+export function requirePermission({ role }: Pick<Principal, 'role'>, needed: Permission): void {
+  if (mayDo(role, needed)) return;
+  const { help } = PERMISSIONS[needed];
+  throw new AppError('forbidden', `a key of the role "${role}" may not ${help}`);
 }

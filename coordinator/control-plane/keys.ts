@@ -9,6 +9,7 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { ROLE_DEFAULT, type Role } from '../../shared/domain/permissions.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { createApiKey, prefixOf } from '../auth/api-key.ts';
@@ -31,6 +32,7 @@ export interface NewKey {
   clientId: string;
   mode: Mode;
   name: string;
+  role?: Role | undefined;
   /** Milliseconds since 1970; absent means never. */
   expiresAt?: number | undefined;
 }
@@ -77,7 +79,7 @@ export class KeyAdmin {
         prefix: prefixOf(secret),
         digest: digest(secret),
         name,
-        role: 'full',
+        role: input.role ?? ROLE_DEFAULT,
         expiresAt: input.expiresAt ?? null,
       });
       const after = shownOf(result);

@@ -12,6 +12,7 @@ import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
 import type { Reply, Request } from '../../shared/protocol/messages.ts';
+import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
@@ -48,7 +49,7 @@ export interface QueriesDeps {
 
 /** Which collection, until when, and where the result is written. */
 export interface ReadCall {
-  owner: Owner;
+  owner: Owner & Pick<Principal, 'role'>;
   collection: string;
   deadline: Deadline;
   out: JsonWriter;
@@ -79,6 +80,7 @@ export class Queries {
   async query(call: ReadCall, input: QueryInput): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseQuery(input, record.config.vector);
+    checkListing(call, [parsed]);
     const [found] = await this.#search(record, [parsed], call.deadline);
     return found && writePoints(call.out, found, this.#slices());
   }
@@ -87,6 +89,7 @@ export class Queries {
   async queryBatch(call: ReadCall, inputs: QueryInput[]): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseQuery);
+    checkListing(call, parsed);
     const results = await this.#search(record, parsed, call.deadline);
     await writeEach(call.out, results, this.#slices(), writePoints);
   }
@@ -190,6 +193,12 @@ export class Queries {
   #slices(): Slices {
     return new Slices(this.#deps.clock);
   }
+}
+
+/** A query for nothing lists points, page after page, as a scroll does. */
+function checkListing({ owner }: ReadCall, parsed: readonly ParsedSearch[]): void {
+  const lists = parsed.some(({ search }) => search.target.kind === 'none');
+  if (lists) requirePermission(owner, 'points:read');
 }
 
 function parseEach<T>(

@@ -1,7 +1,7 @@
 /**
  * The data API: every endpoint of `routes/data/` behind the same steps.
  *
- *   header -> key -> rate -> place among the client's requests -> body (bounded, scanned, parsed)
+ *   header -> key -> rate, role -> place among the client's requests -> body (bounded, scanned, parsed)
  *          -> schema -> endpoint -> result spliced into the envelope
  */
 import { Readable } from 'node:stream';
@@ -10,12 +10,13 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { Permission } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
-import type { Principal } from '../auth/principal.ts';
+import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
@@ -79,6 +80,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answered without a key. */
     public?: boolean;
+    /** See `Endpoint`; a path that does not exist needs nothing. */
+    needs?: Permission;
     /** See `Endpoint`. */
     floatsField?: string;
   }
@@ -151,6 +154,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       const { clientId } = state.principal;
       const limits = clientLimits.of(clientId);
       takeOne(rateLimiter, clientId, limits, reply);
+      if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
       return done(error as Error);
@@ -230,8 +234,8 @@ function addEndpoint(
     }
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
-  const { method, url, schema, floatsField } = endpoint;
-  const config = floatsField === undefined ? {} : { floatsField };
+  const { method, url, needs, schema, floatsField } = endpoint;
+  const config = floatsField === undefined ? { needs } : { needs, floatsField };
   server.route({ method, url, schema, config, handler });
 }
 

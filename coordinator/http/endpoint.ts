@@ -4,6 +4,7 @@
  */
 import Type, { type Static, type TSchema } from 'typebox';
 import type { Deadline } from '../../shared/base/deadline.ts';
+import type { Permission } from '../../shared/domain/permissions.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
@@ -30,6 +31,7 @@ export interface Endpoint {
   method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   url: string;
   kind: EndpointKind;
+  needs: Permission;
   /** A field of the body that is mostly an array of numbers: it comes as a `Float32Array` then. */
   floatsField?: string;
   schema: { body?: TSchema; querystring: TSchema };
@@ -38,7 +40,7 @@ export interface Endpoint {
 
 /** `run` sees the body as the schema says it is. */
 export function endpoint<Body extends TSchema>(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'floatsField'> & {
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'floatsField'> & {
     body: Body;
     run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
   },
@@ -49,7 +51,7 @@ export function endpoint<Body extends TSchema>(
 }
 
 export function bodylessEndpoint(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'run'>,
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'run'>,
 ): Endpoint {
   return { ...spec, schema: { querystring: QUERY_STRINGS[spec.kind] } };
 }

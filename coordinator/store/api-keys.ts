@@ -6,11 +6,9 @@ import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
+import type { Role } from '../../shared/domain/permissions.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { guarded } from './sql-errors.ts';
-
-/** `full` may do everything with its client's data of its mode. */
-export type KeyRole = 'full';
 
 /** What may be shown of a key. */
 export interface ApiKeyRecord {
@@ -20,7 +18,7 @@ export interface ApiKeyRecord {
   /** The first 8 characters of the random part, so that people can tell keys apart. */
   prefix: string;
   name: string;
-  role: KeyRole;
+  role: Role;
   createdAt: number;
   expiresAt: number | null;
   revokedAt: number | null;
@@ -31,7 +29,7 @@ export interface KeyCredential {
   keyId: KeyId;
   clientId: ClientId;
   mode: Mode;
-  role: KeyRole;
+  role: Role;
   digest: Buffer;
   expiresAt: number | null;
   epoch: number;
@@ -44,7 +42,7 @@ export interface NewApiKey {
   prefix: string;
   digest: Uint8Array;
   name: string;
-  role: KeyRole;
+  role: Role;
   expiresAt: number | null;
 }
 

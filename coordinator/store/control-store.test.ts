@@ -248,7 +248,7 @@ describe('keys', () => {
       prefix: 'AbCdEfGh',
       digest: Buffer.alloc(32, 7),
       name: 'k',
-      role: 'full',
+      role: 'admin',
       expiresAt: null,
     } as const;
     store.apiKeys.create(key);

@@ -113,6 +113,8 @@ const MIGRATIONS: readonly string[] = [
       '{"month":500000000,"million_queries":0,"million_points_written":0,"gib_month":0}',
       1, unixepoch() * 1000);
 
+  UPDATE api_keys SET role = 'admin' WHERE role = 'full';
+
   CREATE TABLE clients_with_plans (
     client_id TEXT PRIMARY KEY,
     name TEXT NOT NULL,

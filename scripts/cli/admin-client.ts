@@ -3,6 +3,7 @@
  * header; it is never an argument and never printed.
  */
 import { Client } from 'undici';
+import type { Role } from '../../shared/domain/permissions.ts';
 import type {
   AdminKey,
   ClientRow,
@@ -30,6 +31,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 export interface NewKey {
   name: string;
   mode: 'live' | 'test';
+  role?: Role;
 }
 
 export class AdminClient {

@@ -1,5 +1,6 @@
 /** `bulkhead key create|list|revoke`. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { ROLE_DEFAULT, ROLES, type Role } from '../../shared/domain/permissions.ts';
 import type { NewKey } from './admin-client.ts';
 import { type AdminOptions, type AdminParts, addAdminOptions, withAdmin } from './admin-options.ts';
 import type { ProgramContext } from './context.ts';
@@ -12,11 +13,14 @@ export function addKeyCommands(program: Command, context: ProgramContext): void 
   addAdminOptions(key.command('create <client-id>').description('create a key, shown this once'))
     .option('--name <text>', 'what the key is for', 'key')
     .option('--test', 'a key for test data, which is apart from live data', false)
-    .action((clientId: string, options: AdminOptions & { name: string; test: boolean }) => {
-      const mode = options.test ? 'test' : 'live';
-      const wanted = { name: options.name, mode } as const;
-      return withAdmin(options, context.write, (parts) => createKey(parts, clientId, wanted));
-    });
+    .addOption(new Option('--role <role>', 'what it may do').choices(ROLES).default(ROLE_DEFAULT))
+    .action(
+      (clientId: string, options: AdminOptions & { name: string; test: boolean; role: Role }) => {
+        const mode = options.test ? 'test' : 'live';
+        const wanted = { name: options.name, mode, role: options.role } as const;
+        return withAdmin(options, context.write, (parts) => createKey(parts, clientId, wanted));
+      },
+    );
   addAdminOptions(key.command('list <client-id>').description('list keys of a client')).action(
     (clientId: string, options: AdminOptions) => {
       return withAdmin(options, context.write, (parts) => listKeys(parts, clientId));

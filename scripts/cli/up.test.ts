@@ -61,7 +61,7 @@ if (env.BULKHEAD_PORT === undefined) {
     const items = keys ? state.keys : state.clients;
     if (method === 'GET') return { [keys ? 'keys' : 'clients']: items, next: null };
     items.push(keys
-      ? { key_id: 'key_1', name: 'k', mode: 'live', role: 'full', prefix: 'p', ...times }
+      ? { key_id: 'key_1', name: 'k', mode: 'live', role: 'admin', prefix: 'p', ...times }
       : { client_id: 'cl_1', name: 'first', state: 'active', ...times });
     writeFileSync(file, JSON.stringify(state));
     return { ...items.at(-1), ...(keys ? { key: 'bh_live_secret' } : {}) };

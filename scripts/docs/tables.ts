@@ -3,6 +3,8 @@ import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { envNameOf, type OptionTable } from '../../shared/config/option-table.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { PERMISSIONS, ROLES, type Role } from '../../shared/domain/permissions.ts';
+import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { LOG_EVENTS } from '../../shared/log/events.ts';
 import { WORKER_OPTIONS } from '../../worker/config.ts';
@@ -20,8 +22,24 @@ export function documentTables(): Record<string, string[]> {
       ]),
     ),
     endpoints: table(
-      ['method', 'path', 'kind'],
-      DATA_ENDPOINTS.map(({ method, url, kind }) => [method, `\`${url}\``, kind]),
+      ['method', 'path', 'kind', 'permission'],
+      DATA_ENDPOINTS.map(({ method, url, kind, needs }) => [method, `\`${url}\``, kind, needs]),
+    ),
+    permissions: table(
+      ['permission', ...ROLES, 'allows to'],
+      Object.entries(PERMISSIONS).map(([name, { roles, help }]) => {
+        const allowed: readonly Role[] = roles;
+        return [name, ...ROLES.map((role) => (allowed.includes(role) ? 'yes' : '-')), help];
+      }),
+    ),
+    'plan-limits': table(
+      ['limit', 'from', 'to', 'meaning'],
+      Object.entries(PLAN_LIMITS).map(([name, { min, max, help }]) => [
+        `\`${name}\``,
+        min.toLocaleString('en-US'),
+        max.toLocaleString('en-US'),
+        help,
+      ]),
     ),
     limits: table(
       ['bound', 'value'],

@@ -1,5 +1,6 @@
 /** The data API over a real `control.db` and a worker in memory. */
 import { join } from 'node:path';
+import type { Principal } from '../../coordinator/auth/principal.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
@@ -12,6 +13,7 @@ import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Mode, ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -25,12 +27,20 @@ const keyOf = (clientId: ClientId, mode: Mode) => ({
   clientId,
   mode,
   keyId: 'key_aaaaaaaaaaaaaaaa' as KeyId,
-  role: 'full' as const,
+  role: 'admin' as const,
 });
-const KEYS = new Map([
+/** `a-live`, `a-test`, `b-live` may do everything; `a-live-reader` and so on what their role may. */
+const KEYS = new Map<string, Principal>([
   ['a-live', keyOf(CLIENT_A, 'live')],
   ['a-test', keyOf(CLIENT_A, 'test')],
   ['b-live', keyOf(CLIENT_B, 'live')],
+  ...ROLES.flatMap((role) => {
+    const live = { ...keyOf(CLIENT_A, 'live'), role };
+    return [
+      [`a-live-${role}`, live] as const,
+      [`a-test-${role}`, { ...live, mode: 'test' }] as const,
+    ];
+  }),
 ]);
 
 export interface RigOptions {

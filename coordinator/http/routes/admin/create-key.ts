@@ -1,11 +1,12 @@
 /**
- * `POST /admin/v1/clients/{id}/keys {"mode", "name"?, "expires_at"?}`: 201 with what may be shown
+ * `POST /admin/v1/clients/{id}/keys {"mode", "name"?, "role"?, "expires_at"?}`: 201 with what may be shown
  * of the key and, this once, the key itself in `key`.
  */
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { InvalidInput } from '../../../../shared/base/invalid.ts';
 import { parseDatetime } from '../../../../shared/domain/datetime.ts';
+import { ROLES } from '../../../../shared/domain/permissions.ts';
 import type { KeyAdmin } from '../../../control-plane/keys.ts';
 import { viewKey } from '../../admin-views.ts';
 import { originOf } from '../../origin.ts';
@@ -15,6 +16,7 @@ const Params = closedObject({ id: Type.String() });
 const Body = closedObject({
   mode: Type.Enum(['live', 'test']),
   name: nullable(Type.String()),
+  role: nullable(Type.Enum([...ROLES])),
   expires_at: nullable(Type.String()),
 });
 
@@ -23,11 +25,12 @@ export function createKey(server: FastifyInstance, keys: KeyAdmin): void {
     '/admin/v1/clients/:id/keys',
     { schema: { params: Params, body: Body } },
     async (request, reply) => {
-      const { mode, name, expires_at } = request.body;
+      const { mode, name, role, expires_at } = request.body;
       const { record, secret } = keys.create(originOf(request), {
         clientId: request.params.id,
         mode,
         name: name ?? 'unnamed',
+        role: role ?? undefined,
         expiresAt: parseExpiry(expires_at),
       });
       // The reply holds a secret: no proxy and no browser may keep it.

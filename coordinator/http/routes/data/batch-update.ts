@@ -43,6 +43,7 @@ export const batchUpdate = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/batch',
   kind: 'write',
+  needs: 'points:write',
   body: closedObject({
     operations: Type.Array(Operation, { maxItems: LIMITS.batchQueriesMax }),
   }),

@@ -8,6 +8,7 @@ export const clearPayload = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/payload/clear',
   kind: 'write',
+  needs: 'points:write',
   body: SelectPoints,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, clearPayloadWrite(call.body)));

@@ -5,6 +5,7 @@ export const collectionExists = bodylessEndpoint({
   method: 'GET',
   url: '/collections/:collection/exists',
   kind: 'read',
+  needs: 'collections:read',
   run({ collections }, { owner, collection, out }) {
     out.value({ exists: collections.exists(owner, collection) });
   },

@@ -8,6 +8,7 @@ export const countPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/count',
   kind: 'read',
+  needs: 'points:search',
   body: closedObject({ filter: Unchecked, exact: nullable(Type.Boolean()), ...ShardKey }),
   run: ({ queries }, call) => queries.count(call, call.body),
 });

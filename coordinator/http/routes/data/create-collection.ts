@@ -33,6 +33,7 @@ export const createCollection = endpoint({
   method: 'PUT',
   url: '/collections/:collection',
   kind: 'write',
+  needs: 'collections:manage',
   body: Body,
   async run({ collections }, { owner, collection, body, deadline, out }) {
     await collections.create(owner, collection, body, deadline);

@@ -7,6 +7,7 @@ export const createIndex = endpoint({
   method: 'PUT',
   url: '/collections/:collection/index',
   kind: 'write',
+  needs: 'collections:manage',
   body: closedObject({ field_name: Unchecked, field_schema: Unchecked }),
   async run({ collections }, { owner, collection, body, deadline, out }) {
     const index = { field: body.field_name, schema: body.field_schema };

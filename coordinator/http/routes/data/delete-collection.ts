@@ -5,6 +5,7 @@ export const deleteCollection = bodylessEndpoint({
   method: 'DELETE',
   url: '/collections/:collection',
   kind: 'write',
+  needs: 'collections:manage',
   async run({ collections }, { owner, collection, deadline, out }) {
     out.value(await collections.delete(owner, collection, deadline));
   },

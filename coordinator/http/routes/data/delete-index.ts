@@ -6,6 +6,7 @@ export const deleteIndex = bodylessEndpoint({
   method: 'DELETE',
   url: '/collections/:collection/index/:field_name',
   kind: 'write',
+  needs: 'collections:manage',
   async run({ collections }, { owner, collection, fieldName, deadline, out }) {
     writeUpdated(out, await collections.deleteIndex(owner, collection, fieldName, deadline));
   },

@@ -8,6 +8,7 @@ export const deletePayload = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/payload/delete',
   kind: 'write',
+  needs: 'points:write',
   body: DeletePayload,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, deletePayloadWrite(call.body)));

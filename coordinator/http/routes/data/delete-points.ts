@@ -8,6 +8,7 @@ export const deletePoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/delete',
   kind: 'write',
+  needs: 'points:write',
   body: SelectPoints,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, deleteWrite(call.body)));

@@ -7,6 +7,7 @@ export const deleteVectors = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/vectors/delete',
   kind: 'write',
+  needs: 'points:write',
   body: DeleteVectors,
   run({ collections }, { owner, collection }) {
     collections.mustExist(owner, collection);

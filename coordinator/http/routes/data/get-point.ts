@@ -5,5 +5,6 @@ export const getPoint = bodylessEndpoint({
   method: 'GET',
   url: '/collections/:collection/points/:id',
   kind: 'read',
+  needs: 'points:read',
   run: ({ queries }, call) => queries.point(call, call.id),
 });

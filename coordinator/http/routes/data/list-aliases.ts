@@ -5,6 +5,7 @@ export const listAliases = bodylessEndpoint({
   method: 'GET',
   url: '/aliases',
   kind: 'read',
+  needs: 'collections:read',
   run(_plane, { out }) {
     out.value({ aliases: [] });
   },

@@ -5,6 +5,7 @@ export const listCollectionAliases = bodylessEndpoint({
   method: 'GET',
   url: '/collections/:collection/aliases',
   kind: 'read',
+  needs: 'collections:read',
   run({ collections }, { owner, collection, out }) {
     collections.mustExist(owner, collection);
     out.value({ aliases: [] });

@@ -5,6 +5,7 @@ export const listCollections = bodylessEndpoint({
   method: 'GET',
   url: '/collections',
   kind: 'read',
+  needs: 'collections:read',
   run({ collections }, { owner, out }) {
     out.value({ collections: collections.list(owner).map((name) => ({ name })) });
   },

@@ -8,6 +8,7 @@ export const overwritePayload = endpoint({
   method: 'PUT',
   url: '/collections/:collection/points/payload',
   kind: 'write',
+  needs: 'points:write',
   body: SetPayload,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, overwritePayloadWrite(call.body)));

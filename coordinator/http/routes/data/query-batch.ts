@@ -13,6 +13,7 @@ export const queryBatch = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/query/batch',
   kind: 'read',
+  needs: 'points:search',
   body: Body,
   run: ({ queries }, call) => queries.queryBatch(call, call.body.searches),
 });

@@ -6,6 +6,7 @@ export const queryPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/query',
   kind: 'read',
+  needs: 'points:search',
   floatsField: 'query',
   body: Query,
   run: ({ queries }, call) => queries.query(call, call.body),

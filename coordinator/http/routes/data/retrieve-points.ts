@@ -8,6 +8,7 @@ export const retrievePoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points',
   kind: 'read',
+  needs: 'points:read',
   body: closedObject({ ids: Type.Unknown(), ...View, ...ShardKey }),
   run: ({ queries }, call) => queries.retrieve(call, call.body),
 });

@@ -17,6 +17,7 @@ export const scrollPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/scroll',
   kind: 'read',
+  needs: 'points:read',
   body: Body,
   run: ({ queries }, call) => queries.scroll(call, call.body),
 });

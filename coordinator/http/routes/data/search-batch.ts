@@ -13,6 +13,7 @@ export const searchBatch = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/search/batch',
   kind: 'read',
+  needs: 'points:search',
   body: Body,
   run: ({ queries }, call) => queries.oldSearchBatch(call, call.body.searches),
 });

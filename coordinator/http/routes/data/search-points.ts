@@ -6,6 +6,7 @@ export const searchPoints = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/search',
   kind: 'read',
+  needs: 'points:search',
   floatsField: 'vector',
   body: OldSearch,
   run: ({ queries }, call) => queries.oldSearch(call, call.body),

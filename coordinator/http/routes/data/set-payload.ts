@@ -8,6 +8,7 @@ export const setPayload = endpoint({
   method: 'POST',
   url: '/collections/:collection/points/payload',
   kind: 'write',
+  needs: 'points:write',
   body: SetPayload,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, setPayloadWrite(call.body)));

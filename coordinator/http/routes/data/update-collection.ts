@@ -31,6 +31,7 @@ export const updateCollection = endpoint({
   method: 'PATCH',
   url: '/collections/:collection',
   kind: 'write',
+  needs: 'collections:manage',
   body: Body,
   async run({ collections }, { owner, collection, body, deadline, out }) {
     await collections.update(owner, collection, body, deadline);

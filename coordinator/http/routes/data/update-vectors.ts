@@ -8,6 +8,7 @@ export const updateVectors = endpoint({
   method: 'PUT',
   url: '/collections/:collection/points/vectors',
   kind: 'write',
+  needs: 'points:write',
   body: UpdateVectors,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, updateVectorsWrite(call.body)));

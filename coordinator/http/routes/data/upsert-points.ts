@@ -8,6 +8,7 @@ export const upsertPoints = endpoint({
   method: 'PUT',
   url: '/collections/:collection/points',
   kind: 'write',
+  needs: 'points:write',
   body: Upsert,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, upsertWrite(call.body)));

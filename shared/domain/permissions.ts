@@ -1,0 +1,39 @@
+/**
+ * What a key may do, by its role: the one table. Whoever adds an endpoint says which of these it
+ * needs, and a test asks every endpoint with every role.
+ */
+
+export const ROLES = ['admin', 'writer', 'reader', 'analyst', 'monitor'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Of a key whose maker names none. */
+export const ROLE_DEFAULT: Role = 'admin';
+
+export const PERMISSIONS = {
+  'collections:manage': {
+    roles: ['admin'],
+    help: 'create, change and delete collections and payload indexes',
+  },
+  'collections:read': {
+    roles: ['admin', 'writer', 'reader', 'analyst'],
+    help: 'list collections, show their configuration and counts',
+  },
+  'points:write': {
+    roles: ['admin', 'writer'],
+    help: 'upsert and delete points, change payloads and vectors',
+  },
+  'points:read': {
+    roles: ['admin', 'writer', 'reader'],
+    help: 'read points out: by id, page by page, or all that match a filter',
+  },
+  'points:search': {
+    roles: ['admin', 'writer', 'reader', 'analyst'],
+    help: 'search and count',
+  },
+} as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
+
+export type Permission = keyof typeof PERMISSIONS;
+
+export function mayDo(role: Role, permission: Permission): boolean {
+  return (PERMISSIONS[permission].roles as readonly Role[]).includes(role);
+}
