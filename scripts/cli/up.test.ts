@@ -62,7 +62,8 @@ if (env.BULKHEAD_PORT === undefined) {
     if (method === 'GET') return { [keys ? 'keys' : 'clients']: items, next: null };
     items.push(keys
       ? { key_id: 'key_1', name: 'k', mode: 'live', role: 'admin', prefix: 'p', ...times }
-      : { client_id: 'cl_1', name: 'first', state: 'active', ...times });
+      : { client_id: 'cl_1', name: 'first', state: 'active', reason: null, plan: 'dedicated',
+          overrides: {}, version: 1, ...times });
     writeFileSync(file, JSON.stringify(state));
     return { ...items.at(-1), ...(keys ? { key: 'bh_live_secret' } : {}) };
   };
