@@ -66,7 +66,8 @@ export async function startCoordinator(
   const limitsChanged = () => clientLimits.changed();
   const keysMax = (clientId: ClientId) => clientLimits.of(clientId).keys;
   const { authenticator, keys } = await composeKeys(config, { ...deps, store, keysMax });
-  const dataPlane = new DataPlane({ ...deps, store: store.collections, router });
+  const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
+  const dataPlane = new DataPlane({ ...deps, store: store.collections, router, limitsOf });
   shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(
     {

@@ -47,10 +47,11 @@ export class Catalog {
   }
 
   /** Collections of a client, both modes and all namespaces together. */
-  count(clientId: string): number {
+  count({ clientId, mode }: Owner): number {
     let total = 0;
+    const start = placeKey({ clientId, mode, namespace: '' });
     for (const [key, records] of this.#byPlace) {
-      if (key.startsWith(`${clientId}/`)) total += records.size;
+      if (key.startsWith(start)) total += records.size;
     }
     return total;
   }

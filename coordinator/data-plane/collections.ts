@@ -12,11 +12,12 @@
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
-import type { CollectionId, ShardId } from '../../shared/base/ids.ts';
+import type { ClientId, CollectionId, ShardId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { formatPayloadPath, parsePayloadPath } from '../../shared/domain/payload-path.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { JsonObject } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -38,6 +39,9 @@ import type { Reconciler } from './reconcile.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 import { soleShard } from './sole-shard.ts';
 
+/** What a client's plan allows. */
+export type LimitsOf = (clientId: ClientId) => Pick<PlanLimits, 'collections' | 'dimensions'>;
+
 export interface CollectionsDeps {
   catalog: Catalog;
   locks: CollectionLocks;
@@ -48,6 +52,7 @@ export interface CollectionsDeps {
   router: Pick<Router, 'request' | 'place'>;
   reconciler: Pick<Reconciler, 'erase'>;
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
+  limitsOf: LimitsOf;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -55,7 +60,7 @@ export interface CollectionsDeps {
 
 export class Collections {
   readonly #deps: CollectionsDeps;
-  /** Collections of each client that are being made; they count towards its bound. */
+  /** Collections of each owner that are being made; they count towards its bound. */
   readonly #creating = new Map<string, number>();
 
   constructor(deps: CollectionsDeps) {
@@ -83,7 +88,17 @@ export class Collections {
     if (problem !== undefined) throw new AppError('invalid_argument', problem);
     const config = parseCollection(input);
     if (this.exists(owner, name)) throw alreadyExists(name);
-    const release = this.#reserve(owner.clientId);
+    const most = this.#deps.limitsOf(owner.clientId);
+    const { dimension } = config.vector;
+    if (dimension > most.dimensions) {
+      throw new InvalidInput('vectors.size', `is at most ${most.dimensions} on your plan`);
+    }
+    // Test data costs nothing, so only the bound of the system holds for it.
+    const isTest = owner.mode === 'test';
+    const release = this.#reserve(
+      owner,
+      isTest ? LIMITS.collectionsPerClientMax : most.collections,
+    );
     try {
       const record = this.#record(owner, name, config);
       await this.#build(record, deadline);
@@ -167,20 +182,21 @@ export class Collections {
     });
   }
 
-  /** One more collection of this client; the returned function gives the place back. */
-  #reserve(clientId: string): () => void {
-    const creating = this.#creating.get(clientId) ?? 0;
-    if (this.#deps.catalog.count(clientId) + creating >= LIMITS.collectionsPerClientMax) {
+  /** One more collection of this owner; the returned function gives the place back. */
+  #reserve({ clientId, mode }: Owner, max: number): () => void {
+    const key = `${clientId}/${mode}`;
+    const creating = this.#creating.get(key) ?? 0;
+    if (this.#deps.catalog.count({ clientId, mode }) + creating >= max) {
       throw new AppError(
-        'invalid_argument',
-        `there are at most ${LIMITS.collectionsPerClientMax} collections: delete one first`,
+        'quota_exceeded',
+        `there are at most ${max} collections: delete one first`,
       );
     }
-    this.#creating.set(clientId, creating + 1);
+    this.#creating.set(key, creating + 1);
     return () => {
-      const left = (this.#creating.get(clientId) ?? 1) - 1;
-      if (left === 0) this.#creating.delete(clientId);
-      else this.#creating.set(clientId, left);
+      const left = (this.#creating.get(key) ?? 1) - 1;
+      if (left === 0) this.#creating.delete(key);
+      else this.#creating.set(key, left);
     };
   }
 

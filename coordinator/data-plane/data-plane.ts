@@ -6,7 +6,7 @@ import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import { Catalog } from './catalog.ts';
 import { CollectionLocks } from './collection-locks.ts';
-import { Collections } from './collections.ts';
+import { Collections, type LimitsOf } from './collections.ts';
 import { ConfigRepair } from './config-repair.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
@@ -16,6 +16,7 @@ export interface DataPlaneDeps {
   /** `ControlStore.collections`. */
   store: CollectionsTable;
   router: Router;
+  limitsOf: LimitsOf;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -31,7 +32,7 @@ export class DataPlane {
   readonly #reconciler: Reconciler;
   readonly #repair: ConfigRepair;
 
-  constructor({ store, router, clock, random, log }: DataPlaneDeps) {
+  constructor({ store, router, limitsOf, clock, random, log }: DataPlaneDeps) {
     const catalog = new Catalog(store.all());
     const locks = new CollectionLocks();
     const known = { catalog, locks, store, router, clock, log };
@@ -42,7 +43,7 @@ export class DataPlane {
     this.#store = store;
     this.#reconciler = reconciler;
     this.#repair = repair;
-    this.collections = new Collections({ ...known, reconciler, repair, random });
+    this.collections = new Collections({ ...known, reconciler, repair, limitsOf, random });
     this.queries = new Queries({ catalog, router, clock });
     this.writes = new Writes({ catalog, router, clock });
   }

@@ -45,8 +45,8 @@ export const LIMITS = {
   payloadBytesMax: MIB,
   /** Payload indexes of one collection. */
   payloadIndexesMax: 64,
-  /** Collections of one client; plans narrow it. */
-  collectionsPerClientMax: 1_000,
+  /** Collections of one client and mode, whatever its plan says. */
+  collectionsPerClientMax: 10_000,
   /** Requests of one client that may be under way at once, whatever its plan says. */
   clientInFlightMax: 2_048,
   /** Bodies of one client's requests that are under way: four of the largest. */

@@ -18,7 +18,7 @@ export const PLAN_LIMITS = {
   in_flight: { min: 1, max: LIMITS.clientInFlightMax, help: 'requests under way at once' },
   points: { min: 0, max: 2 ** 40, help: 'live points of all collections together' },
   bytes: { min: 0, max: 2 ** 50, help: 'of live vectors and payloads together' },
-  collections: { min: 0, max: 100_000, help: 'live collections' },
+  collections: { min: 0, max: LIMITS.collectionsPerClientMax, help: 'live collections' },
   namespaces: { min: 1, max: 100_000, help: 'that collections are in' },
   dimensions: { min: 1, max: LIMITS.dimensionMax, help: 'of the vectors of a collection' },
   replicas: { min: 1, max: 16, help: 'of each shard of a collection' },

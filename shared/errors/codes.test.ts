@@ -12,6 +12,7 @@ test('the table of codes is pinned: clients match on them', () => {
     'invalid_json 400',
     'unauthenticated 401',
     'forbidden 403',
+    'quota_exceeded 403',
     'not_found 404',
     'collection_not_found 404',
     'point_not_found 404',

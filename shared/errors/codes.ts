@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   invalid_json: { status: 400, retryable: false, text: 'the body is not valid JSON' },
   unauthenticated: { status: 401, retryable: false, text: 'a valid API key is needed' },
   forbidden: { status: 403, retryable: false, text: 'the key may not do this' },
+  quota_exceeded: { status: 403, retryable: false, text: 'the plan does not allow more' },
   not_found: { status: 404, retryable: false, text: 'not found' },
   collection_not_found: { status: 404, retryable: false, text: 'the collection does not exist' },
   point_not_found: { status: 404, retryable: false, text: 'the point does not exist' },

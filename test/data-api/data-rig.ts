@@ -87,6 +87,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       // A class with private fields is only itself to the compiler; the fake has all it offers.
       router: worker as never,
       clock: options.planeClock ?? systemClock,
+      limitsOf: () => limits,
       random: secureRandom,
       log,
     });
