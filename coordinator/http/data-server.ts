@@ -30,7 +30,7 @@ import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
 import { retryAfterSeconds, tellRate } from './rate-headers.ts';
-import { checkHeader, presentedKey } from './request-header.ts';
+import { checkHeader, checkTenant, presentedKey } from './request-header.ts';
 import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
@@ -151,6 +151,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
       state.principal = authenticator.authenticate(presentedKey(request.raw));
+      checkTenant(request.raw, state.principal);
       const { clientId } = state.principal;
       const limits = clientLimits.of(clientId);
       takeOne(rateLimiter, clientId, limits, reply);

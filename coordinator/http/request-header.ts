@@ -1,6 +1,8 @@
 /** What is wrong with a request by its header alone, and the key that it shows. */
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { Principal } from '../auth/principal.ts';
+import { NAMESPACE_DEFAULT } from '../data-plane/catalog.ts';
 
 /** Throws `invalid_argument` or `unsupported_media_type`. */
 export function checkHeader(request: IncomingMessage): void {
@@ -51,4 +53,20 @@ export function presentedKey(request: IncomingMessage): string {
     'unauthenticated',
     'an API key is needed: send the header "api-key: KEY" or "Authorization: Bearer KEY"',
   );
+}
+
+/**
+ * The key alone says whose data a request is about. Headers by which other systems choose a tenant
+ * are never obeyed: one that agrees is harmless, one that does not is a mistake that its sender
+ * should hear of. Throws `invalid_argument`.
+ */
+export function checkTenant({ headers }: IncomingMessage, { clientId }: Principal): void {
+  checkNamed(headers['x-tenant-id'], 'X-Tenant-Id', clientId);
+  checkNamed(headers['x-namespace'], 'X-Namespace', NAMESPACE_DEFAULT);
+}
+
+function checkNamed(given: string | string[] | undefined, name: string, own: string): void {
+  if (given === undefined || given === own) return;
+  const text = `the header ${name} does not agree with the key, which alone decides: leave it out`;
+  throw new AppError('invalid_argument', text);
 }
