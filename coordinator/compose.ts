@@ -79,7 +79,7 @@ export async function startCoordinator(
       workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
       log,
     },
-    { token: config.adminToken },
+    { tokens: [config.adminToken, config.adminTokenOld] },
   );
   const data = createDataServer(
     {

@@ -46,6 +46,10 @@ BULKHEAD_ADMIN_TOKEN
     bearer token of the admin API
     secret, at least 32 characters, in the env file only
 
+BULKHEAD_ADMIN_TOKEN_OLD
+    accepted beside it, while whoever knows only this one is told the new one
+    secret, at least 32 characters, in the env file only; optional
+
 BULKHEAD_KEY_PEPPER
     key of the digests of API keys
     secret, at least 32 characters, in the env file only
@@ -62,6 +66,18 @@ test('the folder and the secrets are all that must be given', () => {
   const config = readConfig(COORDINATOR_OPTIONS, { env, envFileText: FILE }, coordinatorRelations);
   assert.equal(config.port, 6333);
   assert.equal(config.host, '127.0.0.1');
+  assert.equal(config.adminTokenOld, '', 'an optional secret is absent');
+});
+
+test('an optional secret that is there has to be a good one', () => {
+  const sources = {
+    env: { BULKHEAD_DATA_DIR: '/d' },
+    envFileText: `${FILE}\nBULKHEAD_ADMIN_TOKEN_OLD=short\n`,
+  };
+  assert.throws(
+    () => readConfig(COORDINATOR_OPTIONS, sources, coordinatorRelations),
+    /BULKHEAD_ADMIN_TOKEN_OLD needs at least 32 characters/,
+  );
 });
 
 test('relations between options are checked', () => {

@@ -37,6 +37,12 @@ export const COORDINATOR_OPTIONS = {
     help: 'least level that is logged',
   },
   adminToken: { kind: 'secret', min: 32, help: 'bearer token of the admin API' },
+  adminTokenOld: {
+    kind: 'secret',
+    min: 32,
+    optional: true,
+    help: 'accepted beside it, while whoever knows only this one is told the new one',
+  },
   keyPepper: { kind: 'secret', min: 32, help: 'key of the digests of API keys' },
   linkSecret: { kind: 'secret', min: 32, help: 'shared with the workers; proves both ends' },
 } as const satisfies OptionTable;

@@ -57,7 +57,7 @@ before(async () => {
       random: secureRandom,
       log,
     },
-    { token: TOKEN },
+    { tokens: [TOKEN] },
   );
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 });

@@ -14,7 +14,7 @@ import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
-import { AdminToken } from './admin-token.ts';
+import { AdminTokens } from './admin-tokens.ts';
 import { toAppError } from './errors.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { sendProblem } from './problem.ts';
@@ -52,7 +52,7 @@ export interface AdminServerDeps {
 /** A server that does not listen yet. `close()` lets requests under way finish. */
 export function createAdminServer(
   deps: AdminServerDeps,
-  options: { token: string },
+  options: { tokens: readonly string[] },
 ): FastifyInstance {
   const server = fastify({
     logger: false,
@@ -69,7 +69,7 @@ export function createAdminServer(
   server.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
-  requireToken(server, new AdminToken(options.token));
+  requireToken(server, new AdminTokens(options.tokens));
   answerErrors(server, deps.log);
   createClient(server, deps.clients);
   listClients(server, deps.clients);
@@ -90,9 +90,9 @@ export function createAdminServer(
   return server;
 }
 
-function requireToken(server: FastifyInstance, token: AdminToken): void {
+function requireToken(server: FastifyInstance, tokens: AdminTokens): void {
   server.addHook('onRequest', async (request) => {
-    if (token.isIn(request.headers.authorization)) return;
+    if (tokens.isIn(request.headers.authorization)) return;
     throw new AppError('unauthenticated', 'the admin token is needed: Authorization: Bearer TOKEN');
   });
 }

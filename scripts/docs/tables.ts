@@ -1,7 +1,7 @@
 /** The tables of the documents, each read from the code that it describes. */
 import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
-import { envNameOf, type OptionTable } from '../../shared/config/option-table.ts';
+import { envNameOf, type OptionSpec, type OptionTable } from '../../shared/config/option-table.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { PERMISSIONS, ROLES, type Role } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
@@ -63,10 +63,15 @@ function settings(options: OptionTable): string[] {
   const rows = Object.entries(options).map(([name, spec]) => [
     `\`${envNameOf(name)}\``,
     spec.kind,
-    'default' in spec && spec.default !== undefined ? `\`${spec.default}\`` : '(needed)',
+    defaultOf(spec),
     spec.help,
   ]);
   return table(['name', 'kind', 'default', 'meaning'], rows);
+}
+
+function defaultOf(spec: OptionSpec): string {
+  if ('default' in spec && spec.default !== undefined) return `\`${spec.default}\``;
+  return 'optional' in spec ? '(none)' : '(needed)';
 }
 
 function table(head: string[], rows: string[][]): string[] {

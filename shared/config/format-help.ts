@@ -23,7 +23,7 @@ function describeForm(spec: OptionSpec): string {
     case 'choice':
       return `one of ${spec.choices.join(', ')}${describeDefault(spec.default)}`;
     case 'secret':
-      return `secret, at least ${spec.min} characters, in the env file only`;
+      return `secret, at least ${spec.min} characters, in the env file only${spec.optional ? '; optional' : ''}`;
     default:
       return unreachable(spec);
   }

@@ -3,7 +3,7 @@
  * declares its table once (`coordinator/config.ts`, `worker/config.ts`) and gets a typed object.
  *
  * The option `diskReserveBytes` is set by `BULKHEAD_DISK_RESERVE_BYTES`. An option without a
- * default must be set. Secrets have no default and come only from the env file.
+ * default must be set, but for an optional secret. Secrets come only from the env file.
  */
 
 interface Described {
@@ -43,6 +43,8 @@ export interface SecretOption extends Described {
   kind: 'secret';
   /** Shortest length in characters. */
   min: number;
+  /** It need not be there, and is '' then. */
+  optional?: true;
 }
 
 export type OptionSpec = IntegerOption | TextOption | PathOption | ChoiceOption | SecretOption;

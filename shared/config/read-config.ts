@@ -93,6 +93,7 @@ function readSecret(
     return { problem: `${name} is a secret: take it out of the environment, into the env file` };
   }
   const value = file.get(name);
+  if (value === undefined && spec.optional === true) return { value: '' };
   if (value === undefined) {
     return { problem: `${name} is needed in the file named by ${ENV_FILE_NAME}: ${spec.help}` };
   }

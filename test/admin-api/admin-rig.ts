@@ -18,6 +18,7 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 
+export const OLD_TOKEN = 'an-older-token-of-the-tests-of-thirty-two-characters';
 const TOKEN = 'a-token-of-the-tests-of-thirty-two-characters';
 
 export type Reply = Record<string, unknown>;
@@ -60,7 +61,7 @@ export class AdminRig {
         random: secureRandom,
         log: quietLog,
       },
-      { token: TOKEN },
+      { tokens: [TOKEN, OLD_TOKEN] },
     );
     const url = await server.listen({ host: '127.0.0.1', port: 0 });
     cleanUp(t, async () => {
