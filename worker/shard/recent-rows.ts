@@ -47,8 +47,8 @@ type RowReader = Pick<PointsReader, 'byLabels'>;
 export class RecentRows {
   readonly #reader: () => RowReader;
   readonly #indexBytes: () => number;
-  #young = new Generation(0);
-  #old = new Generation(0);
+  #young = NOTHING;
+  #old = NOTHING;
   #writes = 0;
   /** Whether rows were forgotten that may still stand in memory. */
   #stale = false;
@@ -109,8 +109,8 @@ export class RecentRows {
   }
 
   #drop(): void {
-    this.#young = new Generation(this.#bytesMax / 2);
-    this.#old = new Generation(0);
+    this.#young = NOTHING;
+    this.#old = NOTHING;
     this.#stale = false;
   }
 
@@ -200,6 +200,9 @@ class Generation {
     return this.#block.subarray(start, this.#blockEnd);
   }
 }
+
+/** Takes no row, so that all shards can begin with it: most of many small ones never need more. */
+const NOTHING = new Generation(0);
 
 /** Rows with and without their payloads are different things. */
 function keyOf(label: number, payload: boolean): number {
