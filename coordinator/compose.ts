@@ -64,9 +64,9 @@ export async function startCoordinator(
 
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
   const limitsChanged = () => clientLimits.changed();
-  const keysMax = (clientId: ClientId) => clientLimits.of(clientId).keys;
-  const { authenticator, keys } = await composeKeys(config, { ...deps, store, keysMax });
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
+  const keysMax = (clientId: ClientId) => limitsOf(clientId).keys;
+  const { authenticator, keys } = await composeKeys(config, { ...deps, store, keysMax });
   const dataPlane = new DataPlane({ ...deps, store: store.collections, router, limitsOf });
   shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(

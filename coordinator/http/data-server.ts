@@ -151,10 +151,10 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
       state.principal = authenticator.authenticate(presentedKey(request.raw));
-      checkTenant(request.raw, state.principal);
       const { clientId } = state.principal;
       const limits = clientLimits.of(clientId);
       takeOne(rateLimiter, clientId, limits, reply);
+      checkTenant(request.raw, state.principal);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
