@@ -93,6 +93,12 @@ export class RawCaller {
   }
 }
 
+/** The bytes of a GET. */
+export function getBytes(url: string, path: string, headers: Record<string, string>): Buffer {
+  const lines = Object.entries({ host: new URL(url).host, ...headers });
+  return Buffer.from(`GET ${path} HTTP/1.1\r\n${headerText(lines)}\r\n`);
+}
+
 /** The bytes of a POST with a JSON body. */
 export function postBytes(
   url: string,
@@ -105,6 +111,10 @@ export function postBytes(
     'content-type': 'application/json',
     'content-length': `${Buffer.byteLength(body)}`,
     ...headers,
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
+  });
+  return Buffer.from(`POST ${path} HTTP/1.1\r\n${headerText(lines)}\r\n${body}`);
+}
+
+function headerText(lines: readonly [string, string][]): string {
+  return lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
 }

@@ -1,7 +1,7 @@
 /** One client far above its limit gets its rate and its burst, and another beside it no error. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RawCaller } from '../../scripts/bench/raw-caller.ts';
+import { getBytes, RawCaller } from '../../scripts/bench/raw-caller.ts';
 import { AdminClient } from '../../scripts/cli/admin-client.ts';
 import { readAdminToken } from '../../scripts/cli/env-files.ts';
 import { systemClock } from '../../shared/base/clock.ts';
@@ -15,16 +15,12 @@ const BURST = 120;
 /** Of requests that came too soon, some wait for the next turn of their caller. */
 const SHARE_MIN = 0.98;
 
-function listRequest(key: string): Buffer {
-  return Buffer.from(`GET /collections HTTP/1.1\r\nhost: bulkhead\r\napi-key: ${key}\r\n\r\n`);
-}
-
 /** How often each status was the answer, asking without a pause. */
 async function ask(url: string, key: string, deadline: Deadline): Promise<Map<number, number>> {
   const caller = await RawCaller.connect(url);
   const statuses = new Map<number, number>();
   while (!deadline.expired) {
-    const { status } = await caller.ask(listRequest(key));
+    const { status } = await caller.ask(getBytes(url, '/collections', { 'api-key': key }));
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
   }
   caller.close();

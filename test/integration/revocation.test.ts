@@ -1,7 +1,7 @@
 /** A revoked key is refused from the answer to its revocation on, however many use it just then. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RawCaller } from '../../scripts/bench/raw-caller.ts';
+import { getBytes, RawCaller } from '../../scripts/bench/raw-caller.ts';
 import { AdminClient } from '../../scripts/cli/admin-client.ts';
 import { readAdminToken } from '../../scripts/cli/env-files.ts';
 import { startService } from '../harness/service.ts';
@@ -10,10 +10,6 @@ const CALLERS = 50;
 const REPETITIONS = 100;
 /** Answers that each caller gets before the key is revoked, and after. */
 const ANSWERS = 2;
-
-function listRequest(key: string): Buffer {
-  return Buffer.from(`GET /collections HTTP/1.1\r\nhost: bulkhead\r\napi-key: ${key}\r\n\r\n`);
-}
 
 test(`none of ${CALLERS} callers gets in after the revocation, ${REPETITIONS} times`, async (t) => {
   const service = await startService(t);
@@ -33,7 +29,7 @@ test(`none of ${CALLERS} callers gets in after the revocation, ${REPETITIONS} ti
   let refusedAfter = 0;
   for (let repetition = 0; repetition < REPETITIONS; repetition += 1) {
     const key = await admin.createKey(clientId, { name: 'k', mode: 'live' });
-    const request = listRequest(key.key);
+    const request = getBytes(service.url, '/collections', { 'api-key': key.key });
     const before = Promise.withResolvers<void>();
     let answered = 0;
     let revoked = false;
