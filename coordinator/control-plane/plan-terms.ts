@@ -8,9 +8,6 @@ import {
   type PlanPrices,
 } from '../../shared/domain/plan.ts';
 
-/** A trillion of the currency. */
-const PRICE_MAX = 1e18;
-
 export type Terms = Readonly<Record<string, unknown>>;
 
 /** All limits. Throws `InvalidInput`. */
@@ -38,8 +35,8 @@ export function parsePrices(terms: Terms, path: string): PlanPrices {
   const prices: Partial<PlanPrices> = {};
   for (const [name, value] of Object.entries(terms)) {
     if (!isName(PLAN_PRICES, name)) throw unknownName(path, name, PLAN_PRICES);
-    const max = Math.min(PRICE_MAX, Number.MAX_SAFE_INTEGER);
-    prices[name] = parseInteger(value, { path: `${path}.${name}`, min: 0, max });
+    const bounds = { min: 0, max: Number.MAX_SAFE_INTEGER };
+    prices[name] = parseInteger(value, { path: `${path}.${name}`, ...bounds });
   }
   for (const name of Object.keys(PLAN_PRICES)) {
     if (!Object.hasOwn(prices, name)) throw new InvalidInput(`${path}.${name}`, 'is missing');

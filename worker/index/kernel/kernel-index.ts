@@ -403,7 +403,8 @@ export class KernelIndex implements VectorIndex {
     const layout = { ...layoutOf(this.#config, this.#options), shape };
     const recode = from.memory.shape !== shape || finer !== undefined;
     if (recode) this.#measureAgainAt = MEASURED_EACH * this.count;
-    const measured = recode && shape === 'codes' ? (finer ?? this.#measure()) : undefined;
+    const measured =
+      recode && shape === 'codes' ? (finer ?? this.#measure(this.#sample())) : undefined;
     const coding = { ...from.memory.coding, ...measured };
     const to = new KernelSlots(KernelMemory.create({ ...layout, ...coding }));
     from.live.forEach((label) => {
@@ -423,8 +424,10 @@ export class KernelIndex implements VectorIndex {
   #measureAgain(): void {
     const { shape, hasRaw, coding } = this.#memory;
     this.#measureAgainAt = MEASURED_EACH * this.count;
-    if (shape === 'floats' || !hasRaw || !isCoarse(this.#sample(), coding)) return;
-    const finer = this.#measure();
+    if (shape === 'floats' || !hasRaw) return;
+    const sample = this.#sample();
+    if (!isCoarse(sample, coding)) return;
+    const finer = this.#measure(sample);
     if (this.hasGraph) this.#upkeep.recode({ ...coding, ...finer });
     else if (this.count * this.dimension <= MOVED_FLOATS_MAX) this.#moveTo(shape, finer);
   }
@@ -441,11 +444,11 @@ export class KernelIndex implements VectorIndex {
     return sample;
   }
 
-  /** How codes are finest. */
-  #measure(): Omit<Coding, 'seed'> {
+  /** How codes are finest. Changes `sample`. */
+  #measure(sample: readonly Float32Array[]): Omit<Coding, 'seed'> {
     const memory = this.#memory;
     const { kernel } = memory;
-    return measureCoding(this.#sample(), this.distance, (vector) => {
+    return measureCoding(sample, this.distance, (vector) => {
       memory.setQuery(vector);
       return kernel.rotatedPeak();
     });
