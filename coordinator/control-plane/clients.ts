@@ -58,9 +58,15 @@ export class ClientAdmin {
   }
 
   /** One page of clients by id. */
-  list(from: { after?: string | undefined; limit?: number | undefined }): Page<ClientRecord> {
-    const limit = from.limit ?? LIMITS.adminPageMax;
-    const found = this.#deps.store.clients.page(from.after as ClientId | undefined, limit + 1);
+  list(from: {
+    after?: string | undefined;
+    limit?: number | undefined;
+    /** Only those of this name. */
+    name?: string | undefined;
+  }): Page<ClientRecord> {
+    const { limit = LIMITS.adminPageMax, name } = from;
+    const after = from.after as ClientId | undefined;
+    const found = this.#deps.store.clients.page({ after, name }, limit + 1);
     return pageOf(found, limit, (client) => client.clientId);
   }
 
@@ -89,17 +95,21 @@ export class ClientAdmin {
    * From the return of this call on every key of the client is refused; its data stays. Throws
    * `not_found`, `InvalidInput` for an empty reason, or `conflict` when it is being deleted.
    */
-  suspend(origin: Origin, clientId: string, reason: string): ClientRecord {
+  suspend(
+    origin: Origin,
+    clientId: string,
+    { reason, ...expected }: { reason: string } & Expected,
+  ): ClientRecord {
     const stateReason = parseName(reason, 'reason');
-    return this.#change(origin, 'client.suspend', clientId, {}, (client) => {
+    return this.#change(origin, 'client.suspend', clientId, expected, (client) => {
       checkNotDeleting(client);
       return { state: 'suspended', stateReason };
     });
   }
 
   /** Makes the client active again. Throws `not_found`, or `conflict` when it is being deleted. */
-  resume(origin: Origin, clientId: string): ClientRecord {
-    return this.#change(origin, 'client.resume', clientId, {}, (client) => {
+  resume(origin: Origin, clientId: string, expected: Expected): ClientRecord {
+    return this.#change(origin, 'client.resume', clientId, expected, (client) => {
       checkNotDeleting(client);
       return { state: 'active', stateReason: null };
     });

@@ -1,5 +1,6 @@
 /** Workers as operators see them: every one that ever proved itself, with what it does now. */
 import type { WorkerId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import type { ControlStore } from '../store/control-store.ts';
 
 /** One worker as routing sees it. */
@@ -54,6 +55,13 @@ export class WorkerAdmin {
       views.set(live.workerId, { ...live, firstSeenAt, lastSeenAt });
     }
     return [...views.values()].toSorted((a, b) => (a.workerId < b.workerId ? -1 : 1));
+  }
+
+  /** Throws `not_found`. */
+  show(workerId: string): WorkerView {
+    const worker = this.list().find((view) => view.workerId === workerId);
+    if (worker === undefined) throw new AppError('not_found', 'there is no such worker');
+    return worker;
   }
 
   status(): SystemStatus {

@@ -3,49 +3,34 @@
  * `bulkhead` command. Every request, also one for a path that does not exist, shows the admin token
  * as `Authorization: Bearer` before its body is read. Errors are problem details (`problem.ts`).
  */
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
+import packageJson from '../../package.json' with { type: 'json' };
 import { type RequestId, randomId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { AuditAdmin } from '../control-plane/audit.ts';
-import type { ClientAdmin } from '../control-plane/clients.ts';
-import type { KeyAdmin } from '../control-plane/keys.ts';
-import type { PlanAdmin } from '../control-plane/plans.ts';
-import type { WorkerAdmin } from '../control-plane/workers.ts';
+import type { AdminCall, AdminEndpoint, ControlPlane } from './admin-endpoint.ts';
 import { AdminTokens } from './admin-tokens.ts';
 import { toAppError } from './errors.ts';
+import { etagOf, ifVersion } from './etag.ts';
 import { addJsonBodyParser } from './json-body.ts';
+import { openApiDocument } from './openapi.ts';
+import { originOf } from './origin.ts';
 import { sendProblem } from './problem.ts';
-import { createClient } from './routes/admin/create-client.ts';
-import { createKey } from './routes/admin/create-key.ts';
-import { getStatus } from './routes/admin/get-status.ts';
-import { listAudit } from './routes/admin/list-audit.ts';
-import { listClients } from './routes/admin/list-clients.ts';
-import { listKeys } from './routes/admin/list-keys.ts';
-import { listPlans } from './routes/admin/list-plans.ts';
-import { listWorkers } from './routes/admin/list-workers.ts';
-import { putPlan } from './routes/admin/put-plan.ts';
-import { removePlan } from './routes/admin/remove-plan.ts';
-import { resumeClient } from './routes/admin/resume-client.ts';
-import { revokeKey } from './routes/admin/revoke-key.ts';
-import { showClient } from './routes/admin/show-client.ts';
-import { showPlan } from './routes/admin/show-plan.ts';
-import { suspendClient } from './routes/admin/suspend-client.ts';
-import { updateClient } from './routes/admin/update-client.ts';
+import { ADMIN_ENDPOINTS } from './routes/admin/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 /** A request that is not complete by then is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-export interface AdminServerDeps {
-  clients: ClientAdmin;
-  keys: KeyAdmin;
-  plans: PlanAdmin;
-  audit: AuditAdmin;
+export interface AdminServerDeps extends ControlPlane {
   random: SecureRandom;
-  workers: WorkerAdmin;
   log: Log;
 }
 
@@ -68,26 +53,33 @@ export function createAdminServer(
   addJsonBodyParser(server);
   server.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // Some answers hold a secret, and none is worth keeping: no proxy and no browser may.
+    reply.header('cache-control', 'no-store');
   });
   requireToken(server, new AdminTokens(options.tokens));
   answerErrors(server, deps.log);
-  createClient(server, deps.clients);
-  listClients(server, deps.clients);
-  showClient(server, deps.clients);
-  updateClient(server, deps.clients);
-  suspendClient(server, deps.clients);
-  resumeClient(server, deps.clients);
-  listPlans(server, deps.plans);
-  showPlan(server, deps.plans);
-  putPlan(server, deps.plans);
-  removePlan(server, deps.plans);
-  listAudit(server, deps.audit);
-  createKey(server, deps.keys);
-  listKeys(server, deps.keys);
-  revokeKey(server, deps.keys);
-  listWorkers(server, deps.workers);
-  getStatus(server, deps.workers);
+  for (const endpoint of ADMIN_ENDPOINTS) addEndpoint(server, endpoint, deps);
+  const document = openApiDocument(ADMIN_ENDPOINTS, packageJson.version);
+  server.get('/admin/v1/openapi.json', async () => document);
   return server;
+}
+
+function addEndpoint(server: FastifyInstance, endpoint: AdminEndpoint, plane: ControlPlane): void {
+  const { method, url, schema, status } = endpoint;
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { params, query, body } = request;
+    const call: AdminCall = {
+      params,
+      query,
+      body,
+      origin: originOf(request),
+      ifVersion: ifVersion(request),
+    };
+    const view = endpoint.run(plane, call);
+    if ('version' in view) reply.header('etag', etagOf(view.version));
+    return reply.code(status).send(view);
+  };
+  server.route({ method, url, schema, handler });
 }
 
 function requireToken(server: FastifyInstance, tokens: AdminTokens): void {

@@ -69,7 +69,9 @@ function compileObject(schema: TSchema): FindMisfit {
     if (additionalProperties === false) {
       for (const name in data) {
         if (known.has(name)) continue;
-        return new InvalidInput(path, `unknown ${kind} ${JSON.stringify(clipName(name))}`);
+        const clipped = clipName(name);
+        const field = path === '' ? clipped : `${path}.${clipped}`;
+        return new InvalidInput(path, `unknown ${kind} ${JSON.stringify(clipped)}`, field);
       }
     }
     for (const { name, shape } of inner) {

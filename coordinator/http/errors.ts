@@ -26,7 +26,9 @@ const LIBRARY_ERRORS: Record<string, [ErrorCode, string?]> = {
 
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  if (error instanceof InvalidInput) return new AppError('invalid_argument', error.message);
+  if (error instanceof InvalidInput) {
+    return new AppError('invalid_argument', error.message, { field: error.field });
+  }
   if (isHangUp(error)) {
     return new AppError('invalid_argument', 'the connection ended before the body', {
       cause: error,

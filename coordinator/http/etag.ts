@@ -1,12 +1,11 @@
 /** Versions of things as ETags, and the precondition that a change may name. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 
 const ETAG = /^"([1-9][0-9]{0,14})"$/;
 
-/** Sends a thing with its version as `ETag`. */
-export function sendVersioned(reply: FastifyReply, version: number, view: object): FastifyReply {
-  return reply.header('etag', `"${version}"`).send(view);
+export function etagOf(version: unknown): string {
+  return `"${version}"`;
 }
 
 /** The version in `If-Match`; undefined when there is none, or any will do. */

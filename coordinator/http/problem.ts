@@ -4,7 +4,8 @@
  *   {"type":"about:blank","title":"Not Found","status":404,"detail":"there is no such client",
  *    "code":"not_found"}
  *
- * `code` is from the closed table in `shared/errors/codes.ts`; programs go by it.
+ * `code` is from the closed table in `shared/errors/codes.ts`; programs go by it. `field` says
+ * what in the request is wrong, where it is one thing.
  */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
@@ -19,6 +20,7 @@ export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply 
     status: error.status,
     detail: error.message,
     code: error.code,
+    ...(error.field && { field: error.field }),
   };
   return reply
     .code(error.status)

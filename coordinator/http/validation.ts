@@ -73,7 +73,13 @@ function describeErrors(seen: Seen): InvalidInput {
   if (chosen === undefined) return new InvalidInput('', `${PART_NAMES[seen.part]} is not valid`);
   const path = formatPointer(chosen.instancePath);
   const where = path === '' && chosen.keyword === 'type' ? PART_NAMES[seen.part] : path;
-  return new InvalidInput(where, problemOf(chosen, seen));
+  return new InvalidInput(where, problemOf(chosen, seen), fieldOf(path, chosen));
+}
+
+function fieldOf(path: string, error: TLocalizedValidationError): string {
+  if (error.keyword !== 'required') return path;
+  const [name = ''] = error.params.requiredProperties;
+  return path === '' ? name : `${path}.${name}`;
 }
 
 /**

@@ -48,7 +48,10 @@ export class ClientsTable {
   readonly #insert: Database.Statement<[ClientRow]>;
   readonly #update: Database.Statement<[ClientRow]>;
   readonly #byId: Database.Statement<[ClientId], ClientRow>;
-  readonly #page: Database.Statement<[string, number], ClientRow>;
+  readonly #page: Database.Statement<
+    [{ after: string; name: string | null; limit: number }],
+    ClientRow
+  >;
   readonly #count: Database.Statement<[], number>;
 
   constructor(database: Database.Database, clock: Clock) {
@@ -65,7 +68,8 @@ export class ClientsTable {
     );
     this.#byId = database.prepare(`SELECT ${COLUMNS} FROM clients WHERE client_id = ?`);
     this.#page = database.prepare(
-      `SELECT ${COLUMNS} FROM clients WHERE client_id > ? ORDER BY client_id LIMIT ?`,
+      `SELECT ${COLUMNS} FROM clients WHERE client_id > @after AND (@name IS NULL OR name = @name)
+        ORDER BY client_id LIMIT @limit`,
     );
     this.#count = database.prepare<[], number>('SELECT count(*) FROM clients').pluck();
   }
@@ -101,9 +105,15 @@ export class ClientsTable {
     return after;
   }
 
-  /** Up to `limit` clients in the order of their ids, those after `after` when it is given. */
-  page(after: ClientId | undefined, limit: number): ClientRecord[] {
-    return this.#page.all(after ?? '', limit).map(fromRow);
+  /** Up to `limit` clients by id: those after `after` and of that name, where they are given. */
+  page(
+    {
+      after = '' as ClientId,
+      name = null,
+    }: { after?: ClientId | undefined; name?: string | null | undefined },
+    limit: number,
+  ): ClientRecord[] {
+    return this.#page.all({ after, name, limit }).map(fromRow);
   }
 
   count(): number {

@@ -173,7 +173,7 @@ describe('durability', () => {
       });
       await closed;
       const store = ControlStore.open(path, { clock: systemClock });
-      const clients = store.clients.page(undefined, 10_000).map(({ clientId }) => clientId);
+      const clients = store.clients.page({}, 10_000).map(({ clientId }) => clientId);
       const entries = store.adminAudit.page(0, 10_000);
       store.close();
       assert.deepEqual(

@@ -1,5 +1,6 @@
 /** The tables of the documents, each read from the code that it describes. */
 import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
+import { ADMIN_ENDPOINTS } from '../../coordinator/http/routes/admin/endpoints.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { envNameOf, type OptionSpec, type OptionTable } from '../../shared/config/option-table.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -24,6 +25,14 @@ export function documentTables(): Record<string, string[]> {
     endpoints: table(
       ['method', 'path', 'kind', 'permission'],
       DATA_ENDPOINTS.map(({ method, url, kind, needs }) => [method, `\`${url}\``, kind, needs]),
+    ),
+    'admin-endpoints': table(
+      ['method', 'path', 'does'],
+      ADMIN_ENDPOINTS.map(({ method, url, help }) => [
+        method,
+        `\`${url.replace(/:([a-z_]+)/g, '{$1}')}\``,
+        help,
+      ]),
     ),
     permissions: table(
       ['permission', ...ROLES, 'allows to'],

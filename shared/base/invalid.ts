@@ -6,9 +6,12 @@
 export class InvalidInput extends Error {
   override readonly name = 'InvalidInput';
   readonly path: string;
+  /** The place for programs: where one field of `path` is missing or unknown, that field. */
+  readonly field: string;
 
-  constructor(path: string, problem: string) {
+  constructor(path: string, problem: string, field = path) {
     super(path === '' ? problem : `${path}: ${problem}`);
     this.path = path;
+    this.field = field;
   }
 }

@@ -13,10 +13,12 @@ import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
 import { WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
 import { createAdminServer } from '../../coordinator/http/admin-server.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
+import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { Contract, type OpenApi } from './contract.ts';
 
 export const OLD_TOKEN = 'an-older-token-of-the-tests-of-thirty-two-characters';
 const TOKEN = 'a-token-of-the-tests-of-thirty-two-characters';
@@ -33,11 +35,16 @@ export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
   readonly #url: string;
+  #contract: Contract | undefined;
 
   private constructor(parts: { clock: ManualClock; authenticator: Authenticator; url: string }) {
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
+  }
+
+  get contract(): Contract {
+    return must(this.#contract, 'a rig that has started has its contract');
   }
 
   static async start(t: Cleanup): Promise<AdminRig> {
@@ -69,9 +76,13 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    return new AdminRig({ clock, authenticator, url });
+    const rig = new AdminRig({ clock, authenticator, url });
+    const document = (await rig.send('GET', '/openapi.json')).reply;
+    rig.#contract = new Contract(document as unknown as OpenApi);
+    return rig;
   }
 
+  /** Every answer is held against the OpenAPI document. */
   async send(
     method: string,
     path: string,
@@ -85,6 +96,7 @@ export class AdminRig {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const reply = JSON.parse(await response.text()) as Reply;
+    this.#contract?.check(method, `/admin/v1${path}`, response.status, reply);
     return { status: response.status, headers: response.headers, reply };
   }
 

@@ -212,7 +212,7 @@ test('readiness needs every worker that holds shards', async (t) => {
   const rig = await startRig(t);
   const plane = rig.openPlane();
   assert.equal(plane.notReady(), undefined);
-  const owner = { clientId: rig.store.clients.page(undefined, 1)[0]?.clientId, mode: 'live' };
+  const owner = { clientId: rig.store.clients.page({}, 1)[0]?.clientId, mode: 'live' };
   const deadline = { remainingMs: () => 1_000, expired: false } as never;
   await plane.collections.create(owner as never, 'c', VECTORS, deadline);
   const other = 'wk_bbbbbbbbbbbbbbbb' as typeof rig.worker.workerId;

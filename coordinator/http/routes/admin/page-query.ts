@@ -1,15 +1,17 @@
 /** The query string of a listing: `?limit=100&after=ID`. */
-import Type from 'typebox';
 import { InvalidInput } from '../../../../shared/base/invalid.ts';
 import { LIMITS } from '../../../../shared/domain/limits.ts';
-import { closedObject, type SchemaValue } from '../../validation.ts';
+import { formedText, type SchemaValue } from '../../validation.ts';
 
-export const PageQuery = closedObject({
-  limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,6}$' })),
-  after: Type.Optional(Type.String({ pattern: '^(cl|key)_[a-z2-7]{16}$' })),
-});
+export const Limit = formedText('^[0-9]{1,6}$', `must be a number up to ${LIMITS.adminPageMax}`);
+const Id = formedText('^(cl|key)_[a-z2-7]{16}$', 'must be the id that "next" gave');
 
-export function parsePageQuery(query: SchemaValue<typeof PageQuery>) {
+export const pageQuery = { limit: Limit, after: Id };
+
+export function parsePageQuery(query: {
+  limit?: SchemaValue<typeof Limit>;
+  after?: SchemaValue<typeof Id>;
+}) {
   return { limit: parseLimit(query.limit), after: query.after };
 }
 

@@ -1,0 +1,79 @@
+/**
+ * What one endpoint of the admin API is. The tables of them stand in `routes/admin/`, one file a
+ * thing; the server, the OpenAPI document and the documentation are made from them.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import type { AuditAdmin } from '../control-plane/audit.ts';
+import type { ClientAdmin } from '../control-plane/clients.ts';
+import type { KeyAdmin } from '../control-plane/keys.ts';
+import type { PlanAdmin } from '../control-plane/plans.ts';
+import type { WorkerAdmin } from '../control-plane/workers.ts';
+import type { Origin } from '../store/admin-audit.ts';
+import { closedObject } from './validation.ts';
+
+/** What operators work on. */
+export interface ControlPlane {
+  clients: ClientAdmin;
+  keys: KeyAdmin;
+  plans: PlanAdmin;
+  audit: AuditAdmin;
+  workers: WorkerAdmin;
+}
+
+export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {
+  params: Params;
+  query: Query;
+  body: Body;
+  origin: Origin;
+  /** The version in `If-Match`; absent: whatever it is. */
+  ifVersion: number | undefined;
+}
+
+export interface AdminEndpoint {
+  /** Its `operationId`. */
+  name: string;
+  /** What it does, in a few words. */
+  help: string;
+  method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  url: string;
+  /** When it is done. */
+  status: 200 | 201;
+  schema: { params: TSchema; querystring: TSchema; body?: TSchema };
+  /** What it answers. One that has a `version` is sent with it as `ETag`. */
+  reply: TSchema;
+  run(plane: ControlPlane, call: AdminCall): object;
+}
+
+/** The names in `/clients/:client/keys/:key`. */
+type ParamsOf<Url extends string> = Url extends `${string}:${infer Name}/${infer Rest}`
+  ? { [Key in Name]: string } & ParamsOf<Rest>
+  : Url extends `${string}:${infer Name}`
+    ? { [Key in Name]: string }
+    : unknown;
+
+type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pick<
+  AdminEndpoint,
+  'name' | 'help' | 'method' | 'reply'
+> & {
+  url: Url;
+  status?: AdminEndpoint['status'];
+  query?: Query;
+  body?: Body;
+  run(plane: ControlPlane, call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>): object;
+};
+
+/** `run` sees path, query string and body as the schemas say they are. */
+export function adminEndpoint<
+  Url extends string,
+  Query extends TSchema = TSchema,
+  Body extends TSchema = TSchema,
+>({ status = 200, query, body, run, ...rest }: Spec<Url, Query, Body>): AdminEndpoint {
+  const params = pathParams(rest.url);
+  const schema = { params, querystring: query ?? closedObject({}), ...(body && { body }) };
+  return { ...rest, status, schema, run: (plane, call) => run(plane, call as never) };
+}
+
+function pathParams(url: string): TSchema {
+  const names = [...url.matchAll(/:([a-z_]+)/g)].map(([, name = '']) => name);
+  return closedObject(Object.fromEntries(names.map((name) => [name, Type.String()])));
+}

@@ -1,0 +1,79 @@
+/**
+ * The admin API as an OpenAPI 3.1 document, made from the table of its endpoints. Their schemas are
+ * JSON Schema already; those that have a name become components.
+ */
+import type { TSchema } from 'typebox';
+import type { AdminEndpoint } from './admin-endpoint.ts';
+import { ADMIN_SCHEMAS, Problem } from './admin-schemas.ts';
+
+interface ObjectSchema {
+  properties: Record<string, TSchema>;
+  required?: string[];
+}
+
+export function openApiDocument(endpoints: readonly AdminEndpoint[], version: string): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const endpoint of endpoints) {
+    const path = endpoint.url.replace(/:([a-z_]+)/g, '{$1}');
+    paths[path] = { ...paths[path], [endpoint.method.toLowerCase()]: operationOf(endpoint) };
+  }
+  const schemas = Object.fromEntries(
+    Object.entries(ADMIN_SCHEMAS).map(([name, schema]) => [name, withoutReference(schema)]),
+  );
+  const info = { title: 'Bulkhead admin API', version };
+  const securitySchemes = { adminToken: { type: 'http', scheme: 'bearer' } };
+  const components = { schemas, securitySchemes };
+  return { openapi: '3.1.0', info, security: [{ adminToken: [] }], paths, components };
+}
+
+function operationOf({ name, help, status, schema, reply }: AdminEndpoint): object {
+  const { params, querystring, body } = schema;
+  const parameters = [
+    ...parametersOf(params as unknown as ObjectSchema, 'path'),
+    ...parametersOf(querystring as unknown as ObjectSchema, 'query'),
+  ];
+  return {
+    operationId: name,
+    summary: help,
+    parameters,
+    ...(body && { requestBody: { required: true, content: jsonOf(body) } }),
+    responses: {
+      [status]: { description: 'done', content: jsonOf(reply) },
+      default: {
+        description: 'refused or failed',
+        content: { 'application/problem+json': { schema: referenced(Problem) } },
+      },
+    },
+  };
+}
+
+function parametersOf({ properties, required = [] }: ObjectSchema, place: string): object[] {
+  return Object.entries(properties).map(([name, schema]) => {
+    return { name, in: place, required: required.includes(name), schema: referenced(schema) };
+  });
+}
+
+function jsonOf(schema: TSchema): object {
+  return { 'application/json': { schema: referenced(schema) } };
+}
+
+/** Where a schema has a name, the name. */
+function referenced(schema: unknown): unknown {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const known = Object.entries(ADMIN_SCHEMAS).find(([, named]) => named === schema);
+  return known === undefined ? withoutReference(schema) : refTo(known[0]);
+}
+
+function withoutReference(schema: object): unknown {
+  if (Array.isArray(schema)) return schema.map(referenced);
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key === 'form' ? 'description' : key,
+      referenced(value),
+    ]),
+  );
+}
+
+function refTo(name: string): object {
+  return { $ref: `#/components/schemas/${name}` };
+}

@@ -1,0 +1,24 @@
+import Type from 'typebox';
+import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
+import { AuditEntry, pageSchema } from '../../admin-schemas.ts';
+import { viewAuditEntry } from '../../admin-views.ts';
+import { closedObject, formedText } from '../../validation.ts';
+import { Limit, parseLimit } from './page-query.ts';
+
+export const AUDIT_ENDPOINTS: readonly AdminEndpoint[] = [
+  adminEndpoint({
+    name: 'listAudit',
+    help: 'list what operators changed, oldest first',
+    method: 'GET',
+    url: '/admin/v1/audit',
+    query: closedObject({
+      limit: Limit,
+      after: formedText('^[0-9]{1,15}$', 'must be the number that "next" gave'),
+    }),
+    reply: pageSchema('entries', AuditEntry, Type.Integer()),
+    run({ audit }, { query }) {
+      const page = audit.list({ after: Number(query.after ?? 0), limit: parseLimit(query.limit) });
+      return { entries: page.items.map(viewAuditEntry), next: page.next };
+    },
+  }),
+];

@@ -1,0 +1,78 @@
+import Type from 'typebox';
+import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
+import { Client, pageSchema } from '../../admin-schemas.ts';
+import { viewClient } from '../../admin-views.ts';
+import { closedObject, nullable } from '../../validation.ts';
+import { pageQuery, parsePageQuery } from './page-query.ts';
+
+export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
+  adminEndpoint({
+    name: 'createClient',
+    help: 'create a client',
+    method: 'POST',
+    url: '/admin/v1/clients',
+    status: 201,
+    body: closedObject({ name: Type.String(), plan: nullable(Type.String()) }),
+    reply: Client,
+    run({ clients }, { origin, body: { name, plan } }) {
+      return viewClient(clients.create(origin, { name, planId: plan ?? undefined }));
+    },
+  }),
+  adminEndpoint({
+    name: 'listClients',
+    help: 'list clients by id',
+    method: 'GET',
+    url: '/admin/v1/clients',
+    query: closedObject({ ...pageQuery, name: Type.Optional(Type.String()) }),
+    reply: pageSchema('clients', Client),
+    run({ clients }, { query }) {
+      const page = clients.list({ ...parsePageQuery(query), name: query.name });
+      return { clients: page.items.map(viewClient), next: page.next };
+    },
+  }),
+  adminEndpoint({
+    name: 'showClient',
+    help: 'show a client',
+    method: 'GET',
+    url: '/admin/v1/clients/:client',
+    reply: Client,
+    run: ({ clients }, { params }) => viewClient(clients.show(params.client)),
+  }),
+  adminEndpoint({
+    name: 'updateClient',
+    help: 'rename a client, put it on a plan, replace its overrides',
+    method: 'PATCH',
+    url: '/admin/v1/clients/:client',
+    body: closedObject({
+      name: Type.Optional(Type.String()),
+      plan: Type.Optional(Type.String()),
+      overrides: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    }),
+    reply: Client,
+    run({ clients }, { origin, params, ifVersion, body: { name, plan, overrides } }) {
+      const update = { name, planId: plan, overrides, ifVersion };
+      return viewClient(clients.update(origin, params.client, update));
+    },
+  }),
+  adminEndpoint({
+    name: 'suspendClient',
+    help: 'refuse all keys of a client at once; its data stays',
+    method: 'POST',
+    url: '/admin/v1/clients/:client/suspend',
+    body: closedObject({ reason: Type.String() }),
+    reply: Client,
+    run({ clients }, { origin, params, ifVersion, body }) {
+      return viewClient(clients.suspend(origin, params.client, { ...body, ifVersion }));
+    },
+  }),
+  adminEndpoint({
+    name: 'resumeClient',
+    help: 'accept the keys of a client again',
+    method: 'POST',
+    url: '/admin/v1/clients/:client/resume',
+    reply: Client,
+    run({ clients }, { origin, params, ifVersion }) {
+      return viewClient(clients.resume(origin, params.client, { ifVersion }));
+    },
+  }),
+];

@@ -1,0 +1,15 @@
+/** The whole admin API. */
+import type { AdminEndpoint } from '../../admin-endpoint.ts';
+import { AUDIT_ENDPOINTS } from './audit.ts';
+import { CLIENT_ENDPOINTS } from './clients.ts';
+import { KEY_ENDPOINTS } from './keys.ts';
+import { PLAN_ENDPOINTS } from './plans.ts';
+import { WORKER_ENDPOINTS } from './workers.ts';
+
+export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
+  ...CLIENT_ENDPOINTS,
+  ...KEY_ENDPOINTS,
+  ...PLAN_ENDPOINTS,
+  ...AUDIT_ENDPOINTS,
+  ...WORKER_ENDPOINTS,
+];
