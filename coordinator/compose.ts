@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { must } from '../shared/base/assert.ts';
 import type { Clock } from '../shared/base/clock.ts';
-import type { ClientId } from '../shared/base/ids.ts';
+import type { ClientId, KeyId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
@@ -18,9 +18,11 @@ import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
+import { KeyUse } from './auth/key-use.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
+import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin, type KeyAdminDeps } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { WorkerAdmin } from './control-plane/workers.ts';
@@ -30,7 +32,7 @@ import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
 import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
-import { RateLimiter } from './limits/rate-limiter.ts';
+import { RequestRates } from './limits/request-rates.ts';
 import { Router } from './routing/router.ts';
 import { ControlStore } from './store/control-store.ts';
 import { WorkerLink } from './worker-link/worker-link.ts';
@@ -66,7 +68,8 @@ export async function startCoordinator(
   const limitsChanged = () => clientLimits.changed();
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const keysMax = (clientId: ClientId) => limitsOf(clientId).keys;
-  const { authenticator, keys } = await composeKeys(config, { ...deps, store, keysMax });
+  const keyDeps = { ...deps, store, keysMax };
+  const { authenticator, keys } = await composeKeys(config, keyDeps, shutdown);
   const dataPlane = new DataPlane({ ...deps, store: store.collections, router, limitsOf });
   shutdown.add('data plane', dataPlane);
   const admin = createAdminServer(
@@ -76,6 +79,7 @@ export async function startCoordinator(
       plans: new PlanAdmin({ store, limitsChanged, log }),
       audit: new AuditAdmin({ store }),
       random,
+      idempotency: new Idempotency({ store, secret: config.keyPepper, random, clock }),
       workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
       log,
     },
@@ -86,7 +90,7 @@ export async function startCoordinator(
       authenticator,
       dataPlane,
       clientLimits,
-      rateLimiter: new RateLimiter({ clock }),
+      rates: new RequestRates({ clock }),
       inFlight: new InFlight({
         bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
         bodyBytesMax: LIMITS.bodiesBytesMax,
@@ -119,13 +123,17 @@ function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits {
 
 type KeyDeps = CoordinatorDeps & Pick<KeyAdminDeps, 'keysMax'> & { store: ControlStore };
 
-async function composeKeys(config: CoordinatorConfig, deps: KeyDeps) {
+async function composeKeys(config: CoordinatorConfig, deps: KeyDeps, shutdown: Shutdown) {
   const { store } = deps;
   const digester = new KeyDigester(config.keyPepper);
   const hash = await createKeyHash(deps.random.bytes);
   const epochs = new Epochs();
   const { clock } = deps;
-  const authenticator = new Authenticator({ keys: store.apiKeys, epochs, digester, hash, clock });
+  const use = new KeyUse({ ...deps, store: store.apiKeys });
+  shutdown.add('key use', use);
+  const noteUse = (keyId: KeyId, at: number) => use.note(keyId, at);
+  const base = { keys: store.apiKeys, epochs, digester, hash, clock };
+  const authenticator = new Authenticator({ ...base, noteUse });
   const digest = (key: string) => digester.digest(key);
   const keys = new KeyAdmin({ ...deps, caches: authenticator, digest });
   return { authenticator, keys };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, it } from 'node:test';
+import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import { type ClientId, type KeyId, randomId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
@@ -68,10 +69,11 @@ function storeKey(
     keyId,
     clientId,
     mode,
-    prefix: options.prefix ?? prefixOf(key),
-    digest: digester.digest(key),
+    secret: { prefix: options.prefix ?? prefixOf(key), digest: digester.digest(key) },
     name: 'k',
     role: 'admin',
+    namespaces: null,
+    requestsPerSecond: null,
     expiresAt: options.expiresAt ?? null,
   });
   return { key, keyId, clientId, mode };
@@ -81,7 +83,10 @@ it('names the client, mode and key, and reads the database once', () => {
   const { key, keyId, clientId, mode } = storeKey(newClient(), { mode: 'test' });
   const authenticator = newAuthenticator();
   for (let i = 0; i < 5; i += 1) {
-    assert.deepEqual(authenticator.authenticate(key), { clientId, mode, keyId, role: 'admin' });
+    assert.deepEqual(authenticator.authenticate(key), {
+      ...{ clientId, mode, keyId, role: 'admin' },
+      ...{ namespaces: null, namespace: 'default', requestsPerSecond: null },
+    });
   }
   assert.equal(reads, 1);
 });
@@ -126,7 +131,8 @@ it('refuses a revoked key at once; other keys of the client cost one read and go
   const stranger = storeKey(newClient());
   const authenticator = newAuthenticator();
   for (const { key } of [revoked, kept, stranger]) authenticator.authenticate(key);
-  const { epoch } = store.apiKeys.revoke(clientId, revoked.keyId);
+  const record = must(store.apiKeys.get(clientId, revoked.keyId), 'it is there');
+  const { epoch } = store.apiKeys.revoke(record);
   authenticator.epochRaised(clientId, epoch);
   reads = 0;
   assert.throws(() => authenticator.authenticate(revoked.key), REFUSED);

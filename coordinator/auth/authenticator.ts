@@ -22,7 +22,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../shared/base/clock.ts';
-import type { ClientId } from '../../shared/base/ids.ts';
+import type { ClientId, KeyId } from '../../shared/base/ids.ts';
+import { homeOf } from '../../shared/domain/namespace.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { KeyCredential } from '../store/api-keys.ts';
 import { isApiKey, prefixOf } from './api-key.ts';
@@ -34,6 +35,7 @@ import type { Principal } from './principal.ts';
 const KNOWN_MAX = 10_000;
 const UNKNOWN_MAX = 1_000;
 const UNKNOWN_TTL_MS = 10_000;
+const NOTED_EVERY_MS = 60_000;
 
 /** Where keys are looked up: `ControlStore.apiKeys`. */
 export interface KeyLookup {
@@ -43,6 +45,8 @@ export interface KeyLookup {
 
 interface KnownKey {
   digest: Buffer;
+  /** When its use was noted last, in milliseconds since 1970. */
+  notedAt: number;
   epoch: number;
   /** Milliseconds since 1970, or Infinity. */
   expiresAt: number;
@@ -61,6 +65,8 @@ export interface AuthenticatorDeps {
   digester: KeyDigester;
   hash: KeyHash;
   clock: Clock;
+  /** Told of a key's use, once a minute at most. */
+  noteUse?: (keyId: KeyId, at: number) => void;
 }
 
 export class Authenticator {
@@ -81,18 +87,23 @@ export class Authenticator {
     const slot = hash(presented);
     const digest = digester.digest(presented);
     const known = this.#known.get(slot);
+    const now = clock.now();
     if (
       known !== undefined &&
       timingSafeEqual(known.digest, digest) &&
       known.epoch === epochs.current(known.principal.clientId) &&
-      clock.now() < known.expiresAt
+      now < known.expiresAt
     ) {
+      if (now - known.notedAt >= NOTED_EVERY_MS) this.#noteUse(known, now);
       return known.principal;
     }
     return this.#lookUp(presented, slot, digest);
   }
 
-  /** To be called after a key was created: it may have been tried, and noted as unknown, before. */
+  /**
+   * To be called after a key was created or has come to hold again: it may have been tried, and
+   * noted as unknown, before.
+   */
   keyCreated(): void {
     this.#unknown.clear();
   }
@@ -119,11 +130,18 @@ export class Authenticator {
       this.#unknown.set(slot, { digest, untilMs: nowMs + UNKNOWN_TTL_MS });
       throw new AppError('unauthenticated');
     }
-    const { clientId, mode, keyId, role, epoch } = found;
-    const principal = Object.freeze({ clientId, mode, keyId, role });
-    epochs.raise(clientId, epoch);
-    this.#known.set(slot, { digest, epoch, expiresAt, principal });
+    const { digest: _, expiresAt: __, epoch, ...rights } = found;
+    const principal = Object.freeze({ ...rights, namespace: homeOf(rights.namespaces) });
+    epochs.raise(principal.clientId, epoch);
+    const known = { digest, notedAt: 0, epoch, expiresAt, principal };
+    this.#noteUse(known, clock.now());
+    this.#known.set(slot, known);
     return principal;
+  }
+
+  #noteUse(known: KnownKey, now: number): void {
+    known.notedAt = now;
+    this.#deps.noteUse?.(known.principal.keyId, now);
   }
 }
 

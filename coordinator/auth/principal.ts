@@ -9,6 +9,12 @@ export interface Principal {
   readonly mode: Mode;
   readonly keyId: KeyId;
   readonly role: Role;
+  /** Those it may touch; null for all. */
+  readonly namespaces: readonly string[] | null;
+  /** The one that a request works in. */
+  readonly namespace: string;
+  /** Of this key alone, within its client's; null for no bound of its own. */
+  readonly requestsPerSecond: number | null;
 }
 
 /** Throws `forbidden`, in words that name the role and what it lacks. */

@@ -11,12 +11,8 @@ import type { Principal } from '../auth/principal.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import { collectionNameProblem } from './parse-collection.ts';
 
-export const NAMESPACE_DEFAULT = 'default';
-
-/** Whose collections; part of every lookup. */
-export type Owner = Pick<Principal, 'clientId' | 'mode'>;
-
-type Place = Pick<CollectionRecord, 'clientId' | 'mode' | 'namespace'>;
+/** Whose collections, and in which namespace; part of every lookup. */
+export type Owner = Pick<Principal, 'clientId' | 'mode' | 'namespace'>;
 
 export class Catalog {
   readonly #byPlace = new Map<string, Map<string, CollectionRecord>>();
@@ -28,32 +24,32 @@ export class Catalog {
   }
 
   /** Throws `collection_not_found`; a name that no collection can have is an invalid argument. */
-  find(owner: Owner, name: string, namespace = NAMESPACE_DEFAULT): CollectionRecord {
-    const record = this.get(owner, name, namespace);
+  find(owner: Owner, name: string): CollectionRecord {
+    const record = this.get(owner, name);
     if (record !== undefined) return record;
     const problem = collectionNameProblem(name);
     if (problem !== undefined) throw new AppError('invalid_argument', problem);
     throw new AppError('collection_not_found', `Not found: Collection \`${name}\` doesn't exist!`);
   }
 
-  get(owner: Owner, name: string, namespace = NAMESPACE_DEFAULT): CollectionRecord | undefined {
-    return this.#byPlace.get(placeKey({ ...owner, namespace }))?.get(name);
+  get(owner: Owner, name: string): CollectionRecord | undefined {
+    return this.#byPlace.get(placeKey(owner))?.get(name);
   }
 
   /** By name. */
-  list(owner: Owner, namespace = NAMESPACE_DEFAULT): CollectionRecord[] {
-    const records = this.#byPlace.get(placeKey({ ...owner, namespace }))?.values() ?? [];
+  list(owner: Owner): CollectionRecord[] {
+    const records = this.#byPlace.get(placeKey(owner))?.values() ?? [];
     return [...records].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Collections of a client, both modes and all namespaces together. */
-  count({ clientId, mode }: Owner): number {
-    let total = 0;
+  /** How many collections a client has in each of its namespaces that has one. */
+  countByNamespace({ clientId, mode }: Omit<Owner, 'namespace'>): Map<string, number> {
+    const counts = new Map<string, number>();
     const start = placeKey({ clientId, mode, namespace: '' });
     for (const [key, records] of this.#byPlace) {
-      if (key.startsWith(start)) total += records.size;
+      if (key.startsWith(start)) counts.set(key.slice(start.length), records.size);
     }
-    return total;
+    return counts;
   }
 
   /** Every worker that holds a shard of a collection that is there. */
@@ -73,7 +69,7 @@ export class Catalog {
   }
 
   /** Removes a collection, not a newer one of the same name. */
-  remove(record: Place & { name: string; collectionId: CollectionId }): void {
+  remove(record: Owner & { name: string; collectionId: CollectionId }): void {
     const key = placeKey(record);
     const records = this.#byPlace.get(key);
     const known = records?.get(record.name);
@@ -93,6 +89,6 @@ export class Catalog {
 }
 
 /** Client ids and modes have no slash, so no two places share a key. */
-function placeKey({ clientId, mode, namespace }: Place): string {
+function placeKey({ clientId, mode, namespace }: Owner): string {
   return `${clientId}/${mode}/${namespace}`;
 }

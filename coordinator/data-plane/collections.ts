@@ -23,7 +23,7 @@ import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
-import { type Catalog, NAMESPACE_DEFAULT, type Owner } from './catalog.ts';
+import type { Catalog, Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
 import type { CollectionLocks } from './collection-locks.ts';
 import type { ConfigRepair } from './config-repair.ts';
@@ -35,12 +35,15 @@ import {
   parseUpdate,
   type UpdateInput,
 } from './parse-collection.ts';
+import { Places } from './places.ts';
 import type { Reconciler } from './reconcile.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 import { soleShard } from './sole-shard.ts';
 
 /** What a client's plan allows. */
-export type LimitsOf = (clientId: ClientId) => Pick<PlanLimits, 'collections' | 'dimensions'>;
+export type LimitsOf = (
+  clientId: ClientId,
+) => Pick<PlanLimits, 'collections' | 'namespaces' | 'dimensions'>;
 
 export interface CollectionsDeps {
   catalog: Catalog;
@@ -60,11 +63,11 @@ export interface CollectionsDeps {
 
 export class Collections {
   readonly #deps: CollectionsDeps;
-  /** Collections of each owner that are being made; they count towards its bound. */
-  readonly #creating = new Map<string, number>();
+  readonly #places: Places;
 
   constructor(deps: CollectionsDeps) {
     this.#deps = deps;
+    this.#places = new Places(deps.catalog);
   }
 
   list(owner: Owner): string[] {
@@ -93,12 +96,7 @@ export class Collections {
     if (dimension > most.dimensions) {
       throw new InvalidInput('vectors.size', `is at most ${most.dimensions} on your plan`);
     }
-    // Test data costs nothing, so only the bound of the system holds for it.
-    const isTest = owner.mode === 'test';
-    const release = this.#reserve(
-      owner,
-      isTest ? LIMITS.collectionsPerClientMax : most.collections,
-    );
+    const release = this.#places.take(owner, most);
     try {
       const record = this.#record(owner, name, config);
       await this.#build(record, deadline);
@@ -140,8 +138,8 @@ export class Collections {
   /** Takes the collection away from its client; false when that was done meanwhile. */
   #remove(record: CollectionRecord): boolean {
     const { catalog, store, repair } = this.#deps;
-    const { collectionId, name, namespace } = record;
-    if (catalog.get(record, name, namespace)?.collectionId !== collectionId) return false;
+    const { collectionId, name } = record;
+    if (catalog.get(record, name)?.collectionId !== collectionId) return false;
     store.markDeleting(collectionId);
     catalog.remove(record);
     repair.settle(collectionId);
@@ -182,31 +180,13 @@ export class Collections {
     });
   }
 
-  /** One more collection of this owner; the returned function gives the place back. */
-  #reserve({ clientId, mode }: Owner, max: number): () => void {
-    const key = `${clientId}/${mode}`;
-    const creating = this.#creating.get(key) ?? 0;
-    if (this.#deps.catalog.count({ clientId, mode }) + creating >= max) {
-      throw new AppError(
-        'quota_exceeded',
-        `there are at most ${max} collections: delete one first`,
-      );
-    }
-    this.#creating.set(key, creating + 1);
-    return () => {
-      const left = (this.#creating.get(key) ?? 1) - 1;
-      if (left === 0) this.#creating.delete(key);
-      else this.#creating.set(key, left);
-    };
-  }
-
   #record(owner: Owner, name: string, config: CollectionRecord['config']): CollectionRecord {
     const { store, router, random } = this.#deps;
     return store.create({
       collectionId: random.uuid() as CollectionId,
       clientId: owner.clientId,
       mode: owner.mode,
-      namespace: NAMESPACE_DEFAULT,
+      namespace: owner.namespace,
       name,
       config,
       payloadIndexes: {},

@@ -94,7 +94,7 @@ export class ConfigRepair {
     const { catalog, store, router, clock } = this.#deps;
     const known = this.#pending.get(collectionId);
     if (known === undefined) return;
-    const record = catalog.get(known, known.name, known.namespace);
+    const record = catalog.get(known, known.name);
     if (record?.collectionId !== collectionId) return this.settle(collectionId);
     const shard = soleShard(record);
     // It is tried again when the worker connects.

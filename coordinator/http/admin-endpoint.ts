@@ -39,6 +39,8 @@ export interface AdminEndpoint {
   /** When it is done. */
   status: 200 | 201;
   schema: { params: TSchema; querystring: TSchema; body?: TSchema };
+  /** Whether repeating it makes another one: it takes an `Idempotency-Key`. */
+  creates: boolean;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
   run(plane: ControlPlane, call: AdminCall): object;
@@ -57,6 +59,7 @@ type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pic
 > & {
   url: Url;
   status?: AdminEndpoint['status'];
+  creates?: boolean;
   query?: Query;
   body?: Body;
   run(plane: ControlPlane, call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>): object;
@@ -67,10 +70,17 @@ export function adminEndpoint<
   Url extends string,
   Query extends TSchema = TSchema,
   Body extends TSchema = TSchema,
->({ status = 200, query, body, run, ...rest }: Spec<Url, Query, Body>): AdminEndpoint {
+>({
+  status = 200,
+  creates = false,
+  query,
+  body,
+  run,
+  ...rest
+}: Spec<Url, Query, Body>): AdminEndpoint {
   const params = pathParams(rest.url);
   const schema = { params, querystring: query ?? closedObject({}), ...(body && { body }) };
-  return { ...rest, status, schema, run: (plane, call) => run(plane, call as never) };
+  return { ...rest, status, creates, schema, run: (plane, call) => run(plane, call as never) };
 }
 
 function pathParams(url: string): TSchema {

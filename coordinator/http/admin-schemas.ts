@@ -52,10 +52,17 @@ const keyFields = {
   mode: Type.Enum(['live', 'test']),
   name: Type.String(),
   role: Type.Enum([...ROLES]),
-  prefix: Type.String(),
+  namespaces: orNull(Type.Array(Type.String(), { description: 'those it may touch; null: all' })),
+  requests_per_second: orNull(Type.Integer({ minimum: 1 })),
+  secrets: Type.Array(
+    closedObject({ prefix: Type.String(), created_at: Time, ends_at: orNull(Time) }),
+    { description: 'the current one, and the one before while it holds' },
+  ),
+  version: Version,
   created_at: Time,
   expires_at: orNull(Time),
   revoked_at: orNull(Time),
+  last_used_at: orNull(Time),
 };
 export const Key = closedObject(keyFields);
 export const KeyWithSecret = closedObject({

@@ -15,6 +15,7 @@ import { KeyDigester } from '../auth/key-digest.ts';
 import { createKeyHash } from '../auth/key-hash.ts';
 import { AuditAdmin } from '../control-plane/audit.ts';
 import { ClientAdmin } from '../control-plane/clients.ts';
+import { Idempotency } from '../control-plane/idempotency.ts';
 import { KeyAdmin } from '../control-plane/keys.ts';
 import { PlanAdmin } from '../control-plane/plans.ts';
 import { type LiveWorker, WorkerAdmin } from '../control-plane/workers.ts';
@@ -54,6 +55,7 @@ before(async () => {
       plans: new PlanAdmin({ ...base, limitsChanged }),
       audit: new AuditAdmin(base),
       workers: new WorkerAdmin({ store, clock, live: () => live() }),
+      idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,
       log,
     },
@@ -112,7 +114,8 @@ describe('clients and keys', () => {
     assert.equal(created.headers.get('cache-control'), 'no-store');
     const { key: secret, ...key } = created.reply;
     assert.ok(typeof secret === 'string');
-    assert.ok(secret.startsWith(String(key.prefix)));
+    const [current] = key.secrets as Reply[];
+    assert.ok(secret.startsWith(String(current?.prefix)));
     const principal = authenticator.authenticate(secret);
     assert.equal(principal.clientId, client_id);
     assert.equal(principal.mode, 'test');
@@ -122,6 +125,7 @@ describe('clients and keys', () => {
     assert.equal(revoked.status, 200);
     assert.deepEqual(revoked.reply, {
       ...key,
+      version: 2,
       revoked_at: new Date(clock.now()).toISOString(),
     });
     assert.throws(() => authenticator.authenticate(secret), { code: 'unauthenticated' });

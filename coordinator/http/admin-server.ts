@@ -15,10 +15,12 @@ import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Idempotency } from '../control-plane/idempotency.ts';
 import type { AdminCall, AdminEndpoint, ControlPlane } from './admin-endpoint.ts';
 import { AdminTokens } from './admin-tokens.ts';
 import { toAppError } from './errors.ts';
 import { etagOf, ifVersion } from './etag.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
 import { originOf } from './origin.ts';
@@ -30,6 +32,7 @@ import { createValidatorCompiler } from './validation.ts';
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface AdminServerDeps extends ControlPlane {
+  idempotency: Idempotency;
   random: SecureRandom;
   log: Log;
 }
@@ -64,7 +67,11 @@ export function createAdminServer(
   return server;
 }
 
-function addEndpoint(server: FastifyInstance, endpoint: AdminEndpoint, plane: ControlPlane): void {
+function addEndpoint(
+  server: FastifyInstance,
+  endpoint: AdminEndpoint,
+  { idempotency, ...plane }: AdminServerDeps,
+): void {
   const { method, url, schema, status } = endpoint;
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const { params, query, body } = request;
@@ -75,7 +82,12 @@ function addEndpoint(server: FastifyInstance, endpoint: AdminEndpoint, plane: Co
       origin: originOf(request),
       ifVersion: ifVersion(request),
     };
-    const view = endpoint.run(plane, call);
+    const run = () => endpoint.run(plane, call);
+    const idempotencyKey = endpoint.creates ? idempotencyKeyOf(request) : undefined;
+    const view =
+      idempotencyKey === undefined
+        ? run()
+        : idempotency.once({ idempotencyKey, method, url: request.url, body }, run);
     if ('version' in view) reply.header('etag', etagOf(view.version));
     return reply.code(status).send(view);
   };

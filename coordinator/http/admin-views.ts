@@ -2,6 +2,7 @@
  * What the admin API shows, field by field: snake_case, times in RFC 3339 (UTC). Nothing is ever
  * spread into a reply, so a column that is added to a table does not appear here by itself.
  */
+import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
 import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
@@ -51,11 +52,23 @@ export function viewKey(key: ApiKeyRecord) {
     mode: key.mode,
     name: key.name,
     role: key.role,
-    prefix: `bh_${key.mode}_${key.prefix}`,
+    namespaces: key.namespaces,
+    requests_per_second: key.requestsPerSecond,
+    secrets: key.secrets.map(({ prefix, createdAt, endsAt }) => ({
+      prefix: `bh_${key.mode}_${prefix}`,
+      created_at: formatTime(createdAt),
+      ends_at: timeOrNull(endsAt),
+    })),
+    version: key.version,
     created_at: formatTime(key.createdAt),
-    expires_at: key.expiresAt === null ? null : formatTime(key.expiresAt),
-    revoked_at: key.revokedAt === null ? null : formatTime(key.revokedAt),
+    expires_at: timeOrNull(key.expiresAt),
+    revoked_at: timeOrNull(key.revokedAt),
+    last_used_at: timeOrNull(key.lastUsedAt),
   };
+}
+
+export function viewKeyWithSecret({ record, secret }: KeyWithSecret) {
+  return { ...viewKey(record), key: secret };
 }
 
 export function viewWorker(worker: WorkerView) {
@@ -64,8 +77,8 @@ export function viewWorker(worker: WorkerView) {
     connected: worker.connected,
     shards: worker.shards,
     in_flight: worker.inFlight,
-    first_seen_at: worker.firstSeenAt === null ? null : formatTime(worker.firstSeenAt),
-    last_seen_at: worker.lastSeenAt === null ? null : formatTime(worker.lastSeenAt),
+    first_seen_at: timeOrNull(worker.firstSeenAt),
+    last_seen_at: timeOrNull(worker.lastSeenAt),
   };
 }
 
@@ -83,4 +96,8 @@ export function viewStatus(status: SystemStatus) {
 
 function formatTime(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : formatTime(ms);
 }

@@ -8,7 +8,6 @@ import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { Permission } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
@@ -19,7 +18,7 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
-import type { RateLimiter } from '../limits/rate-limiter.ts';
+import type { RequestRates } from '../limits/request-rates.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
 import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
@@ -29,8 +28,8 @@ import { addHealthRoutes } from './health-routes.ts';
 import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
-import { retryAfterSeconds, tellRate } from './rate-headers.ts';
-import { checkHeader, checkTenant, presentedKey } from './request-header.ts';
+import { retryAfterSeconds, tellRates } from './rate-headers.ts';
+import { checkHeader, presentedKey, principalOf } from './request-header.ts';
 import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
@@ -39,8 +38,7 @@ export interface DataServerDeps {
   authenticator: Pick<Authenticator, 'authenticate'>;
   dataPlane: Plane;
   clientLimits: Pick<ClientLimits, 'of'>;
-  /** Of requests, all keys of a client together. */
-  rateLimiter: RateLimiter<ClientId>;
+  rates: RequestRates;
   inFlight: InFlight;
   /** Why requests can not be served yet; undefined when they can. */
   notReady: () => string | undefined;
@@ -129,7 +127,7 @@ export function createDataServer(
 
 /** Before the body is read: key, and a place among the client's requests. */
 function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
-  const { clock, authenticator, clientLimits, rateLimiter, inFlight, log } = deps;
+  const { clock, authenticator, clientLimits, rates, inFlight, log } = deps;
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;
@@ -150,11 +148,12 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       checkHeader(request.raw);
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
-      state.principal = authenticator.authenticate(presentedKey(request.raw));
-      const { clientId } = state.principal;
+      const principal = authenticator.authenticate(presentedKey(request.raw));
+      state.principal = principal;
+      const { clientId } = principal;
       const limits = clientLimits.of(clientId);
-      takeOne(rateLimiter, clientId, limits, reply);
-      checkTenant(request.raw, state.principal);
+      takeOne(rates, principal, limits, reply);
+      state.principal = principalOf(request.raw, principal);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
@@ -178,17 +177,17 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
 
 /** Throws `rate_limited`. The answer says what is left, whatever it is. */
 function takeOne(
-  rateLimiter: RateLimiter<ClientId>,
-  clientId: ClientId,
+  rates: RequestRates,
+  principal: Principal,
   limits: PlanLimits,
   reply: FastifyReply,
 ): void {
-  const rate = { perSecond: limits.requests_per_second, burst: limits.burst };
-  const decision = rateLimiter.take(clientId, rate);
-  tellRate(reply, rate, decision);
-  if (decision.allowed) return;
-  const { retryAfterMs } = decision;
-  const text = `more than ${rate.perSecond} requests a second; wait as long as Retry-After says`;
+  const states = rates.take(principal, limits);
+  tellRates(reply, states);
+  const refused = states.find(({ allowed }) => !allowed);
+  if (refused === undefined) return;
+  const { of, rate, retryAfterMs } = refused;
+  const text = `more than ${rate.perSecond} requests a second of this ${of}; wait as long as Retry-After says`;
   throw new AppError('rate_limited', text, { retryAfterMs });
 }
 

@@ -11,6 +11,9 @@ interface ObjectSchema {
   required?: string[];
 }
 
+const IDEMPOTENCY_KEY = header('Idempotency-Key', 'a repetition gets the answer of the first');
+const IF_MATCH = header('If-Match', 'the ETag that it must still have');
+
 export function openApiDocument(endpoints: readonly AdminEndpoint[], version: string): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const endpoint of endpoints) {
@@ -26,11 +29,14 @@ export function openApiDocument(endpoints: readonly AdminEndpoint[], version: st
   return { openapi: '3.1.0', info, security: [{ adminToken: [] }], paths, components };
 }
 
-function operationOf({ name, help, status, schema, reply }: AdminEndpoint): object {
+function operationOf(endpoint: AdminEndpoint): object {
+  const { name, help, status, schema, reply } = endpoint;
   const { params, querystring, body } = schema;
   const parameters = [
     ...parametersOf(params as unknown as ObjectSchema, 'path'),
     ...parametersOf(querystring as unknown as ObjectSchema, 'query'),
+    ...(endpoint.creates ? [IDEMPOTENCY_KEY] : []),
+    ...(isVersioned(endpoint) ? [IF_MATCH] : []),
   ];
   return {
     operationId: name,
@@ -45,6 +51,16 @@ function operationOf({ name, help, status, schema, reply }: AdminEndpoint): obje
       },
     },
   };
+}
+
+/** Whether it changes one thing that has a version. */
+function isVersioned({ method, url, reply }: AdminEndpoint): boolean {
+  const { properties } = reply as unknown as ObjectSchema;
+  return method !== 'GET' && url.includes(':') && 'version' in properties;
+}
+
+function header(name: string, description: string): object {
+  return { name, in: 'header', required: false, description, schema: { type: 'string' } };
 }
 
 function parametersOf({ properties, required = [] }: ObjectSchema, place: string): object[] {

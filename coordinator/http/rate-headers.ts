@@ -3,17 +3,25 @@
  *
  *   RateLimit-Policy: "client";q=120;w=2       120 requests in 2 seconds
  *   RateLimit: "client";r=119;t=1              119 are left, all of them again in 1 second
+ *
+ * A key with a rate of its own has a second item in each, `"key"`.
  */
 import type { FastifyReply } from 'fastify';
-import type { Rate, RateDecision } from '../limits/rate-limiter.ts';
+import type { RateState } from '../limits/request-rates.ts';
 
 const MS_PER_SECOND = 1_000;
 
-export function tellRate(reply: FastifyReply, { perSecond, burst }: Rate, now: RateDecision): void {
-  const windowSeconds = Math.ceil(burst / perSecond);
-  const resetSeconds = Math.ceil(now.resetMs / MS_PER_SECOND);
-  reply.header('ratelimit-policy', `"client";q=${burst};w=${windowSeconds}`);
-  reply.header('ratelimit', `"client";r=${now.remaining};t=${resetSeconds}`);
+export function tellRates(reply: FastifyReply, states: readonly RateState[]): void {
+  reply.header('ratelimit-policy', states.map(policyOf).join(', '));
+  reply.header('ratelimit', states.map(stateOf).join(', '));
+}
+
+function policyOf({ of, rate: { perSecond, burst } }: RateState): string {
+  return `"${of}";q=${burst};w=${Math.ceil(burst / perSecond)}`;
+}
+
+function stateOf({ of, remaining, resetMs }: RateState): string {
+  return `"${of}";r=${remaining};t=${Math.ceil(resetMs / MS_PER_SECOND)}`;
 }
 
 /** Whole seconds, 1 at least: sooner would be refused again. */

@@ -1,8 +1,8 @@
 /** What is wrong with a request by its header alone, and the key that it shows. */
 import type { IncomingMessage } from 'node:http';
+import { isNamespace } from '../../shared/domain/namespace.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
-import { NAMESPACE_DEFAULT } from '../data-plane/catalog.ts';
 
 /** Throws `invalid_argument` or `unsupported_media_type`. */
 export function checkHeader(request: IncomingMessage): void {
@@ -56,17 +56,23 @@ export function presentedKey(request: IncomingMessage): string {
 }
 
 /**
- * The key alone says whose data a request is about. Headers by which other systems choose a tenant
- * are never obeyed: one that agrees is harmless, one that does not is a mistake that its sender
- * should hear of. Throws `invalid_argument`.
+ * The principal in the namespace that the request names, if its key may touch that one. The key
+ * alone says whose data a request is about, so headers by which other systems choose a tenant are
+ * never obeyed against it: one that disagrees is a mistake that its sender should hear of. Throws
+ * `invalid_argument`.
  */
-export function checkTenant({ headers }: IncomingMessage, { clientId }: Principal): void {
-  checkNamed(headers['x-tenant-id'], 'X-Tenant-Id', clientId);
-  checkNamed(headers['x-namespace'], 'X-Namespace', NAMESPACE_DEFAULT);
+export function principalOf({ headers }: IncomingMessage, principal: Principal): Principal {
+  const { 'x-tenant-id': tenant, 'x-namespace': namespace } = headers;
+  if (tenant !== undefined && tenant !== principal.clientId) throw disagrees('X-Tenant-Id');
+  if (namespace === undefined || namespace === principal.namespace) return principal;
+  const mayTouch = principal.namespaces?.includes(namespace as string) ?? true;
+  if (!mayTouch || typeof namespace !== 'string') throw disagrees('X-Namespace');
+  if (isNamespace(namespace)) return { ...principal, namespace };
+  const form = 'must be 1 to 63 of a-z, 0-9, - and _, a letter or digit first';
+  throw new AppError('invalid_argument', `the header X-Namespace ${form}`);
 }
 
-function checkNamed(given: string | string[] | undefined, name: string, own: string): void {
-  if (given === undefined || given === own) return;
+function disagrees(name: string): AppError {
   const text = `the header ${name} does not agree with the key, which alone decides: leave it out`;
-  throw new AppError('invalid_argument', text);
+  return new AppError('invalid_argument', text);
 }

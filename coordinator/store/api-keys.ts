@@ -1,5 +1,10 @@
 /**
- * API keys at rest: a digest that decides and a prefix that finds. The key itself is never here.
+ * API keys at rest. A key has one or two secrets: the current one, and after a rotation the one
+ * before until its end. Of a secret there is a digest that decides and a prefix that finds; the
+ * secret itself is never here.
+ *
+ * Every change of a key raises its client's epoch, so that no cached copy of it outlives the change.
+ * Changes are made in a transaction of the caller (`ControlStore.audited`).
  */
 import type Database from 'better-sqlite3';
 import { must } from '../../shared/base/assert.ts';
@@ -7,144 +12,265 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { Role } from '../../shared/domain/permissions.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
 import { guarded } from './sql-errors.ts';
 
+/** What may be shown of a secret. */
+export interface SecretRecord {
+  /** The first 8 characters of the random part, so that people can tell secrets apart. */
+  prefix: string;
+  createdAt: number;
+  /** When it ends before its key does; null for the current one. */
+  endsAt: number | null;
+}
+
+/** What an operator or the client may change of a key. */
+export interface KeyTerms {
+  name: string;
+  role: Role;
+  /** Those it may touch; null for all. */
+  namespaces: string[] | null;
+  /** Of this key alone, within its client's; null for no bound of its own. */
+  requestsPerSecond: number | null;
+  expiresAt: number | null;
+}
+
 /** What may be shown of a key. */
-export interface ApiKeyRecord {
+export interface ApiKeyRecord extends KeyTerms {
   keyId: KeyId;
   clientId: ClientId;
   mode: Mode;
-  /** The first 8 characters of the random part, so that people can tell keys apart. */
-  prefix: string;
-  name: string;
-  role: Role;
+  /** Raised with each change. */
+  version: number;
   createdAt: number;
-  expiresAt: number | null;
   revokedAt: number | null;
+  /** To the minute; null when it never was. */
+  lastUsedAt: number | null;
+  /** Newest first: the current one, and the one before while it holds. */
+  secrets: SecretRecord[];
 }
 
 /** What decides whether a presented key is this one, with the client's epoch of the same instant. */
-export interface KeyCredential {
+export interface KeyCredential extends Pick<KeyTerms, 'role' | 'namespaces' | 'requestsPerSecond'> {
   keyId: KeyId;
   clientId: ClientId;
   mode: Mode;
-  role: Role;
   digest: Buffer;
+  /** When key or secret ends, whichever is first; null for never. */
   expiresAt: number | null;
   epoch: number;
 }
 
-export interface NewApiKey {
+export interface NewSecret {
+  prefix: string;
+  digest: Uint8Array;
+}
+
+export interface NewApiKey extends KeyTerms {
   keyId: KeyId;
   clientId: ClientId;
   mode: Mode;
-  prefix: string;
-  digest: Uint8Array;
-  name: string;
-  role: Role;
-  expiresAt: number | null;
+  secret: NewSecret;
 }
 
-const COLUMNS = `key_id AS keyId, client_id AS clientId, mode, prefix, name, role,
-  created_at AS createdAt, expires_at AS expiresAt, revoked_at AS revokedAt`;
+export interface ChangedKey {
+  key: ApiKeyRecord;
+  /** The client's epoch with the change. */
+  epoch: number;
+}
+
+type KeyRow = Omit<ApiKeyRecord, 'namespaces' | 'secrets'> & {
+  namespaces: string | null;
+  secrets: string;
+};
+type CredentialRow = Omit<KeyCredential, 'namespaces'> & { namespaces: string | null };
+
+const COLUMNS = `key_id AS keyId, client_id AS clientId, mode, name, role, namespaces,
+  requests_per_second AS requestsPerSecond, version, created_at AS createdAt,
+  expires_at AS expiresAt, revoked_at AS revokedAt, last_used_at AS lastUsedAt,
+  (SELECT json_group_array(
+      json_object('prefix', prefix, 'createdAt', created_at, 'endsAt', ends_at)
+      ORDER BY ends_at IS NOT NULL)
+    FROM api_key_secrets s
+    WHERE s.key_id = api_keys.key_id AND (ends_at IS NULL OR ends_at > @now)) AS secrets`;
 
 export class ApiKeysTable {
   readonly #clock: Clock;
-  readonly #insert: Database.Statement<[NewApiKey & { createdAt: number }]>;
-  readonly #get: Database.Statement<[ClientId, KeyId], ApiKeyRecord>;
-  readonly #page: Database.Statement<[ClientId, string, number], ApiKeyRecord>;
-  readonly #byPrefix: Database.Statement<[string], KeyCredential>;
-  readonly #usable: Database.Statement<[ClientId], number>;
-  readonly #revoke: Database.Transaction<(clientId: ClientId, keyId: KeyId) => RevokedKey>;
+  readonly #sql: ReturnType<typeof prepare>;
 
   constructor(database: Database.Database, clock: Clock) {
     this.#clock = clock;
-    this.#insert = database.prepare(
-      `INSERT INTO api_keys VALUES (@keyId, @clientId, @mode, @prefix, @digest, @name, @role,
-        @createdAt, @expiresAt, NULL)`,
-    );
-    this.#get = database.prepare(
-      `SELECT ${COLUMNS} FROM api_keys WHERE client_id = ? AND key_id = ?`,
-    );
-    this.#page = database.prepare(
-      `SELECT ${COLUMNS} FROM api_keys WHERE client_id = ? AND key_id > ?
-        ORDER BY key_id LIMIT ?`,
-    );
-    this.#byPrefix = database.prepare(
-      `SELECT k.key_id AS keyId, k.client_id AS clientId, k.mode, k.role, k.digest,
-          k.expires_at AS expiresAt, c.epoch
-        FROM api_keys k JOIN clients c ON c.client_id = k.client_id
-        WHERE k.prefix = ? AND k.revoked_at IS NULL AND c.state = 'active'`,
-    );
-    this.#usable = database
-      .prepare<[ClientId], number>(
-        'SELECT count(*) FROM api_keys WHERE client_id = ? AND revoked_at IS NULL',
-      )
-      .pluck();
-    this.#revoke = this.#prepareRevoke(database);
+    this.#sql = prepare(database);
   }
 
   /** The client must exist. */
-  create(key: NewApiKey): ApiKeyRecord {
-    guarded(() => this.#insert.run({ ...key, createdAt: this.#clock.now() }));
-    return must(this.#get.get(key.clientId, key.keyId), 'an inserted key can be read');
+  create({ secret, ...key }: NewApiKey): ApiKeyRecord {
+    const createdAt = this.#clock.now();
+    guarded(() => {
+      this.#sql.insert.run({ ...key, namespaces: jsonOf(key.namespaces), createdAt });
+      this.#sql.insertSecret.run({ keyId: key.keyId, ...secret, createdAt });
+    });
+    return must(this.get(key.clientId, key.keyId), 'an inserted key can be read');
   }
 
   get(clientId: ClientId, keyId: KeyId): ApiKeyRecord | undefined {
-    return this.#get.get(clientId, keyId);
+    const row = this.#sql.get.get({ clientId, keyId, now: this.#clock.now() });
+    return row && fromRow(row);
   }
 
   /** Up to `limit` keys of a client, revoked ones too, in the order of their ids. */
   page(clientId: ClientId, after: KeyId | undefined, limit: number): ApiKeyRecord[] {
-    return this.#page.all(clientId, after ?? '', limit);
+    const now = this.#clock.now();
+    return this.#sql.page.all({ clientId, after: after ?? '', limit, now }).map(fromRow);
   }
 
-  /** How many keys of the client are not revoked. */
-  countUsable(clientId: ClientId): number {
-    return this.#usable.get(clientId) ?? 0;
+  /** How many keys of the client and mode are not revoked. */
+  countUsable(clientId: ClientId, mode: Mode): number {
+    return this.#sql.countUsable.get(clientId, mode) ?? 0;
   }
 
   /** The keys that a presented key with this prefix may be: not revoked, of an active client. */
   byPrefix(prefix: string): KeyCredential[] {
-    return this.#byPrefix.all(prefix);
-  }
-
-  /**
-   * Revokes a key and raises its client's epoch in one transaction. Revoking a revoked key changes
-   * nothing. Throws `not_found` when the client has no such key.
-   */
-  revoke(clientId: ClientId, keyId: KeyId): RevokedKey {
-    return guarded(() => this.#revoke.immediate(clientId, keyId));
-  }
-
-  #prepareRevoke(
-    database: Database.Database,
-  ): Database.Transaction<(clientId: ClientId, keyId: KeyId) => RevokedKey> {
-    const markRevoked = database.prepare<[number, KeyId]>(
-      'UPDATE api_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL',
-    );
-    const raiseEpoch = database.prepare<[ClientId]>(
-      'UPDATE clients SET epoch = epoch + 1 WHERE client_id = ?',
-    );
-    const epochOf = database
-      .prepare<[ClientId], number>('SELECT epoch FROM clients WHERE client_id = ?')
-      .pluck();
-    return database.transaction((clientId, keyId) => {
-      if (this.#get.get(clientId, keyId) === undefined) {
-        throw new AppError('not_found', 'the client has no such key');
-      }
-      if (markRevoked.run(this.#clock.now(), keyId).changes === 1) raiseEpoch.run(clientId);
-      return {
-        key: must(this.#get.get(clientId, keyId), 'a revoked key can be read'),
-        epoch: must(epochOf.get(clientId), 'a key has a client'),
-      };
+    return this.#sql.byPrefix.all(prefix).map(({ namespaces, ...row }) => {
+      return { ...row, namespaces: parsed(namespaces) };
     });
+  }
+
+  /** Gives the key other terms. */
+  change(before: ApiKeyRecord, change: Partial<KeyTerms>): ChangedKey {
+    const { keyId, name, role, namespaces, requestsPerSecond, expiresAt } = {
+      ...before,
+      ...change,
+    };
+    const terms = { name, role, namespaces: jsonOf(namespaces), requestsPerSecond, expiresAt };
+    guarded(() => this.#sql.update.run({ keyId, ...terms }));
+    return this.#changed(before);
+  }
+
+  /** Gives the key another secret. The current one ends then; one that had an end already, now. */
+  rotate(before: ApiKeyRecord, secret: NewSecret, endsAt: number): ChangedKey {
+    const { keyId } = before;
+    const createdAt = this.#clock.now();
+    guarded(() => {
+      this.#sql.dropOld.run(keyId);
+      if (endsAt > createdAt) this.#sql.endCurrent.run(endsAt, keyId);
+      else this.#sql.dropCurrent.run(keyId);
+      this.#sql.insertSecret.run({ keyId, ...secret, createdAt });
+      this.#sql.touch.run(keyId);
+    });
+    return this.#changed(before);
+  }
+
+  /** Lets the secret before the current one, if it still holds, end then instead. */
+  endOld(before: ApiKeyRecord, endsAt: number): ChangedKey {
+    const { keyId } = before;
+    guarded(() => {
+      if (endsAt > this.#clock.now()) this.#sql.endOld.run(endsAt, keyId);
+      else this.#sql.dropOld.run(keyId);
+      this.#sql.touch.run(keyId);
+    });
+    return this.#changed(before);
+  }
+
+  revoke(before: ApiKeyRecord): ChangedKey {
+    guarded(() => this.#sql.revoke.run(this.#clock.now(), before.keyId));
+    return this.#changed(before);
+  }
+
+  /** Notes when keys were used, in milliseconds since 1970; never back in time. */
+  used(times: ReadonlyMap<KeyId, number>): void {
+    guarded(() => this.#sql.used(times));
+  }
+
+  /** Forgets all keys of a client. */
+  removeAll(clientId: ClientId): void {
+    guarded(() => this.#sql.removeAll.run(clientId));
+  }
+
+  #changed({ clientId, keyId }: ApiKeyRecord): ChangedKey {
+    const epoch = must(this.#sql.raiseEpoch.get(clientId), 'a key has a client');
+    return { key: must(this.get(clientId, keyId), 'a changed key can be read'), epoch };
   }
 }
 
-export interface RevokedKey {
-  key: ApiKeyRecord;
-  /** The client's epoch as committed. */
-  epoch: number;
+function prepare(database: Database.Database) {
+  const markUsed = database.prepare<[number, KeyId]>(
+    'UPDATE api_keys SET last_used_at = max(ifnull(last_used_at, 0), ?) WHERE key_id = ?',
+  );
+  const used = database.transaction((times: ReadonlyMap<KeyId, number>) => {
+    for (const [keyId, at] of times) markUsed.run(at, keyId);
+  });
+  return {
+    insert: database.prepare(
+      `INSERT INTO api_keys VALUES (@keyId, @clientId, @mode, @name, @role, @namespaces,
+        @requestsPerSecond, 1, @createdAt, @expiresAt, NULL, NULL)`,
+    ),
+    insertSecret: database.prepare(
+      'INSERT INTO api_key_secrets VALUES (@keyId, @prefix, @digest, @createdAt, NULL)',
+    ),
+    get: database.prepare<[object], KeyRow>(
+      `SELECT ${COLUMNS} FROM api_keys WHERE client_id = @clientId AND key_id = @keyId`,
+    ),
+    page: database.prepare<[object], KeyRow>(
+      `SELECT ${COLUMNS} FROM api_keys WHERE client_id = @clientId AND key_id > @after
+        ORDER BY key_id LIMIT @limit`,
+    ),
+    countUsable: database
+      .prepare<[ClientId, Mode], number>(
+        'SELECT count(*) FROM api_keys WHERE client_id = ? AND mode = ? AND revoked_at IS NULL',
+      )
+      .pluck(),
+    byPrefix: database.prepare<[string], CredentialRow>(
+      `SELECT k.key_id AS keyId, k.client_id AS clientId, k.mode, k.role, k.namespaces,
+          k.requests_per_second AS requestsPerSecond, s.digest,
+          min(ifnull(k.expires_at, s.ends_at), ifnull(s.ends_at, k.expires_at)) AS expiresAt,
+          c.epoch
+        FROM api_key_secrets s JOIN api_keys k ON k.key_id = s.key_id
+          JOIN clients c ON c.client_id = k.client_id
+        WHERE s.prefix = ? AND k.revoked_at IS NULL AND c.state = 'active'`,
+    ),
+    update: database.prepare(
+      `UPDATE api_keys SET name = @name, role = @role, namespaces = @namespaces,
+        requests_per_second = @requestsPerSecond, expires_at = @expiresAt, version = version + 1
+        WHERE key_id = @keyId`,
+    ),
+    touch: database.prepare<[KeyId]>('UPDATE api_keys SET version = version + 1 WHERE key_id = ?'),
+    endCurrent: database.prepare<[number, KeyId]>(
+      'UPDATE api_key_secrets SET ends_at = ? WHERE key_id = ? AND ends_at IS NULL',
+    ),
+    dropCurrent: database.prepare<[KeyId]>(
+      'DELETE FROM api_key_secrets WHERE key_id = ? AND ends_at IS NULL',
+    ),
+    endOld: database.prepare<[number, KeyId]>(
+      'UPDATE api_key_secrets SET ends_at = ? WHERE key_id = ? AND ends_at IS NOT NULL',
+    ),
+    dropOld: database.prepare<[KeyId]>(
+      'DELETE FROM api_key_secrets WHERE key_id = ? AND ends_at IS NOT NULL',
+    ),
+    revoke: database.prepare<[number, KeyId]>(
+      'UPDATE api_keys SET revoked_at = ?, version = version + 1 WHERE key_id = ?',
+    ),
+    raiseEpoch: database
+      .prepare<[ClientId], number>(
+        'UPDATE clients SET epoch = epoch + 1 WHERE client_id = ? RETURNING epoch',
+      )
+      .pluck(),
+    removeAll: database.prepare<[ClientId]>('DELETE FROM api_keys WHERE client_id = ?'),
+    used,
+  };
+}
+
+function fromRow(row: KeyRow): ApiKeyRecord {
+  return {
+    ...row,
+    namespaces: parsed(row.namespaces),
+    secrets: JSON.parse(row.secrets) as SecretRecord[],
+  };
+}
+
+function parsed(namespaces: string | null): string[] | null {
+  return namespaces === null ? null : (JSON.parse(namespaces) as string[]);
+}
+
+function jsonOf(namespaces: string[] | null): string | null {
+  return namespaces === null ? null : JSON.stringify(namespaces);
 }

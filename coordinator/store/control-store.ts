@@ -18,6 +18,7 @@ import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts'
 import { ApiKeysTable } from './api-keys.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionsTable } from './collections.ts';
+import { IdempotentRepliesTable } from './idempotent-replies.ts';
 import { migrate } from './migrations.ts';
 import { PlansTable } from './plans.ts';
 import { ShardsTable } from './shards.ts';
@@ -46,6 +47,7 @@ export class ControlStore {
   readonly collections: CollectionsTable;
   readonly shards: ShardsTable;
   readonly workers: WorkersTable;
+  readonly idempotentReplies: IdempotentRepliesTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
 
@@ -59,6 +61,7 @@ export class ControlStore {
     this.collections = new CollectionsTable(database, clock);
     this.shards = new ShardsTable(database);
     this.workers = new WorkersTable(database, clock);
+    this.idempotentReplies = new IdempotentRepliesTable(database);
   }
 
   /**
@@ -83,11 +86,16 @@ export class ControlStore {
    * neither is. What `change` throws undoes both.
    */
   audited<T>(origin: Origin, change: () => Change<T>): T {
-    const run = this.#database.transaction(() => {
+    return this.transaction(() => {
       const { result, ...entry } = change();
       this.#audit.append(origin, entry);
       return result;
     });
+  }
+
+  /** All of `work` or nothing. One within another is part of it. */
+  transaction<T>(work: () => T): T {
+    const run = this.#database.transaction(work);
     return guarded(() => run.immediate());
   }
 

@@ -4,14 +4,18 @@
  * transaction, so a crash leaves the old schema or the new one. A database from a later release is
  * refused: writing to it could break what we do not know of.
  *
- *   plans 1 --- n clients 1 --- n api_keys          admin_audit (what operators changed; by target
- *                    |                              id, no foreign key: it outlives its targets)
- *      +-------------+
+ *   plans 1 --- n clients 1 --- n api_keys 1 --- 1..2 api_key_secrets
+ *                    |
+ *      +-------------+                             admin_audit (what operators changed; by target
+ *      |                                           id, no foreign key: it outlives its targets)
+ *      |                                           idempotent_replies (answers to creations)
+ *      |
  *      +-- 1 --- n collections 1 --- n shards      workers (placement by id, no foreign key: a
  *      |                                           shard outlives the memory of its worker)
  *      +-- 1 --- n generations
  *
- * Times are milliseconds since 1970 (UTC). `collections_live` keeps a name unique among the
+ * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
+ * an end, which a rotation left. `collections_live` keeps a name unique among the
  * collections that are not being deleted; `generations` counts the collections that a client ever
  * had in a mode and namespace, so that a new collection of an old name never meets the old one's
  * files. (One counter a name would stay behind for each name that was ever used.)
@@ -145,6 +149,51 @@ const MIGRATIONS: readonly string[] = [
     request_id TEXT NOT NULL
   ) STRICT;
   CREATE INDEX admin_audit_target ON admin_audit (target, sequence);
+  `,
+  `
+  CREATE TABLE api_keys_with_secrets (
+    key_id TEXT PRIMARY KEY,
+    client_id TEXT NOT NULL REFERENCES clients (client_id),
+    mode TEXT NOT NULL CHECK (mode IN ('live', 'test')),
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    namespaces TEXT CHECK (json_valid(namespaces)),
+    requests_per_second INTEGER CHECK (requests_per_second >= 1),
+    version INTEGER NOT NULL CHECK (version >= 1),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    last_used_at INTEGER
+  ) STRICT;
+  INSERT INTO api_keys_with_secrets
+    SELECT key_id, client_id, mode, name, role, '["default"]', NULL, 1, created_at, expires_at,
+      revoked_at, NULL FROM api_keys;
+  CREATE TABLE api_key_secrets (
+    key_id TEXT NOT NULL REFERENCES api_keys_with_secrets (key_id) ON DELETE CASCADE,
+    prefix TEXT NOT NULL CHECK (length(prefix) = 8),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    created_at INTEGER NOT NULL,
+    ends_at INTEGER,
+    UNIQUE (prefix, digest)
+  ) STRICT;
+  INSERT INTO api_key_secrets
+    SELECT key_id, prefix, digest, created_at, NULL FROM api_keys;
+  DROP TABLE api_keys;
+  ALTER TABLE api_keys_with_secrets RENAME TO api_keys;
+  CREATE INDEX api_keys_client ON api_keys (client_id, key_id);
+  CREATE UNIQUE INDEX api_key_secrets_current ON api_key_secrets (key_id) WHERE ends_at IS NULL;
+  CREATE UNIQUE INDEX api_key_secrets_old ON api_key_secrets (key_id) WHERE ends_at IS NOT NULL;
+
+  UPDATE plans SET limits = json_insert(limits, '$.cost_per_second',
+    CASE plan_id WHEN 'free' THEN 200 WHEN 'dedicated' THEN 1000000 ELSE 2000 END);
+
+  CREATE TABLE idempotent_replies (
+    idempotency_key BLOB PRIMARY KEY CHECK (length(idempotency_key) = 32),
+    request BLOB NOT NULL CHECK (length(request) = 32),
+    sealed BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotent_replies_age ON idempotent_replies (created_at);
   `,
 ];
 

@@ -77,8 +77,12 @@ export const LIMITS = {
   adminBodyBytesMax: 64 * 1024,
   /** Clients or keys of one page of the admin API. */
   adminPageMax: 1_000,
-  /** API keys of one client that are not revoked, whatever its plan says. */
+  /** API keys of one client and mode that are not revoked, whatever its plan says. */
   keysPerClientMax: 10_000,
+  /** Namespaces that one key is bound to; a key without a bound may touch all. */
+  keyNamespacesMax: 100,
+  /** How long the secret before a rotation may still hold. */
+  keyGraceSecondsMax: 7 * 24 * 3_600,
 } as const;
 
 // A JSON number takes at least two bytes ("0,") and becomes four, so a body at most doubles.

@@ -30,10 +30,22 @@ export const PERMISSIONS = {
     roles: ['admin', 'writer', 'reader', 'analyst'],
     help: 'search and count',
   },
+  'usage:read': {
+    roles: ['admin', 'writer', 'reader', 'analyst', 'monitor'],
+    help: 'show its own client and key, limits and what of them is used',
+  },
+  'keys:manage': { roles: ['admin'], help: 'list, create, rotate and revoke keys' },
 } as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
 
 export type Permission = keyof typeof PERMISSIONS;
 
 export function mayDo(role: Role, permission: Permission): boolean {
   return (PERMISSIONS[permission].roles as readonly Role[]).includes(role);
+}
+
+/** Whether a role may do less than another: nothing that the other may not, and not all of it. */
+export function isLesser(role: Role, than: Role): boolean {
+  const names = Object.keys(PERMISSIONS) as Permission[];
+  const within = names.every((name) => !mayDo(role, name) || mayDo(than, name));
+  return within && names.some((name) => mayDo(than, name) && !mayDo(role, name));
 }

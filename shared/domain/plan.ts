@@ -15,6 +15,11 @@ export const PLAN_LIMITS = {
     help: 'requests of all keys of the client together, over time',
   },
   burst: { min: 1, max: 1_000_000, help: 'requests that may come at once after a pause' },
+  cost_per_second: {
+    min: 1,
+    max: 1_000_000_000,
+    help: 'units of work (see Cost) over time; ten seconds of it at once after a pause',
+  },
   in_flight: { min: 1, max: LIMITS.clientInFlightMax, help: 'requests under way at once' },
   points: { min: 0, max: 2 ** 40, help: 'live points of all collections together' },
   bytes: { min: 0, max: 2 ** 50, help: 'of live vectors and payloads together' },

@@ -216,10 +216,15 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', keyId: 'text', mode: 'text', role: 'text' },
     help: 'an API key was created; keyId says nothing about the secret',
   },
-  key_revoked: {
+  key_use_lost: {
+    level: 'warn',
+    fields: { keys: 'number', error: 'error' },
+    help: 'when so many keys were used last could not be written down; nothing else is lost',
+  },
+  key_changed: {
     level: 'info',
-    fields: { clientId: 'text', keyId: 'text' },
-    help: 'an API key was revoked; the next request with it is refused',
+    fields: { clientId: 'text', keyId: 'text', action: 'text' },
+    help: 'an API key was changed, rotated or revoked; it holds for the next request',
   },
 } as const satisfies Record<string, LogEventSpec>;
 

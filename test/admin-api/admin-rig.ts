@@ -6,8 +6,10 @@ import { Authenticator } from '../../coordinator/auth/authenticator.ts';
 import { Epochs } from '../../coordinator/auth/epochs.ts';
 import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
+import { KeyUse } from '../../coordinator/auth/key-use.ts';
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
+import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
 import { WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
@@ -15,6 +17,7 @@ import { createAdminServer } from '../../coordinator/http/admin-server.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
+import type { KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
@@ -53,8 +56,10 @@ export class AdminRig {
     const store = ControlStore.open(path.join(folder, 'control.db'), { clock });
     const digester = new KeyDigester('pepper'.repeat(8));
     const hash = await createKeyHash(secureRandom.bytes);
+    const use = new KeyUse({ store: store.apiKeys, clock, log: quietLog });
     const auth = { keys: store.apiKeys, epochs: new Epochs(), digester, hash, clock };
-    const authenticator = new Authenticator(auth);
+    const noteUse = (keyId: KeyId, at: number) => use.note(keyId, at);
+    const authenticator = new Authenticator({ ...auth, noteUse });
     const digest = (key: string) => digester.digest(key);
     const base = { store, caches: authenticator, random: secureRandom, log: quietLog, clock };
     const limitsChanged = () => undefined;
@@ -65,6 +70,7 @@ export class AdminRig {
         plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
         workers: new WorkerAdmin({ store, clock, live: () => [] }),
+        idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,
       },

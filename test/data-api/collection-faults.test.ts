@@ -1,6 +1,7 @@
 /** Collections when the store or the worker fails in the middle, and who mends it afterwards. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { MessageName } from '../../shared/protocol/messages.ts';
@@ -212,9 +213,10 @@ test('readiness needs every worker that holds shards', async (t) => {
   const rig = await startRig(t);
   const plane = rig.openPlane();
   assert.equal(plane.notReady(), undefined);
-  const owner = { clientId: rig.store.clients.page({}, 1)[0]?.clientId, mode: 'live' };
+  const { clientId } = must(rig.store.clients.page({}, 1)[0], 'the rig has clients');
+  const owner = { clientId, mode: 'live', namespace: 'default' } as const;
   const deadline = { remainingMs: () => 1_000, expired: false } as never;
-  await plane.collections.create(owner as never, 'c', VECTORS, deadline);
+  await plane.collections.create(owner, 'c', VECTORS, deadline);
   const other = 'wk_bbbbbbbbbbbbbbbb' as typeof rig.worker.workerId;
   rig.worker.connected = () => [other];
   assert.equal(plane.notReady(), '1 of 1 workers that hold shards are not connected');

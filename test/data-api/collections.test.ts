@@ -99,7 +99,7 @@ test('a start finishes what the last run left and keeps what was active', async 
   await settled();
   await settled();
   assert.deepEqual(rows(rig), [['active', 'active']]);
-  const owner = { clientId: going.clientId, mode: 'live' } as const;
+  const owner = { clientId: going.clientId, mode: 'live', namespace: 'default' } as const;
   assert.deepEqual(plane.collections.list(owner), ['active']);
   const done = rig.events.filter(({ event }) => event === 'reconcile_done').at(-1);
   assert.deepEqual(done?.fields, {

@@ -5,7 +5,7 @@ import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
-import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
+import { RequestRates } from '../../coordinator/limits/request-rates.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { type Clock, systemClock } from '../../shared/base/clock.ts';
@@ -13,6 +13,7 @@ import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Mode, ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { NAMESPACE_DEFAULT } from '../../shared/domain/namespace.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -28,12 +29,20 @@ const keyOf = (clientId: ClientId, mode: Mode) => ({
   mode,
   keyId: 'key_aaaaaaaaaaaaaaaa' as KeyId,
   role: 'admin' as const,
+  namespaces: [NAMESPACE_DEFAULT],
+  namespace: NAMESPACE_DEFAULT,
+  requestsPerSecond: null,
 });
-/** `a-live`, `a-test`, `b-live` may do everything; `a-live-reader` and so on what their role may. */
+/**
+ * `a-live`, `a-test`, `b-live` may do everything in `default`; `a-live-reader` and so on what their
+ * role may; `a-live-regions` works in `eu` and `us`, `a-live-everywhere` in all namespaces.
+ */
 const KEYS = new Map<string, Principal>([
   ['a-live', keyOf(CLIENT_A, 'live')],
   ['a-test', keyOf(CLIENT_A, 'test')],
   ['b-live', keyOf(CLIENT_B, 'live')],
+  ['a-live-regions', { ...keyOf(CLIENT_A, 'live'), namespaces: ['eu', 'us'], namespace: 'eu' }],
+  ['a-live-everywhere', { ...keyOf(CLIENT_A, 'live'), namespaces: null }],
   ...ROLES.flatMap((role) => {
     const live = { ...keyOf(CLIENT_A, 'live'), role };
     return [
@@ -106,7 +115,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       },
       dataPlane: openPlane(),
       clientLimits: { of: () => limits },
-      rateLimiter: new RateLimiter({ clock: options.clock ?? systemClock }),
+      rates: new RequestRates({ clock: options.clock ?? systemClock }),
       inFlight,
       notReady: () => state.notReady,
       log,

@@ -12,7 +12,7 @@
  *    10    store  worker-link
  *   ------------------------------ shared ------------------------------
  *     2    config  log  protocol
- *     1    domain  errors
+ *     1    domain  errors  crypto
  *     0    base
  */
 
@@ -41,6 +41,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'shared/protocol': 2,
   'shared/domain': 1,
   'shared/errors': 1,
+  'shared/crypto': 1,
   'shared/base': 0,
 };
 

@@ -12,6 +12,7 @@ export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'POST',
     url: '/admin/v1/clients',
     status: 201,
+    creates: true,
     body: closedObject({ name: Type.String(), plan: nullable(Type.String()) }),
     reply: Client,
     run({ clients }, { origin, body: { name, plan } }) {

@@ -1,43 +1,33 @@
-import Type from 'typebox';
-import { InvalidInput } from '../../../../shared/base/invalid.ts';
-import { parseDatetime } from '../../../../shared/domain/datetime.ts';
-import { ROLES } from '../../../../shared/domain/permissions.ts';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { Key, KeyWithSecret, pageSchema } from '../../admin-schemas.ts';
-import { viewKey } from '../../admin-views.ts';
-import { closedObject, nullable } from '../../validation.ts';
+import { viewKey, viewKeyWithSecret } from '../../admin-views.ts';
+import { KeyUpdateBody, NewKeyBody, parseKeyTerms, RotateBody } from '../../key-terms.ts';
+import { closedObject } from '../../validation.ts';
 import { pageQuery, parsePageQuery } from './page-query.ts';
+
+const KEYS = '/admin/v1/clients/:client/keys';
+const KEY = '/admin/v1/clients/:client/keys/:key';
 
 export const KEY_ENDPOINTS: readonly AdminEndpoint[] = [
   adminEndpoint({
     name: 'createKey',
     help: 'create a key, shown this once',
     method: 'POST',
-    url: '/admin/v1/clients/:client/keys',
+    url: KEYS,
     status: 201,
-    body: closedObject({
-      mode: Type.Enum(['live', 'test']),
-      name: nullable(Type.String()),
-      role: nullable(Type.Enum([...ROLES])),
-      expires_at: nullable(Type.String()),
-    }),
+    creates: true,
+    body: NewKeyBody,
     reply: KeyWithSecret,
-    run({ keys }, { origin, params, body: { mode, name, role, expires_at } }) {
-      const { record, secret } = keys.create(origin, {
-        clientId: params.client,
-        mode,
-        name: name ?? 'unnamed',
-        role: role ?? undefined,
-        expiresAt: parseExpiry(expires_at),
-      });
-      return { ...viewKey(record), key: secret };
+    run({ keys }, { origin, params, body: { mode, ...terms } }) {
+      const key = { clientId: params.client, mode, ...parseKeyTerms(terms) };
+      return viewKeyWithSecret(keys.create(origin, key));
     },
   }),
   adminEndpoint({
     name: 'listKeys',
     help: 'list the keys of a client by id, revoked ones too',
     method: 'GET',
-    url: '/admin/v1/clients/:client/keys',
+    url: KEYS,
     query: closedObject(pageQuery),
     reply: pageSchema('keys', Key),
     run({ keys }, { params, query }) {
@@ -46,22 +36,50 @@ export const KEY_ENDPOINTS: readonly AdminEndpoint[] = [
     },
   }),
   adminEndpoint({
+    name: 'showKey',
+    help: 'show a key, never its secret',
+    method: 'GET',
+    url: KEY,
+    reply: Key,
+    run: ({ keys }, { params }) => viewKey(keys.show(targetOf(params))),
+  }),
+  adminEndpoint({
+    name: 'updateKey',
+    help: 'rename a key, change what it may do, extend it, or end its older secret sooner or later',
+    method: 'PATCH',
+    url: KEY,
+    body: KeyUpdateBody,
+    reply: Key,
+    run({ keys }, { origin, params, ifVersion, body: { grace_seconds: graceSeconds, ...terms } }) {
+      const update = { ...parseKeyTerms(terms), graceSeconds, ifVersion };
+      return viewKey(keys.update(origin, targetOf(params), update));
+    },
+  }),
+  adminEndpoint({
+    name: 'rotateKey',
+    help: 'give a key another secret, shown this once; the one before holds for the grace',
+    method: 'POST',
+    url: `${KEY}/rotate`,
+    creates: true,
+    body: RotateBody,
+    reply: KeyWithSecret,
+    run({ keys }, { origin, params, ifVersion, body }) {
+      const options = { graceSeconds: body?.grace_seconds ?? undefined, ifVersion };
+      return viewKeyWithSecret(keys.rotate(origin, targetOf(params), options));
+    },
+  }),
+  adminEndpoint({
     name: 'revokeKey',
     help: 'revoke a key, at once and for good; repeatable',
     method: 'DELETE',
-    url: '/admin/v1/clients/:client/keys/:key',
+    url: KEY,
     reply: Key,
-    run({ keys }, { origin, params }) {
-      return viewKey(keys.revoke(origin, { clientId: params.client, keyId: params.key }));
+    run({ keys }, { origin, params, ifVersion }) {
+      return viewKey(keys.revoke(origin, targetOf(params), { ifVersion }));
     },
   }),
 ];
 
-function parseExpiry(text: string | null | undefined): number | undefined {
-  if (text === null || text === undefined) return undefined;
-  const micros = parseDatetime(text);
-  if (micros === undefined) {
-    throw new InvalidInput('expires_at', 'must be a date and time like 2030-01-31T00:00:00Z');
-  }
-  return Math.floor(micros / 1_000);
+function targetOf({ client, key }: { client: string; key: string }) {
+  return { clientId: client, keyId: key };
 }
