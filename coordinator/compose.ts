@@ -13,6 +13,7 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
+import { AppError } from '../shared/errors/app-error.ts';
 import type { Log } from '../shared/log/log.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
@@ -22,6 +23,7 @@ import { KeyUse } from './auth/key-use.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
+import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin, type KeyAdminDeps } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
@@ -72,9 +74,13 @@ export async function startCoordinator(
   const { authenticator, keys } = await composeKeys(config, keyDeps, shutdown);
   const dataPlane = new DataPlane({ ...deps, store: store.collections, router, limitsOf });
   shutdown.add('data plane', dataPlane);
+  const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
+  const erasure = new Erasure({ ...deps, store, eraseCollections });
+  shutdown.add('erasure', erasure);
+  const caches = authenticator;
   const admin = createAdminServer(
     {
-      clients: new ClientAdmin({ store, caches: authenticator, limitsChanged, random, log }),
+      clients: new ClientAdmin({ ...deps, store, caches, limitsChanged, erasure }),
       keys,
       plans: new PlanAdmin({ store, limitsChanged, log }),
       audit: new AuditAdmin({ store }),
@@ -104,6 +110,7 @@ export async function startCoordinator(
   );
 
   dataPlane.start();
+  erasure.plan();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -114,9 +121,10 @@ export async function startCoordinator(
   return { host, port, adminPort, linkPort };
 }
 
-/** A client that is gone has no key that could ask. */
+/** Throws `unauthenticated` for a client that was erased while its request was under way. */
 function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits {
-  const client = must(store.clients.get(clientId), 'who shows a key is a client');
+  const client = store.clients.get(clientId);
+  if (client === undefined) throw new AppError('unauthenticated');
   const plan = must(store.plans.get(client.planId), 'a client is on a plan');
   return effectiveLimits(plan.limits, client.overrides);
 }

@@ -19,7 +19,7 @@ import { median } from './bench/index-measures.ts';
 import { cpuMsOf, diskBytesOf, rssBytesOf } from './bench/process-stats.ts';
 import { type LoadResult, SearchLoad } from './bench/search-load.ts';
 import { printRows } from './cli/output.ts';
-import { UpProcess } from './cli/up-process.ts';
+import { UpProcess } from './cli/up/up-process.ts';
 import { becomeGreen, createCollection, loadPoints } from './dataset/load.ts';
 import { readDataset } from './dataset/read-dataset.ts';
 

@@ -1,4 +1,5 @@
 /** Clients as operators see them. Each change is one transaction with its row in the audit log. */
+import type { Clock } from '../../shared/base/clock.ts';
 import { type ClientId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
@@ -19,12 +20,17 @@ type Store = Pick<ControlStore, 'clients' | 'plans' | 'audited'>;
 
 export interface ClientAdminDeps {
   store: Store;
-  caches: Pick<KeyCaches, 'epochRaised'>;
+  caches: KeyCaches;
   /** Told after each change. */
   limitsChanged: () => void;
+  /** Told when a client is to be erased. */
+  erasure: { plan(): void };
   random: SecureRandom;
+  clock: Clock;
   log: Log;
 }
+
+const GRACE_SECONDS_DEFAULT = 7 * 24 * 3_600;
 
 /** Fields that are absent stay as they are. */
 export interface ClientUpdate extends Expected {
@@ -107,12 +113,48 @@ export class ClientAdmin {
     });
   }
 
-  /** Makes the client active again. Throws `not_found`, or `conflict` when it is being deleted. */
+  /**
+   * Makes a suspended client active again, and one that is being deleted what it was before. Throws
+   * `not_found`, or `conflict` when it is too late.
+   */
   resume(origin: Origin, clientId: string, expected: Expected): ClientRecord {
     return this.#change(origin, 'client.resume', clientId, expected, (client) => {
-      checkNotDeleting(client);
-      return { state: 'active', stateReason: null };
+      const { state, stateReason } = client;
+      if (state !== 'deleting') return { state: 'active', stateReason: null };
+      this.#checkNotLate(client);
+      return { state: stateReason === null ? 'active' : 'suspended', eraseAt: null };
     });
+  }
+
+  /**
+   * From the return of this call on every key of the client is refused; all it has is erased after
+   * the grace, 7 days by default. Repeating it with another grace sets that. Throws `not_found`,
+   * `InvalidInput`, or `conflict` when it is too late.
+   */
+  delete(
+    origin: Origin,
+    clientId: string,
+    { graceSeconds, ...expected }: { graceSeconds?: number | undefined } & Expected,
+  ): ClientRecord {
+    if (graceSeconds !== undefined && graceSeconds > LIMITS.clientGraceSecondsMax) {
+      const problem = `must be from 0 to ${LIMITS.clientGraceSecondsMax}`;
+      throw new InvalidInput('grace_seconds', problem);
+    }
+    const { clock, erasure } = this.#deps;
+    const client = this.#change(origin, 'client.delete', clientId, expected, (before) => {
+      if (before.state === 'deleting') this.#checkNotLate(before);
+      const seconds = graceSeconds ?? GRACE_SECONDS_DEFAULT;
+      const isKept = graceSeconds === undefined && before.eraseAt !== null;
+      const eraseAt = isKept ? before.eraseAt : clock.now() + seconds * 1_000;
+      return { state: 'deleting', eraseAt };
+    });
+    erasure.plan();
+    return client;
+  }
+
+  #checkNotLate({ eraseAt }: ClientRecord): void {
+    if (eraseAt !== null && eraseAt > this.#deps.clock.now()) return;
+    throw new AppError('conflict', 'the client is being erased');
   }
 
   #change(
@@ -131,6 +173,8 @@ export class ClientAdmin {
       return { action, target: clientId, ...shown, result };
     });
     caches.epochRaised(client.clientId, client.epoch);
+    // Its keys may have been tried, and noted as unknown, while it was not active.
+    if (client.state === 'active') caches.keyCreated();
     limitsChanged();
     log.event('client_changed', { clientId: client.clientId, action, state: client.state });
     return client;
@@ -146,6 +190,8 @@ function checkNotDeleting({ state }: ClientRecord): void {
   if (state === 'deleting') throw new AppError('conflict', 'the client is being deleted');
 }
 
-function shownOf({ name, state, stateReason, planId, overrides }: ClientRecord): object {
-  return { name, state, reason: stateReason, plan: planId, overrides };
+/** What the audit log may show of a client. */
+export function shownOf(client: ClientRecord): object {
+  const { name, state, stateReason, planId, overrides, eraseAt } = client;
+  return { name, state, reason: stateReason, plan: planId, overrides, erase_at: eraseAt };
 }

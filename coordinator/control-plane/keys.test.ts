@@ -35,9 +35,9 @@ beforeEach(() => {
   const base = { store, random: secureRandom, log: quietLog, clock };
   const digest = (key: string) => digester.digest(key);
   keys = new KeyAdmin({ ...base, caches, digest, keysMax: () => 3 });
-  clientId = new ClientAdmin({ ...base, caches, limitsChanged: () => undefined }).create(ORIGIN, {
-    name: 'acme',
-  }).clientId;
+  const erasure = { plan: () => undefined };
+  const clients = new ClientAdmin({ ...base, caches, limitsChanged: () => undefined, erasure });
+  clientId = clients.create(ORIGIN, { name: 'acme' }).clientId;
 });
 
 afterEach(() => {

@@ -50,7 +50,7 @@ export interface CollectionsDeps {
   locks: CollectionLocks;
   store: Pick<
     CollectionsTable,
-    'create' | 'activate' | 'beginChange' | 'finishChange' | 'markDeleting'
+    'create' | 'activate' | 'beginChange' | 'finishChange' | 'markDeleting' | 'ofClient'
   >;
   router: Pick<Router, 'request' | 'place'>;
   reconciler: Pick<Reconciler, 'erase'>;
@@ -133,6 +133,22 @@ export class Collections {
     const erased = reconciler.erase({ ...record, state: 'deleting' });
     await Promise.race([erased, late]).finally(cancel);
     return true;
+  }
+
+  /**
+   * Takes away and erases all that a client has, in both modes, as far as its workers are there.
+   * Answers how many of its collections are left.
+   */
+  async eraseAll(clientId: ClientId): Promise<number> {
+    const { store, locks, reconciler } = this.#deps;
+    // One that is being made is met by the next try, as what becomes of it.
+    const erasures = store.ofClient(clientId).map(async (record) => {
+      if (record.state !== 'active') return;
+      if (!(await locks.run(record.collectionId, async () => this.#remove(record)))) return;
+      await reconciler.erase({ ...record, state: 'deleting' });
+    });
+    await Promise.all(erasures);
+    return store.ofClient(clientId).length;
   }
 
   /** Takes the collection away from its client; false when that was done meanwhile. */

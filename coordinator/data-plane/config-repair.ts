@@ -16,12 +16,12 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
+import { Retries } from '../../shared/base/retries.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import type { Catalog } from './catalog.ts';
 import type { CollectionLocks } from './collection-locks.ts';
-import { Retries } from './retries.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 import { soleShard } from './sole-shard.ts';
 

@@ -16,11 +16,11 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { Retries } from '../../shared/base/retries.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
-import { Retries } from './retries.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 
 export interface ReconcilerDeps {

@@ -36,6 +36,7 @@ export const Client = closedObject({
   overrides: Type.Partial(Limits),
   version: Version,
   created_at: Time,
+  erase_at: orNull(Time),
 });
 
 export const Plan = closedObject({

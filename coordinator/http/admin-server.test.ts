@@ -50,7 +50,12 @@ before(async () => {
   const limitsChanged = () => undefined;
   server = createAdminServer(
     {
-      clients: new ClientAdmin({ ...base, caches, limitsChanged }),
+      clients: new ClientAdmin({
+        ...base,
+        caches,
+        limitsChanged,
+        erasure: { plan: () => undefined },
+      }),
       keys: new KeyAdmin({ ...base, caches, digest, keysMax: () => 100 }),
       plans: new PlanAdmin({ ...base, limitsChanged }),
       audit: new AuditAdmin(base),
@@ -105,6 +110,7 @@ describe('clients and keys', () => {
       overrides: {},
       version: 1,
       created_at,
+      erase_at: null,
     });
     assert.equal(client.headers.get('etag'), '"1"');
     const path = `/admin/v1/clients/${client_id}/keys`;

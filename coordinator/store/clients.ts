@@ -2,6 +2,8 @@
  * Clients and their states:
  *
  *   active <--> suspended (by an operator, with a reason)
+ *      ^            |
+ *      +--> deleting, until `erase_at` --> (gone, with all it has)
  *
  * Every change raises `version`; one that takes a right away raises `epoch` too, in the same
  * statement.
@@ -35,7 +37,7 @@ export interface ClientRecord {
 
 /** What an operator may change. */
 export type ClientChange = Partial<
-  Pick<ClientRecord, 'name' | 'state' | 'stateReason' | 'planId' | 'overrides'>
+  Pick<ClientRecord, 'name' | 'state' | 'stateReason' | 'planId' | 'overrides' | 'eraseAt'>
 >;
 
 type ClientRow = Omit<ClientRecord, 'overrides'> & { overrides: string };
@@ -53,6 +55,9 @@ export class ClientsTable {
     ClientRow
   >;
   readonly #count: Database.Statement<[], number>;
+  readonly #toErase: Database.Statement<[], { clientId: ClientId; eraseAt: number }>;
+  readonly #remove: Database.Statement<[ClientId]>;
+  readonly #forgetGenerations: Database.Statement<[ClientId]>;
 
   constructor(database: Database.Database, clock: Clock) {
     this.#clock = clock;
@@ -72,6 +77,12 @@ export class ClientsTable {
         ORDER BY client_id LIMIT @limit`,
     );
     this.#count = database.prepare<[], number>('SELECT count(*) FROM clients').pluck();
+    this.#toErase = database.prepare(
+      `SELECT client_id AS clientId, erase_at AS eraseAt FROM clients
+        WHERE erase_at IS NOT NULL ORDER BY erase_at`,
+    );
+    this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
+    this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
   }
 
   /** The plan must exist. */
@@ -114,6 +125,19 @@ export class ClientsTable {
     limit: number,
   ): ClientRecord[] {
     return this.#page.all({ after, name, limit }).map(fromRow);
+  }
+
+  /** Clients that are being deleted, the next to be erased first. */
+  toErase(): { clientId: ClientId; eraseAt: number }[] {
+    return this.#toErase.all();
+  }
+
+  /** Forgets a client that has neither keys nor collections. */
+  remove(clientId: ClientId): void {
+    guarded(() => {
+      this.#forgetGenerations.run(clientId);
+      this.#remove.run(clientId);
+    });
   }
 
   count(): number {

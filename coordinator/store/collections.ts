@@ -166,6 +166,11 @@ export class CollectionsTable {
     return [...records.values()];
   }
 
+  /** Those of one client, in every state and both modes. */
+  ofClient(clientId: ClientId): CollectionRecord[] {
+    return this.all().filter((record) => record.clientId === clientId);
+  }
+
   /** How many collections are `active`. */
   count(): number {
     return this.#count.get() ?? 0;

@@ -11,7 +11,7 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
-import { WORKER_NODE_FLAGS } from '../cli/node-flags.ts';
+import { WORKER_NODE_FLAGS } from '../cli/up/node-flags.ts';
 import { rssBytesOf } from './process-stats.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));

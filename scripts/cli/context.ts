@@ -1,4 +1,4 @@
-import type { Programs } from './supervisor.ts';
+import type { Programs } from './up/supervisor.ts';
 
 /** What the command line has of the world around it. */
 export interface ProgramContext {
@@ -6,4 +6,6 @@ export interface ProgramContext {
   programs: Programs;
   write(text: string): void;
   writeError(text: string): void;
+  /** Asks the person at the terminal; absent when there is none. */
+  ask?: (question: string) => Promise<string>;
 }

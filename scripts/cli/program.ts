@@ -9,14 +9,17 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { systemClock } from '../../shared/base/clock.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
-import { addClientCommands } from './client.ts';
-import { CommandError } from './command-error.ts';
+import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
+import { addClientCommands } from './admin/client.ts';
+import { addCompletionCommands } from './admin/completion.ts';
+import { addKeyCommands } from './admin/key.ts';
+import { addPlanCommands } from './admin/plan.ts';
+import { showStatus } from './admin/status.ts';
+import { addWorkerCommands } from './admin/worker.ts';
+import { askTerminal } from './ask.ts';
+import { CommandError, EXIT } from './command-error.ts';
 import type { ProgramContext } from './context.ts';
-import { addKeyCommands } from './key.ts';
-import { addPlanCommands } from './plan.ts';
-import { showStatus } from './status.ts';
-import { type UpOptions, up } from './up.ts';
+import { type UpOptions, up } from './up/up.ts';
 
 const WORKERS_MIN = 2;
 const WORKERS_MAX = 64;
@@ -34,14 +37,15 @@ export async function runProgram(
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode && EXIT.usage.code;
     if (!(error instanceof CommandError) && !(error instanceof ConfigError)) throw error;
     context.writeError(`bulkhead: ${error.message}\n`);
-    return error instanceof CommandError ? error.exitCode : 1;
+    return error instanceof CommandError ? error.exitCode : EXIT.failed.code;
   }
 }
 
 function systemContext(): ProgramContext {
+  const ask = askTerminal();
   const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
   return {
     env: process.env,
@@ -51,6 +55,7 @@ function systemContext(): ProgramContext {
     },
     write: (text) => process.stdout.write(text),
     writeError: (text) => process.stderr.write(text),
+    ...(ask && { ask }),
   };
 }
 
@@ -68,9 +73,11 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addClientCommands(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
+  addWorkerCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );
+  addCompletionCommands(program, context);
   return program;
 }
 

@@ -9,6 +9,7 @@ import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { LOG_EVENTS } from '../../shared/log/events.ts';
 import { WORKER_OPTIONS } from '../../worker/config.ts';
+import { EXIT } from '../cli/command-error.ts';
 
 /** Lines of Markdown by table name. */
 export function documentTables(): Record<string, string[]> {
@@ -33,6 +34,10 @@ export function documentTables(): Record<string, string[]> {
         `\`${url.replace(/:([a-z_]+)/g, '{$1}')}\``,
         help,
       ]),
+    ),
+    'exit-codes': table(
+      ['code', 'meaning'],
+      Object.values(EXIT).map(({ code, help }) => [String(code), help]),
     ),
     permissions: table(
       ['permission', ...ROLES, 'allows to'],

@@ -79,6 +79,8 @@ export const LIMITS = {
   adminPageMax: 1_000,
   /** API keys of one client and mode that are not revoked, whatever its plan says. */
   keysPerClientMax: 10_000,
+  /** How long a client that is deleted may still be restored. */
+  clientGraceSecondsMax: 90 * 24 * 3_600,
   /** Namespaces that one key is bound to; a key without a bound may touch all. */
   keyNamespacesMax: 100,
   /** How long the secret before a rotation may still hold. */

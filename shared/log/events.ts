@@ -216,6 +216,21 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', keyId: 'text', mode: 'text', role: 'text' },
     help: 'an API key was created; keyId says nothing about the secret',
   },
+  client_erased: {
+    level: 'info',
+    fields: { clientId: 'text' },
+    help: 'all that a deleted client had is gone, the client too',
+  },
+  client_erase_waits: {
+    level: 'info',
+    fields: { clientId: 'text', left: 'number', attempts: 'number', delayMs: 'number' },
+    help: 'collections of a deleted client are left, as their workers are away; tried again',
+  },
+  client_erase_failed: {
+    level: 'warn',
+    fields: { clientId: 'text', attempts: 'number', delayMs: 'number', error: 'error' },
+    help: 'a deleted client could not be erased; tried again',
+  },
   key_use_lost: {
     level: 'warn',
     fields: { keys: 'number', error: 'error' },

@@ -9,6 +9,7 @@ import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import { KeyUse } from '../../coordinator/auth/key-use.ts';
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
+import { Erasure } from '../../coordinator/control-plane/erasure.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
@@ -37,10 +38,18 @@ export interface Answer {
 export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
+  /** How many collections each client that is erased still has. */
+  readonly left: { collections: number };
   readonly #url: string;
   #contract: Contract | undefined;
 
-  private constructor(parts: { clock: ManualClock; authenticator: Authenticator; url: string }) {
+  private constructor(parts: {
+    clock: ManualClock;
+    authenticator: Authenticator;
+    url: string;
+    left: { collections: number };
+  }) {
+    this.left = parts.left;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
@@ -63,9 +72,12 @@ export class AdminRig {
     const digest = (key: string) => digester.digest(key);
     const base = { store, caches: authenticator, random: secureRandom, log: quietLog, clock };
     const limitsChanged = () => undefined;
+    const left = { collections: 0 };
+    const eraseCollections = async () => left.collections;
+    const erasure = new Erasure({ ...base, eraseCollections });
     const server = createAdminServer(
       {
-        clients: new ClientAdmin({ ...base, limitsChanged }),
+        clients: new ClientAdmin({ ...base, limitsChanged, erasure }),
         keys: new KeyAdmin({ ...base, digest, keysMax: () => 100 }),
         plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
@@ -82,7 +94,7 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const rig = new AdminRig({ clock, authenticator, url });
+    const rig = new AdminRig({ clock, authenticator, url, left });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

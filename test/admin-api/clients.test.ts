@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AdminRig } from './admin-rig.ts';
 
+const DAY_MS = 86_400_000;
+
 test('a client is renamed, put on a plan and given limits of its own', async (t) => {
   const rig = await AdminRig.start(t);
   const path = await rig.client();
@@ -43,7 +45,6 @@ test('a suspended client has no valid key, and all of them when it is resumed', 
   assert.throws(authenticate, { code: 'unauthenticated' });
   const resumed = await rig.send('POST', `${path}/resume`);
   assert.deepEqual([resumed.reply.state, resumed.reply.reason], ['active', null]);
-  rig.clock.advance(60_000);
   authenticate();
 });
 
@@ -111,3 +112,58 @@ test('a bad change is refused with the field named, and changes nothing', async 
   assert.deepEqual((await rig.send('GET', path)).reply, before);
   assert.equal((await rig.audit()).length, 1);
 });
+
+test('a deleted client has no valid key, can be restored, and is erased when its grace is over', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const { key } = (await rig.send('POST', `${path}/keys`, { mode: 'live' })).reply;
+  const authenticate = () => rig.authenticator.authenticate(String(key));
+  authenticate();
+  const deleted = await rig.send('DELETE', path);
+  assert.equal(deleted.reply.state, 'deleting');
+  assert.equal(deleted.reply.erase_at, new Date(rig.clock.now() + 7 * DAY_MS).toISOString());
+  assert.throws(authenticate, { code: 'unauthenticated' });
+  const restored = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([restored.reply.state, restored.reply.erase_at], ['active', null]);
+  authenticate();
+
+  await rig.send('DELETE', `${path}?grace_seconds=100`);
+  rig.left.collections = 2;
+  rig.clock.advance(100_000);
+  await settled();
+  assert.equal((await rig.send('GET', path)).status, 200, 'collections are left');
+  const late = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([late.status, late.reply.code], [409, 'conflict']);
+  rig.left.collections = 0;
+  rig.clock.advance(1_000);
+  await settled();
+  assert.equal((await rig.send('GET', path)).status, 404);
+  assert.equal((await rig.send('GET', `${path}/keys`)).status, 404);
+  const last = (await rig.audit()).at(-1);
+  assert.deepEqual([last?.actor, last?.action, last?.after], ['system', 'client.erase', null]);
+  assert.throws(authenticate, { code: 'unauthenticated' });
+});
+
+test('the grace of a deletion is shortened to nothing; a suspended client is restored suspended', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  await rig.send('POST', `${path}/suspend`, { reason: 'unpaid' });
+  await rig.send('DELETE', path);
+  const { reply } = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([reply.state, reply.reason], ['suspended', 'unpaid']);
+  const first = await rig.send('DELETE', `${path}?grace_seconds=5000`);
+  const again = await rig.send('DELETE', path);
+  assert.equal(again.reply.erase_at, first.reply.erase_at, 'it is not put off by repeating it');
+  await rig.send('DELETE', `${path}?grace_seconds=0`);
+  await settled();
+  assert.equal((await rig.send('GET', path)).status, 404);
+  for (const grace of ['-1', '1.5', 'x', '7776001']) {
+    const bad = await rig.send('DELETE', `${await rig.client()}?grace_seconds=${grace}`);
+    assert.deepEqual([bad.status, bad.reply.field], [400, 'grace_seconds'], grace);
+  }
+});
+
+/** What was begun in this turn of the event loop has come to its end. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QdrantClient } from '@qdrant/js-client-rest';
-import { type Exit, UpProcess } from '../../scripts/cli/up-process.ts';
+import { type Exit, UpProcess } from '../../scripts/cli/up/up-process.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { type Cleanup, cleanUp } from './cleanup.ts';
 import { temporaryFolder } from './temporary-folder.ts';

@@ -1,9 +1,13 @@
 /** The command line against the real processes. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { runCommand, runJson } from '../harness/run-command.ts';
-import { startService } from '../harness/service.ts';
+import { BULKHEAD, startService } from '../harness/service.ts';
+import { temporaryFolder } from '../harness/temporary-folder.ts';
 
 const LIMIT = (value: number | '') => ['--limit', `requests_per_second=${value}`];
 const COLLECTION = { vectors: { size: 2, distance: 'Dot' } } as const;
@@ -32,13 +36,54 @@ test('clients and keys are made, listed and revoked; a revoked key is refused at
   await ada.createCollection('hers', COLLECTION);
   assert.equal((await service.client().getCollections()).collections.length, 0);
   assert.equal((await service.client(String(testKey?.key)).getCollections()).collections.length, 0);
-  await runJson(service, ['key', 'revoke', clientId, String(key?.key_id)]);
+  const keyId = String(key?.key_id);
+  await runJson(service, ['key', 'revoke', 'Ada & sons', keyId, '--yes']);
   await assert.rejects(ada.getCollections(), { status: 401 });
 
   const [status] = await runJson(service, ['status']);
   assert.deepEqual(status?.workers, { known: 2, connected: 2 });
   const workers = status?.worker_list;
   assert.ok(Array.isArray(workers) && workers.length === 2);
+});
+
+test('keys are bound, changed and rotated, and clients erased', async (t) => {
+  const service = await startService(t);
+  await runJson(service, ['client', 'create', 'Ada']);
+  const bound = ['--role', 'reader', '--namespace', 'eu', '--namespace', 'us', '--rate', '7'];
+  const [made] = await runJson(service, ['key', 'create', 'Ada', ...bound, '--expires', '90d']);
+  assert.deepEqual(
+    [made?.role, made?.namespaces, made?.requests_per_second],
+    ['reader', ['eu', 'us'], 7],
+  );
+  const days = (Date.parse(String(made?.expires_at)) - Date.now()) / 86_400_000;
+  assert.ok(days > 89.9 && days <= 90, `${days}`);
+  const keyId = String(made?.key_id);
+  const freer = ['--all-namespaces', '--rate', 'none', '--expires', 'never', '--role', 'admin'];
+  const [set] = await runJson(service, ['key', 'set', 'Ada', keyId, ...freer]);
+  assert.deepEqual(
+    [set?.namespaces, set?.requests_per_second, set?.expires_at],
+    [null, null, null],
+  );
+  const [rotated] = await runJson(service, ['key', 'rotate', 'Ada', keyId, '--grace', '30m']);
+  const works = async (key: unknown) => {
+    const { status } = await fetch(`${service.url}/collections`, {
+      headers: { 'api-key': `${key}` },
+    });
+    return status === 200;
+  };
+  assert.deepEqual([await works(made?.key), await works(rotated?.key)], [true, true]);
+  await runJson(service, ['key', 'set', 'Ada', keyId, '--grace', 'now']);
+  assert.deepEqual([await works(made?.key), await works(rotated?.key)], [false, true]);
+  const [shown] = await runJson(service, ['key', 'show', 'Ada', keyId]);
+  assert.match(JSON.stringify(shown?.secrets), /^\[\{[^{}]+\}\]$/, 'one secret');
+  const workers = await runJson(service, ['worker', 'list']);
+  const [worker] = await runJson(service, ['worker', 'show', String(workers[0]?.worker_id)]);
+  assert.equal(worker?.connected, true);
+  const [deleted] = await runJson(service, ['client', 'delete', 'Ada', '--yes']);
+  assert.deepEqual([deleted?.state, await works(rotated?.key)], ['deleting', false]);
+  await runJson(service, ['client', 'resume', 'Ada']);
+  assert.equal(await works(rotated?.key), true);
+  await runJson(service, ['client', 'delete', 'Ada', '--grace', 'now', '--yes']);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {
@@ -70,31 +115,84 @@ test('clients are put on plans, limited, suspended and resumed', async (t) => {
   );
 });
 
+test('the shell completes commands, options, and names that the service knows', async (t) => {
+  const service = await startService(t);
+  const [ada] = await runJson(service, ['client', 'create', 'Ada']);
+  const [spaced] = await runJson(service, ['client', 'create', 'Ada & sons']);
+  const [key] = await runJson(service, ['key', 'create', 'Ada']);
+  const [revoked] = await runJson(service, ['key', 'create', 'Ada']);
+  await runJson(service, ['key', 'revoke', 'Ada', String(revoked?.key_id), '--yes']);
+  const where = ['--env-file', service.envFile, '--admin-url', service.adminUrl];
+  const { stdout: script } = await runCommand(['completion', 'bash']);
+  const complete = async (...words: string[]) => {
+    const { stdout, stderr } = await promisify(execFile)('bash', [
+      ...['-c', `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead`, 'bash'],
+      ...[BULKHEAD, ...words],
+    ]);
+    assert.equal(stdout + stderr, '', 'nothing appears in the line that is typed');
+    const shown = `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead
+      printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const found = await promisify(execFile)('bash', ['-c', shown, 'bash', BULKHEAD, ...words]);
+    return found.stdout.split('\n').filter((line) => line !== '');
+  };
+  assert.deepEqual(await complete('cl'), ['client']);
+  assert.deepEqual(await complete('client', 'su'), ['suspend']);
+  assert.deepEqual(await complete('client', 'delete', '--g'), ['--grace']);
+  assert.deepEqual(await complete('key', 'create', '--role', 'a'), ['admin', 'analyst']);
+  const clients = await complete(...['client', 'show', ...where, '']);
+  assert.deepEqual(clients.toSorted(), ['Ada', 'first', String(spaced?.client_id)].toSorted());
+  assert.deepEqual(await complete('key', 'rotate', ...where, 'Ada', ''), [String(key?.key_id)]);
+  assert.deepEqual(await complete('client', 'set', ...where, 'Ada', '--plan', 'f'), ['free']);
+  assert.equal((await complete('worker', 'show', ...where, 'wk_')).length, 2);
+  const nowhere = ['--admin-url', 'http://127.0.0.1:1', '--env-file', service.envFile];
+  assert.deepEqual(await complete('client', 'show', ...nowhere, ''), []);
+  assert.ok(ada !== undefined);
+});
+
 test('commands say what is wrong in a sentence', async (t) => {
   const service = await startService(t);
   const where = ['--env-file', service.envFile, '--admin-url', service.adminUrl];
-  const cases: [string[], RegExp][] = [
-    [['key', 'create', 'cl_aaaaaaaaaaaaaaaa', ...where], /no such client/],
-    [['client', 'create', ' ', ...where], /name/],
-    [['client', 'create', 'a', '--plan', 'gold', ...where], /plan/],
-    [['client', 'set', 'cl_aaaaaaaaaaaaaaaa', ...where], /nothing to set/],
-    [['client', 'set', 'cl_aaaaaaaaaaaaaaaa', '--limit', 'points', ...where], /NAME=NUMBER/],
-    [['client', 'suspend', 'cl_aaaaaaaaaaaaaaaa', ...where], /--reason/],
-    [['plan', 'set', 'free', '--limit', 'pionts=5', ...where], /pionts/],
-    [['plan', 'remove', 'free', ...where], /--yes/],
-    [['client', 'list', '--env-file', '/nowhere/bulkhead.env'], /does not exist/],
+  const otherToken = join(temporaryFolder(t), 'other.env');
+  const text = readFileSync(service.envFile, 'utf8');
+  writeFileSync(otherToken, text.replace(/^BULKHEAD_ADMIN_TOKEN=./m, 'BULKHEAD_ADMIN_TOKEN=#'), {
+    mode: 0o600,
+  });
+  for (let i = 0; i < 2; i += 1) await runJson(service, ['client', 'create', 'twin']);
+  const nobody = 'cl_aaaaaaaaaaaaaaaa';
+  const cases: [code: number, args: string[], sentence: RegExp][] = [
+    [4, ['key', 'create', nobody, ...where], /no such client/],
+    [4, ['key', 'create', 'nobody', ...where], /no client of the id or name nobody/],
+    [4, ['worker', 'show', 'wk_a', ...where], /no such worker/],
+    [2, ['client', 'show', 'twin', ...where], /2 clients are called twin, say which: cl_/],
+    [2, ['client', 'create', ' ', ...where], /name/],
+    [2, ['client', 'create', 'a', '--plan', 'gold', ...where], /plan/],
+    [2, ['client', 'set', nobody, ...where], /nothing to set/],
+    [2, ['client', 'set', nobody, '--limit', 'points', ...where], /NAME=NUMBER/],
+    [2, ['client', 'suspend', nobody, ...where], /--reason/],
     [
+      2,
+      ['client', 'delete', 'first', ...where],
+      /erases all data of the client "first": say --yes/,
+    ],
+    [2, ['key', 'rotate', 'first', 'key_a', '--grace', 'soon', ...where], /24h, or now/],
+    [2, ['plan', 'set', 'free', '--limit', 'pionts=5', ...where], /pionts/],
+    [2, ['plan', 'remove', 'free', ...where], /--yes/],
+    [5, ['plan', 'remove', 'standard', '--yes', ...where], /clients are on the plan/],
+    [5, ['client', 'list', '--env-file', otherToken, '--admin-url', service.adminUrl], /token/],
+    [1, ['client', 'list', '--env-file', '/nowhere/bulkhead.env'], /does not exist/],
+    [
+      3,
       ['client', 'list', '--env-file', service.envFile, '--admin-url', 'http://127.0.0.1:1'],
       /no service answers at http:\/\/127\.0\.0\.1:1/,
     ],
-    [['up', '--data', service.dataFolder], /another bulkhead up already runs/],
-    [['up', '--port', 'many'], /integer/],
-    [['fly'], /unknown command/],
+    [1, ['up', '--data', service.dataFolder], /another bulkhead up already runs/],
+    [2, ['up', '--port', 'many'], /integer/],
+    [2, ['fly'], /unknown command/],
   ];
-  for (const [args, sentence] of cases) {
+  for (const [wanted, args, sentence] of cases) {
     const { code, stdout, stderr } = await runCommand(args);
-    assert.equal(code, 1, args.join(' '));
     assert.match(stderr, sentence);
+    assert.equal(code, wanted, args.join(' '));
     assert.doesNotMatch(stderr, /\n {4}at /, 'no stack');
     assert.equal(stdout, '');
   }

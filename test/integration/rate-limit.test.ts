@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { getBytes, RawCaller } from '../../scripts/bench/raw-caller.ts';
-import { AdminClient } from '../../scripts/cli/admin-client.ts';
+import { AdminClient } from '../../scripts/cli/admin/admin-client.ts';
 import { readAdminToken } from '../../scripts/cli/env-files.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';

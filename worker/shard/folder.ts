@@ -98,7 +98,10 @@ export async function readDescriptor(folder: string): Promise<ShardDescriptor> {
   return descriptor;
 }
 
-/** Erases the folder, also one that was half erased; the collection's goes with its last shard. */
+/**
+ * Erases the folder, also one that was half erased; those above it go with the last thing in them.
+ * Not to be called while a shard is being made.
+ */
 export async function removeShardFolder(folder: string): Promise<void> {
   const dropped = folder + DROPPED;
   const collection = path.dirname(folder);
@@ -107,7 +110,12 @@ export async function removeShardFolder(folder: string): Promise<void> {
   if (existsSync(folder)) await rename(folder, dropped);
   await syncFolder(collection);
   await rm(dropped, { recursive: true, force: true });
-  if ((await readdir(collection)).length === 0) await rmdir(collection);
+  let parent = collection;
+  for (let depth = 1; depth < DEPTH; depth += 1) {
+    if ((await readdir(parent)).length > 0) return;
+    await rmdir(parent);
+    parent = path.dirname(parent);
+  }
 }
 
 /** All shard folders below `dataDir`; removes what interrupted creations and drops left. */

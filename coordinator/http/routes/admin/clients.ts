@@ -2,8 +2,10 @@ import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { Client, pageSchema } from '../../admin-schemas.ts';
 import { viewClient } from '../../admin-views.ts';
-import { closedObject, nullable } from '../../validation.ts';
+import { closedObject, formedText, nullable } from '../../validation.ts';
 import { pageQuery, parsePageQuery } from './page-query.ts';
+
+const GraceSeconds = formedText('^[0-9]{1,9}$', 'must be a whole number of seconds');
 
 export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
   adminEndpoint({
@@ -67,8 +69,21 @@ export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
     },
   }),
   adminEndpoint({
+    name: 'deleteClient',
+    help: 'refuse all keys of a client at once, and erase all it has after the grace',
+    method: 'DELETE',
+    url: '/admin/v1/clients/:client',
+    query: closedObject({ grace_seconds: GraceSeconds }),
+    reply: Client,
+    run({ clients }, { origin, params, ifVersion, query }) {
+      const { grace_seconds: grace } = query;
+      const graceSeconds = grace === undefined ? undefined : Number(grace);
+      return viewClient(clients.delete(origin, params.client, { graceSeconds, ifVersion }));
+    },
+  }),
+  adminEndpoint({
     name: 'resumeClient',
-    help: 'accept the keys of a client again',
+    help: 'accept the keys of a client again; also of one that is being deleted',
     method: 'POST',
     url: '/admin/v1/clients/:client/resume',
     reply: Client,

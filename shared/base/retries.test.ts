@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ManualClock } from '../../shared/base/clock.ts';
+import { ManualClock } from './clock.ts';
 import { Retries } from './retries.ts';
 
 test('pauses grow to a minute, for each key by itself, until it is settled', () => {

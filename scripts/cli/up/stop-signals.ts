@@ -4,7 +4,7 @@
  * Under `npm start` one Ctrl-C arrives twice: the terminal sends it to the whole process group,
  * and npm passes its own copy on. So signals that come together count as one.
  */
-import type { Clock } from '../../shared/base/clock.ts';
+import type { Clock } from '../../../shared/base/clock.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SAME_PRESS_MS = 400;

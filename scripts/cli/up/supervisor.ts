@@ -8,13 +8,13 @@
  * again at each restart, so that addresses outlive the process.
  */
 import { join } from 'node:path';
-import type { Clock } from '../../shared/base/clock.ts';
-import { Deadline } from '../../shared/base/deadline.ts';
-import type { Random } from '../../shared/base/random.ts';
-import { ENV_FILE_NAME, envNameOf } from '../../shared/config/option-table.ts';
+import type { Clock } from '../../../shared/base/clock.ts';
+import { Deadline } from '../../../shared/base/deadline.ts';
+import type { Random } from '../../../shared/base/random.ts';
+import { ENV_FILE_NAME, envNameOf } from '../../../shared/config/option-table.ts';
+import { CommandError } from '../command-error.ts';
+import type { EnvFiles } from '../env-files.ts';
 import type { Environment } from './child-environment.ts';
-import { CommandError } from './command-error.ts';
-import type { EnvFiles } from './env-files.ts';
 import { COORDINATOR_NODE_FLAGS, WORKER_NODE_FLAGS } from './node-flags.ts';
 import { type ChildListener, type ReadyMessage, SupervisedChild } from './supervised-child.ts';
 

@@ -3,11 +3,11 @@
  * header; it is never an argument and never printed.
  */
 import { Client } from 'undici';
-import type { Role } from '../../shared/domain/permissions.ts';
+import { CommandError, type EXIT, systemCode } from '../command-error.ts';
 import type {
-  AdminKey,
   ClientRow,
   KeyRow,
+  KeyWithSecret,
   Page,
   PlanRow,
   StatusRow,
@@ -16,23 +16,30 @@ import type {
 import {
   parseClient,
   parseKey,
+  parseKeyWithSecret,
   parsePage,
   parsePlan,
   parsePlans,
   parseStatus,
+  parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
-import { CommandError, systemCode } from './command-error.ts';
 
 const CLIENTS = '/admin/v1/clients';
 const PLANS = '/admin/v1/plans';
 const REQUEST_TIMEOUT_MS = 30_000;
 
-export interface NewKey {
-  name: string;
-  mode: 'live' | 'test';
-  role?: Role;
+/** What a key may do, as the API says it; what is absent stays as it is. */
+export interface KeyTerms {
+  name?: string;
+  role?: string;
+  /** Null: all of the client's. */
+  namespaces?: string[] | null;
+  requests_per_second?: number | null;
+  expires_at?: string | null;
 }
+
+export type NewKey = KeyTerms & { mode: 'live' | 'test' };
 
 export class AdminClient {
   readonly #url: string;
@@ -87,15 +94,39 @@ export class AdminClient {
     return parsePlan(await this.#call('DELETE', planPath(plan)));
   }
 
-  listClients(): Promise<ClientRow[]> {
-    return this.#listAll(CLIENTS, (reply) => parsePage(reply, 'clients', parseClient));
+  /** All clients, or those of a name. */
+  listClients({ name }: { name?: string } = {}): Promise<ClientRow[]> {
+    const query: Record<string, string> = name === undefined ? {} : { name };
+    return this.#listAll(CLIENTS, (reply) => parsePage(reply, 'clients', parseClient), query);
   }
 
-  async createKey(clientId: string, key: NewKey): Promise<AdminKey> {
-    const reply = await this.#call('POST', keysPath(clientId), { ...key });
-    const { key: secret } = reply;
-    if (typeof secret !== 'string') throw badReply('a created key has no secret');
-    return { ...parseKey(reply), key: secret };
+  /** Erases the client after so many seconds, a number that the service chooses if it is absent. */
+  async deleteClient(clientId: string, graceSeconds?: number): Promise<ClientRow> {
+    const query = graceSeconds === undefined ? '' : `?grace_seconds=${graceSeconds}`;
+    return parseClient(await this.#call('DELETE', `${clientPath(clientId)}${query}`));
+  }
+
+  async createKey(clientId: string, key: NewKey): Promise<KeyWithSecret> {
+    return parseKeyWithSecret(await this.#call('POST', keysPath(clientId), { ...key }));
+  }
+
+  async showKey(clientId: string, keyId: string): Promise<KeyRow> {
+    return parseKey(await this.#call('GET', keyPath(clientId, keyId)));
+  }
+
+  /** Fails when the key is not at that version any more. */
+  async updateKey(
+    clientId: string,
+    keyId: string,
+    version: number,
+    change: object,
+  ): Promise<KeyRow> {
+    return parseKey(await this.#call('PATCH', keyPath(clientId, keyId), change, version));
+  }
+
+  async rotateKey(clientId: string, keyId: string, graceSeconds?: number): Promise<KeyWithSecret> {
+    const body = graceSeconds === undefined ? {} : { grace_seconds: graceSeconds };
+    return parseKeyWithSecret(await this.#call('POST', `${keyPath(clientId, keyId)}/rotate`, body));
   }
 
   listKeys(clientId: string): Promise<KeyRow[]> {
@@ -103,12 +134,16 @@ export class AdminClient {
   }
 
   async revokeKey(clientId: string, keyId: string): Promise<KeyRow> {
-    const path = `${keysPath(clientId)}/${encodeURIComponent(keyId)}`;
-    return parseKey(await this.#call('DELETE', path));
+    return parseKey(await this.#call('DELETE', keyPath(clientId, keyId)));
   }
 
   async workers(): Promise<WorkerRow[]> {
     return parseWorkers(await this.#call('GET', '/admin/v1/workers'));
+  }
+
+  async showWorker(workerId: string): Promise<WorkerRow> {
+    const path = `/admin/v1/workers/${encodeURIComponent(workerId)}`;
+    return parseWorker(await this.#call('GET', path));
   }
 
   async status(): Promise<StatusRow> {
@@ -119,12 +154,17 @@ export class AdminClient {
     return this.#http.close();
   }
 
-  async #listAll<T>(path: string, parse: (reply: Reply) => Page<T>): Promise<T[]> {
+  async #listAll<T>(
+    path: string,
+    parse: (reply: Reply) => Page<T>,
+    query: Record<string, string> = {},
+  ): Promise<T[]> {
     const all: T[] = [];
     let after: string | null = null;
     do {
-      const query: string = after === null ? '' : `?after=${encodeURIComponent(after)}`;
-      const page: Page<T> = parse(await this.#call('GET', `${path}${query}`));
+      const wanted = new URLSearchParams(after === null ? query : { ...query, after });
+      const url = wanted.size === 0 ? path : `${path}?${wanted}`;
+      const page: Page<T> = parse(await this.#call('GET', url));
       all.push(...page.items);
       after = page.next;
     } while (after !== null);
@@ -147,7 +187,7 @@ export class AdminClient {
     }
     const reply = parseReply(text);
     if (status >= 200 && status < 300) return reply;
-    throw new CommandError(explain(status, reply));
+    throw new CommandError(explain(status, reply), { exit: exitOf(status) });
   }
 }
 
@@ -162,12 +202,16 @@ function keysPath(clientId: string): string {
   return `${clientPath(clientId)}/keys`;
 }
 
+function keyPath(clientId: string, keyId: string): string {
+  return `${keysPath(clientId)}/${encodeURIComponent(keyId)}`;
+}
+
 function planPath(plan: string): string {
   return `${PLANS}/${encodeURIComponent(plan)}`;
 }
 
 function originOf(url: string): string {
-  if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL`);
+  if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL`, { exit: 'usage' });
   return new URL(url).origin;
 }
 
@@ -193,13 +237,19 @@ function explain(status: number, reply: Reply): string {
   return typeof title === 'string' ? title : `the service answered ${status}`;
 }
 
+function exitOf(status: number): keyof typeof EXIT {
+  if (status === 404) return 'notFound';
+  if (status === 400) return 'usage';
+  return status < 500 ? 'refused' : 'failed';
+}
+
 function unreachable(url: string, cause: unknown): CommandError {
   const code = systemCode(cause);
+  const exit = 'unreachable';
   if (code === 'ECONNREFUSED') {
     const advice = 'start it with bulkhead up, or name its address with --admin-url';
-    return new CommandError(`no service answers at ${url}: ${advice}`, { cause });
+    return new CommandError(`no service answers at ${url}: ${advice}`, { exit, cause });
   }
-  return new CommandError(`the service at ${url} can not be reached (${code ?? String(cause)})`, {
-    cause,
-  });
+  const why = code ?? String(cause);
+  return new CommandError(`the service at ${url} can not be reached (${why})`, { exit, cause });
 }

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { CommandError, systemCode } from './command-error.ts';
+import { CommandError, systemCode } from '../command-error.ts';
 
 /** Makes the folder when it is absent. Throws a `CommandError` when it can not be one. */
 export function makeDataFolder(folder: string): void {

@@ -19,12 +19,12 @@
  * of them at the same moment, and workers would be gone before the coordinator had finished.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { must } from '../../shared/base/assert.ts';
-import type { Clock } from '../../shared/base/clock.ts';
-import type { Deadline } from '../../shared/base/deadline.ts';
-import type { Random } from '../../shared/base/random.ts';
+import { must } from '../../../shared/base/assert.ts';
+import type { Clock } from '../../../shared/base/clock.ts';
+import type { Deadline } from '../../../shared/base/deadline.ts';
+import type { Random } from '../../../shared/base/random.ts';
+import { CommandError } from '../command-error.ts';
 import type { Environment } from './child-environment.ts';
-import { CommandError } from './command-error.ts';
 
 /** A child that was up this long counts as healthy: its next death is not part of a crash loop. */
 const HEALTHY_AFTER_MS = 10_000;

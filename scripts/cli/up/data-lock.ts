@@ -6,7 +6,7 @@
  */
 import { statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { CommandError, systemCode } from './command-error.ts';
+import { CommandError, systemCode } from '../command-error.ts';
 
 export interface DataLock {
   release(): Promise<void>;

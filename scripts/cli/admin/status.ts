@@ -1,6 +1,7 @@
 /** `bulkhead status`. */
+
+import { formatTable, printJson } from '../output.ts';
 import type { AdminParts } from './admin-options.ts';
-import { formatTable, printJson } from './output.ts';
 
 const WORKER_COLUMNS = ['worker_id', 'connected', 'shards', 'in_flight'];
 

@@ -6,15 +6,15 @@
  *                                                                \-> second signal -> exit 130
  */
 import { resolve } from 'node:path';
-import type { Clock } from '../../shared/base/clock.ts';
-import { Deadline } from '../../shared/base/deadline.ts';
-import type { SecureRandom } from '../../shared/base/random.ts';
-import { AdminClient } from './admin-client.ts';
+import type { Clock } from '../../../shared/base/clock.ts';
+import { Deadline } from '../../../shared/base/deadline.ts';
+import type { SecureRandom } from '../../../shared/base/random.ts';
+import { AdminClient } from '../admin/admin-client.ts';
+import { CommandError } from '../command-error.ts';
+import { createEnvFiles, type EnvFiles, readAdminToken } from '../env-files.ts';
 import { childEnvironments } from './child-environment.ts';
-import { CommandError } from './command-error.ts';
 import { asDataFolderError, makeDataFolder } from './data-folder.ts';
 import { lockDataFolder } from './data-lock.ts';
-import { createEnvFiles, type EnvFiles, readAdminToken } from './env-files.ts';
 import { checkPortFree } from './port-check.ts';
 import { StopSignals } from './stop-signals.ts';
 import { dialable, type Programs, Supervisor } from './supervisor.ts';

@@ -3,7 +3,7 @@
  * finds out by itself too, but by then its words are lines of a log.
  */
 import { createServer } from 'node:net';
-import { CommandError, systemCode } from './command-error.ts';
+import { CommandError, systemCode } from '../command-error.ts';
 
 /** Throws a `CommandError` when nothing can listen there. Port 0 (any free one) always passes. */
 export async function checkPortFree(host: string, port: number, optionName: string): Promise<void> {

@@ -3,16 +3,16 @@
  * its own, so each is passed to the programs whose option table has it; those that `up` sets
  * itself, secrets, and names that nobody knows are refused here, before anything starts.
  */
-import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { COORDINATOR_OPTIONS } from '../../../coordinator/config.ts';
+import { ConfigError } from '../../../shared/config/config-error.ts';
 import {
   ENV_FILE_NAME,
   ENV_PREFIX,
   envNameOf,
   type OptionTable,
-} from '../../shared/config/option-table.ts';
-import { readConfig } from '../../shared/config/read-config.ts';
-import { WORKER_OPTIONS } from '../../worker/config.ts';
+} from '../../../shared/config/option-table.ts';
+import { readConfig } from '../../../shared/config/read-config.ts';
+import { WORKER_OPTIONS } from '../../../worker/config.ts';
 
 export type Environment = Record<string, string>;
 

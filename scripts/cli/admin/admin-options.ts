@@ -1,9 +1,9 @@
 /** How the commands that talk to a running service find it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { envFilesOf, readAdminToken } from '../env-files.ts';
+import type { Output } from '../output.ts';
 import { AdminClient } from './admin-client.ts';
-import { envFilesOf, readAdminToken } from './env-files.ts';
-import type { Output } from './output.ts';
 
 export interface AdminOptions {
   data: string;

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { systemClock } from '../../shared/base/clock.ts';
+import { systemClock } from '../../../shared/base/clock.ts';
 
 const EVENT_TIMEOUT_MS = 60_000;
 const LOG_CHARS_MAX = 64 * 1024;

@@ -2,7 +2,7 @@
  * What the admin API answers, checked once here. Rows keep the API's own field names: they are
  * printed as they are with `--json`.
  */
-import { CommandError } from './command-error.ts';
+import { CommandError } from '../command-error.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -15,6 +15,8 @@ export interface ClientRow {
   overrides: Numbers;
   version: number;
   created_at: string;
+  /** When all that the client has is erased, if it is being deleted. */
+  erase_at: string | null;
 }
 
 export type Numbers = Readonly<Record<string, number>>;
@@ -29,17 +31,23 @@ export interface PlanRow {
 
 export interface KeyRow {
   key_id: string;
+  client_id: string;
   name: string;
   mode: string;
   role: string;
-  prefix: string;
+  /** Null: all of the client's. */
+  namespaces: string[] | null;
+  requests_per_second: number | null;
+  secrets: { prefix: string; created_at: string; ends_at: string | null }[];
+  version: number;
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
+  last_used_at: string | null;
 }
 
-/** A key just made: `key` is shown this once. */
-export interface AdminKey extends KeyRow {
+/** `key` is shown this once. */
+export interface KeyWithSecret extends KeyRow {
   key: string;
 }
 
@@ -48,6 +56,8 @@ export interface WorkerRow {
   connected: boolean;
   shards: number;
   in_flight: number;
+  first_seen_at: string | null;
+  last_seen_at: string | null;
 }
 
 export interface StatusRow {
@@ -75,6 +85,7 @@ export function parseClient(value: unknown): ClientRow {
     overrides: numbers(fields, 'overrides'),
     version: integer(fields, 'version'),
     created_at: text(fields, 'created_at'),
+    erase_at: textOrNull(fields, 'erase_at'),
   };
 }
 
@@ -97,27 +108,48 @@ export function parseKey(value: unknown): KeyRow {
   const fields = object(value);
   return {
     key_id: text(fields, 'key_id'),
+    client_id: text(fields, 'client_id'),
     name: text(fields, 'name'),
     mode: text(fields, 'mode'),
     role: text(fields, 'role'),
-    prefix: text(fields, 'prefix'),
+    namespaces: fields.namespaces === null ? null : list(fields, 'namespaces').map(String),
+    requests_per_second: integerOrNull(fields, 'requests_per_second'),
+    secrets: list(fields, 'secrets').map(parseSecret),
+    version: integer(fields, 'version'),
     created_at: text(fields, 'created_at'),
     expires_at: textOrNull(fields, 'expires_at'),
     revoked_at: textOrNull(fields, 'revoked_at'),
+    last_used_at: textOrNull(fields, 'last_used_at'),
   };
 }
 
+function parseSecret(value: unknown): KeyRow['secrets'][number] {
+  const fields = object(value);
+  return {
+    prefix: text(fields, 'prefix'),
+    created_at: text(fields, 'created_at'),
+    ends_at: textOrNull(fields, 'ends_at'),
+  };
+}
+
+export function parseKeyWithSecret(value: unknown): KeyWithSecret {
+  return { ...parseKey(value), key: text(object(value), 'key') };
+}
+
 export function parseWorkers(value: unknown): WorkerRow[] {
-  return list(object(value), 'workers').map((item) => {
-    const fields = object(item);
-    const { connected } = fields;
-    return {
-      worker_id: text(fields, 'worker_id'),
-      connected: connected === true,
-      shards: integer(fields, 'shards'),
-      in_flight: integer(fields, 'in_flight'),
-    };
-  });
+  return list(object(value), 'workers').map(parseWorker);
+}
+
+export function parseWorker(value: unknown): WorkerRow {
+  const fields = object(value);
+  return {
+    worker_id: text(fields, 'worker_id'),
+    connected: fields.connected === true,
+    shards: integer(fields, 'shards'),
+    in_flight: integer(fields, 'in_flight'),
+    first_seen_at: textOrNull(fields, 'first_seen_at'),
+    last_seen_at: textOrNull(fields, 'last_seen_at'),
+  };
 }
 
 export function parseStatus(value: unknown): StatusRow {
@@ -170,6 +202,10 @@ function integer(fields: Fields, name: string): number {
   const value = fields[name];
   if (typeof value !== 'number') throw unexpected(name);
   return value;
+}
+
+function integerOrNull(fields: Fields, name: string): number | null {
+  return fields[name] === null ? null : integer(fields, name);
 }
 
 function unexpected(what: string): CommandError {

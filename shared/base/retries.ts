@@ -5,7 +5,7 @@
  *
  * There is one pending try of a key at a time; `Clock` owns the time.
  */
-import type { Clock } from '../../shared/base/clock.ts';
+import type { Clock } from './clock.ts';
 
 const DELAY_MS_MIN = 1_000;
 const DELAY_MS_MAX = 60_000;

@@ -51,7 +51,9 @@ if (env.BULKHEAD_PORT === undefined) {
 } else {
   const file = folder + '/state.json';
   const state = existsSync(file) ? JSON.parse(readFileSync(file)) : { clients: [], keys: [] };
-  const times = { created_at: 'now', expires_at: null, revoked_at: null };
+  const times = {
+    created_at: 'now', expires_at: null, revoked_at: null, erase_at: null, last_used_at: null,
+  };
   const reply = (method, path) => {
     if (path === '/admin/v1/status') {
       const workers = { known: 9, connected: 9 };
@@ -61,7 +63,8 @@ if (env.BULKHEAD_PORT === undefined) {
     const items = keys ? state.keys : state.clients;
     if (method === 'GET') return { [keys ? 'keys' : 'clients']: items, next: null };
     items.push(keys
-      ? { key_id: 'key_1', name: 'k', mode: 'live', role: 'admin', prefix: 'p', ...times }
+      ? { key_id: 'key_1', client_id: 'cl_1', name: 'k', mode: 'live', role: 'admin', version: 1,
+          namespaces: ['default'], requests_per_second: null, secrets: [], ...times }
       : { client_id: 'cl_1', name: 'first', state: 'active', reason: null, plan: 'dedicated',
           overrides: {}, version: 1, ...times });
     writeFileSync(file, JSON.stringify(state));
@@ -80,7 +83,7 @@ if (env.BULKHEAD_PORT === undefined) {
 `;
 
 const RUNNER = `
-import { runProgram } from '${new URL('./program.ts', import.meta.url)}';
+import { runProgram } from '${new URL('../program.ts', import.meta.url)}';
 const standIn = process.argv[2];
 process.exitCode = await runProgram(process.argv.slice(3), {
   env: process.env,
@@ -223,12 +226,12 @@ test('children notice that their supervisor was killed', async (t) => {
   await again.waitFor('ready');
 });
 
-test('what keeps it from starting is a sentence and exit code 1', async (t) => {
+test('what keeps it from starting is a sentence and an exit code', async (t) => {
   const { data, start } = install(t);
   const running = start();
   await running.waitFor('ready');
-  const fails = async (up: UpProcess, sentence: RegExp): Promise<void> => {
-    assert.equal((await up.exited).code, 1);
+  const fails = async (up: UpProcess, sentence: RegExp, code = 1): Promise<void> => {
+    assert.equal((await up.exited).code, code);
     assert.match(up.log, sentence);
     assert.doesNotMatch(up.log, /\n {4}at /);
   };
@@ -251,7 +254,7 @@ test('what keeps it from starting is a sentence and exit code 1', async (t) => {
   const all = start(elsewhere, many);
   await fails(all, /BULKHEAD_PROT is not/);
   for (const name of Object.keys(many)) assert.equal(all.log.split(name).length, 2, all.log);
-  await fails(start([...elsewhere, '--workers', '0']), /integer, 1 to 64/);
+  await fails(start([...elsewhere, '--workers', '0']), /integer, 1 to 64/, 2);
 });
 
 test('a data folder that can not be one is a sentence and exit code 1, at once', async (t) => {
@@ -295,7 +298,7 @@ test('a child that ends before it is ready fails the start, and nothing is left 
 });
 
 test('the command finds its runtime when the machine has none that fits', async () => {
-  const script = new URL('../bulkhead.ts', import.meta.url).pathname;
+  const script = new URL('../../bulkhead.ts', import.meta.url).pathname;
   const run = spawn(script, ['--version'], { env: { PATH: '/usr/bin:/bin' } });
   const chunks: Buffer[] = [];
   run.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,10 +1,11 @@
 /** `bulkhead plan list|show|set|remove`. */
 import type { Command } from 'commander';
+import { CommandError } from '../command-error.ts';
+import type { ProgramContext } from '../context.ts';
+import { type Output, printJson, printRows } from '../output.ts';
 import { type AdminOptions, type AdminParts, addAdminOptions, withAdmin } from './admin-options.ts';
 import type { PlanRow } from './admin-replies.ts';
-import { CommandError } from './command-error.ts';
-import type { ProgramContext } from './context.ts';
-import { type Output, printJson, printRows } from './output.ts';
+import { addConfirmOption, type ConfirmOptions, confirm } from './confirm.ts';
 import { collectSetting, type Settings, withSettings } from './settings.ts';
 
 const LISTED = ['plan', 'requests_per_second', 'burst', 'points', 'bytes', 'collections', 'month'];
@@ -39,14 +40,15 @@ export function addPlanCommands(program: Command, context: ProgramContext): void
     .action((name: string, options: AdminOptions & SetOptions) => {
       return run(options, (parts) => setPlan(parts, name, options));
     });
-  addAdminOptions(plan.command('remove <plan>').description('remove a plan that nobody is on'))
-    .option('--yes', 'do it', false)
-    .action((name: string, options: AdminOptions & { yes: boolean }) => {
-      if (!options.yes) throw new CommandError(`this removes the plan ${name}: say --yes`);
+  const remove = plan.command('remove <plan>').description('remove a plan that nobody is on');
+  addConfirmOption(addAdminOptions(remove)).action(
+    (name: string, options: AdminOptions & ConfirmOptions) => {
       return run(options, async ({ admin, output }) => {
+        await confirm(options, context, { what: `removes the plan ${name}`, name });
         printTerms(output, await admin.removePlan(name));
       });
-    });
+    },
+  );
 }
 
 async function setPlan(
@@ -55,7 +57,7 @@ async function setPlan(
   { from, limit, price }: SetOptions,
 ): Promise<void> {
   if (from === undefined && limit === undefined && price === undefined) {
-    throw new CommandError('nothing to set: give --limit, --price or --from');
+    throw new CommandError('nothing to set: give --limit, --price or --from', { exit: 'usage' });
   }
   const model = await admin.showPlan(from ?? name);
   const terms = {
