@@ -20,7 +20,7 @@ import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
-import type { CoordinatorConfig } from './config.ts';
+import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { Erasure } from './control-plane/erasure.ts';
@@ -32,6 +32,7 @@ import { DataPlane } from './data-plane/data-plane.ts';
 import { createAdminServer } from './http/admin-server.ts';
 import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
+import { BadKeys } from './limits/bad-keys.ts';
 import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { RequestRates } from './limits/request-rates.ts';
@@ -96,6 +97,7 @@ export async function startCoordinator(
       authenticator,
       dataPlane,
       clientLimits,
+      badKeys: new BadKeys({ clock }),
       rates: new RequestRates({ clock }),
       inFlight: new InFlight({
         bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
@@ -106,7 +108,7 @@ export async function startCoordinator(
       log,
       clock,
     },
-    config,
+    { ...config, trustedProxies: proxiesOf(config) },
   );
 
   dataPlane.start();

@@ -30,6 +30,10 @@ BULKHEAD_LINK_PORT
     port that workers dial; 0 takes a free one
     integer, 0 to 65535; default 6336
 
+BULKHEAD_TRUSTED_PROXIES
+    addresses or networks of proxies whose X-Forwarded-For is believed, with commas between
+    text; default none
+
 BULKHEAD_REQUEST_TIMEOUT_MS
     longest time for one request that does not name a timeout itself
     integer, 100 to 600000 ms; default 30000
@@ -86,11 +90,14 @@ test('relations between options are checked', () => {
     BULKHEAD_PORT: '7000',
     BULKHEAD_LINK_PORT: '7000',
     BULKHEAD_QUERY_TIMEOUT_MS: '30001',
+    BULKHEAD_TRUSTED_PROXIES: '10.0.0.0/8,proxy,::1/129',
   };
   const sources = { env, envFileText: FILE };
   assert.throws(() => readConfig(COORDINATOR_OPTIONS, sources, coordinatorRelations), {
     problems: [
       'BULKHEAD_QUERY_TIMEOUT_MS may not be above BULKHEAD_REQUEST_TIMEOUT_MS',
+      'BULKHEAD_TRUSTED_PROXIES: proxy is neither an address nor a network',
+      'BULKHEAD_TRUSTED_PROXIES: ::1/129 is neither an address nor a network',
       'BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ',
     ],
   });

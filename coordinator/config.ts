@@ -1,4 +1,5 @@
 /** The coordinator's settings. */
+import { isIP } from 'node:net';
 import type { Config, OptionTable } from '../shared/config/option-table.ts';
 import { LOG_LEVELS } from '../shared/log/events.ts';
 
@@ -14,6 +15,11 @@ export const COORDINATOR_OPTIONS = {
   port: { ...PORT, default: 6333, help: 'port of the data API; 0 takes a free one' },
   adminPort: { ...PORT, default: 6335, help: 'port of the admin API; 0 takes a free one' },
   linkPort: { ...PORT, default: 6336, help: 'port that workers dial; 0 takes a free one' },
+  trustedProxies: {
+    kind: 'text',
+    default: 'none',
+    help: 'addresses or networks of proxies whose X-Forwarded-For is believed, with commas between',
+  },
   requestTimeoutMs: {
     kind: 'integer',
     default: 30_000,
@@ -55,9 +61,26 @@ export function coordinatorRelations(config: CoordinatorConfig): string[] {
   if (config.queryTimeoutMs > config.requestTimeoutMs) {
     problems.push('BULKHEAD_QUERY_TIMEOUT_MS may not be above BULKHEAD_REQUEST_TIMEOUT_MS');
   }
+  for (const proxy of proxiesOf(config)) {
+    if (isNetwork(proxy)) continue;
+    problems.push(`BULKHEAD_TRUSTED_PROXIES: ${proxy} is neither an address nor a network`);
+  }
   const ports = [config.port, config.adminPort, config.linkPort].filter((port) => port !== 0);
   if (new Set(ports).size < ports.length) {
     problems.push('BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ');
   }
   return problems;
+}
+
+/** The proxies that are trusted, one by one. */
+export function proxiesOf({ trustedProxies }: Pick<CoordinatorConfig, 'trustedProxies'>): string[] {
+  return trustedProxies === 'none' ? [] : trustedProxies.split(',');
+}
+
+/** `10.0.0.1` or `10.0.0.0/8`, also of IPv6. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || bits === undefined) return version !== 0;
+  return /^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }

@@ -209,3 +209,18 @@ it('keeps known keys through a flood of unknown ones', () => {
   authenticator.authenticate(key);
   assert.equal(reads, 0);
 });
+
+it('says without a digest which keys may hold', () => {
+  const { key } = storeKey(newClient());
+  const used = storeKey(newClient()).key;
+  const authenticator = newAuthenticator();
+  authenticator.authenticate(used);
+  Object.assign(digester, { digest: (): Buffer => assert.fail('a digest was computed') });
+  try {
+    assert.deepEqual([authenticator.mayHold(key), authenticator.mayHold(used)], [true, true]);
+    assert.equal(authenticator.mayHold(createApiKey('live', secureRandom.bytes)), false);
+    assert.equal(authenticator.mayHold('x'), false);
+  } finally {
+    Reflect.deleteProperty(digester, 'digest');
+  }
+});

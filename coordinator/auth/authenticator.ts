@@ -101,6 +101,16 @@ export class Authenticator {
   }
 
   /**
+   * Whether a key that begins like this one is known, or holds. Random keys never do. Says no more,
+   * and computes no digest.
+   */
+  mayHold(presented: string): boolean {
+    if (!isApiKey(presented)) return false;
+    const { hash, keys } = this.#deps;
+    return this.#known.has(hash(presented)) || keys.byPrefix(prefixOf(presented)).length > 0;
+  }
+
+  /**
    * To be called after a key was created or has come to hold again: it may have been tried, and
    * noted as unknown, before.
    */

@@ -16,6 +16,7 @@ import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
+import type { BadKeys } from '../limits/bad-keys.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
@@ -29,13 +30,14 @@ import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
 import { retryAfterSeconds, tellRates } from './rate-headers.ts';
-import { checkHeader, presentedKey, principalOf } from './request-header.ts';
+import { checkHeader, inNamespace, presentedKey } from './request-header.ts';
 import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 export interface DataServerDeps {
-  authenticator: Pick<Authenticator, 'authenticate'>;
+  authenticator: Pick<Authenticator, 'authenticate' | 'mayHold'>;
+  badKeys: BadKeys;
   dataPlane: Plane;
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
@@ -51,6 +53,8 @@ export interface DataServerOptions {
   requestTimeoutMs: number;
   /** For a read that does not name a timeout. */
   queryTimeoutMs: number;
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  trustedProxies?: string[];
   bodyBytesMax?: number;
 }
 
@@ -98,6 +102,7 @@ export function createDataServer(
     // A request without Host gets its answer from `checkHeader`, in the form of all answers.
     http: { requireHostHeader: false },
     return503OnClosing: false,
+    trustProxy: options.trustedProxies ?? [],
     routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
     frameworkErrors: (error, _request, reply) => sendError(reply, toAppError(error), 0),
     clientErrorHandler: brokenRequestHandler(deps.clock),
@@ -127,7 +132,7 @@ export function createDataServer(
 
 /** Before the body is read: key, and a place among the client's requests. */
 function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
-  const { clock, authenticator, clientLimits, rates, inFlight, log } = deps;
+  const { clock, clientLimits, rates, inFlight, log } = deps;
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;
@@ -148,12 +153,12 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       checkHeader(request.raw);
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
-      const principal = authenticator.authenticate(presentedKey(request.raw));
+      const principal = principalOf(request, deps);
       state.principal = principal;
       const { clientId } = principal;
       const limits = clientLimits.of(clientId);
       takeOne(rates, principal, limits, reply);
-      state.principal = principalOf(request.raw, principal);
+      state.principal = inNamespace(request.raw, principal);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
@@ -173,6 +178,30 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
     });
     done();
   });
+}
+
+/**
+ * Who shows the key. An address that presents bad ones repeatedly waits, and no digest is computed
+ * for it; keys that may hold go on, because others may share the address. Throws
+ * `unauthenticated` or `rate_limited`.
+ */
+function principalOf(request: FastifyRequest, deps: DataServerDeps): Principal {
+  const { authenticator, badKeys } = deps;
+  const presented = presentedKey(request.raw);
+  if (badKeys.any) {
+    const retryAfterMs = badKeys.waitMs(request.ip);
+    if (retryAfterMs > 0 && !authenticator.mayHold(presented)) {
+      const text =
+        'too many keys from this address that are none; wait as long as Retry-After says';
+      throw new AppError('rate_limited', text, { retryAfterMs });
+    }
+  }
+  try {
+    return authenticator.authenticate(presented);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'unauthenticated') badKeys.note(request.ip);
+    throw error;
+  }
 }
 
 /** Throws `rate_limited`. The answer says what is left, whatever it is. */

@@ -61,7 +61,7 @@ export function presentedKey(request: IncomingMessage): string {
  * never obeyed against it: one that disagrees is a mistake that its sender should hear of. Throws
  * `invalid_argument`.
  */
-export function principalOf({ headers }: IncomingMessage, principal: Principal): Principal {
+export function inNamespace({ headers }: IncomingMessage, principal: Principal): Principal {
   const { 'x-tenant-id': tenant, 'x-namespace': namespace } = headers;
   if (tenant !== undefined && tenant !== principal.clientId) throw disagrees('X-Tenant-Id');
   if (namespace === undefined || namespace === principal.namespace) return principal;

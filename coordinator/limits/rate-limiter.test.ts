@@ -83,3 +83,27 @@ test('buckets that are as good as new are forgotten when there are many', () => 
   }
   assert.ok(buckets.size <= 4_096, `${buckets.size}`);
 });
+
+test('several units are taken at once; more than a burst needs a full bucket, and passes then', () => {
+  const clock = new ManualClock();
+  const buckets = new RateLimiter<string>({ clock });
+  assert.equal(buckets.take('a', RATE, 3).remaining, 2);
+  const refused = buckets.take('a', RATE, 4);
+  assert.deepEqual([refused.allowed, refused.remaining], [false, 2]);
+  assert.ok(Math.abs(refused.retryAfterMs - 200) < 1e-6);
+  assert.equal(buckets.take('a', RATE, 2).allowed, true);
+  assert.equal(buckets.take('a', RATE, 100).allowed, false);
+  clock.advance(500);
+  assert.equal(buckets.take('a', RATE, 100).allowed, true);
+  assert.equal(buckets.take('a', RATE).allowed, false);
+});
+
+test('waiting times are told without taking anything', () => {
+  const clock = new ManualClock();
+  const buckets = new RateLimiter<string>({ clock });
+  assert.equal(buckets.waitMs('a', RATE), 0);
+  buckets.take('a', RATE, 5);
+  assert.ok(Math.abs(buckets.waitMs('a', RATE) - 100) < 1e-6);
+  clock.advance(100);
+  assert.equal(buckets.waitMs('a', RATE), 0);
+});

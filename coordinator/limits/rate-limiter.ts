@@ -2,11 +2,12 @@
  * How often each client may ask: the generic cell rate algorithm (ITU-T I.371, annex A), which keeps
  * one number a bucket, the time at which it will be as good as new.
  *
- *   interval = 1 / rate        a request moves that time on by one interval
+ *   interval = 1 / rate        a unit moves that time on by one interval
  *   full     = burst x interval         and is refused when it would lie further ahead than this
  *
- * So a client may send `burst` requests at once and `rate` a second over time, and whoever is
- * refused is told exactly when the next one passes. A refused request costs its sender nothing.
+ * So `burst` units pass at once and `rate` a second over time, and whoever is refused is told
+ * exactly when the next ones pass. What is refused costs nothing. More units than a burst count as
+ * a burst: a bucket that is full lets anything through, and is empty then.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 
@@ -32,6 +33,8 @@ const BUCKETS_KEPT = 4_096;
 export class RateLimiter<Id> {
   readonly #clock: Clock;
   readonly #fullAtMs = new Map<Id, number>();
+  /** So many buckets are looked through for idle ones: twice as many as were left last time. */
+  #lookAt = BUCKETS_KEPT;
 
   constructor(deps: { clock: Clock }) {
     this.#clock = deps.clock;
@@ -42,7 +45,8 @@ export class RateLimiter<Id> {
     return this.#fullAtMs.size;
   }
 
-  take(id: Id, { perSecond, burst }: Rate): RateDecision {
+  /** Takes units, one if nobody says how many. */
+  take(id: Id, { perSecond, burst }: Rate, units = 1): RateDecision {
     const nowMs = this.#clock.monotonicMs();
     const intervalMs = 1_000 / perSecond;
     const mostMs = burst * intervalMs;
@@ -50,23 +54,34 @@ export class RateLimiter<Id> {
     const aheadMs = Math.max(0, (known ?? 0) - nowMs);
     // A limit that was lowered must not leave its client waiting for what the old one allowed.
     const behindMs = Math.min(mostMs, aheadMs);
-    const nextMs = behindMs + intervalMs;
-    if (nextMs > mostMs) {
+    const nextMs = behindMs + Math.min(units, burst) * intervalMs;
+    if (nextMs > mostMs + ROUNDING_MS) {
       if (aheadMs > mostMs) this.#fullAtMs.set(id, nowMs + mostMs);
-      return { allowed: false, remaining: 0, resetMs: behindMs, retryAfterMs: nextMs - mostMs };
+      const remaining = Math.floor((mostMs - behindMs) / intervalMs + ROUNDING);
+      return { allowed: false, remaining, resetMs: behindMs, retryAfterMs: nextMs - mostMs };
     }
-    if (known === undefined && this.#fullAtMs.size >= BUCKETS_KEPT) this.#forgetIdle(nowMs);
+    if (known === undefined && this.#fullAtMs.size >= this.#lookAt) this.#forgetIdle(nowMs);
     this.#fullAtMs.set(id, nowMs + nextMs);
     const remaining = Math.floor((mostMs - nextMs) / intervalMs + ROUNDING);
     return { allowed: true, remaining, resetMs: nextMs, retryAfterMs: 0 };
+  }
+
+  /** How long until one unit would pass; 0 when it would now. Takes nothing. */
+  waitMs(id: Id, { perSecond, burst }: Rate): number {
+    const known = this.#fullAtMs.get(id);
+    if (known === undefined) return 0;
+    const aheadMs = known - this.#clock.monotonicMs();
+    return Math.max(0, aheadMs - ((burst - 1) * 1_000) / perSecond);
   }
 
   #forgetIdle(nowMs: number): void {
     for (const [id, fullAtMs] of this.#fullAtMs) {
       if (fullAtMs <= nowMs) this.#fullAtMs.delete(id);
     }
+    this.#lookAt = Math.max(BUCKETS_KEPT, 2 * this.#fullAtMs.size);
   }
 }
 
 /** Sums of intervals are not exact. */
 const ROUNDING = 1e-6;
+const ROUNDING_MS = 1e-6;

@@ -4,6 +4,7 @@ import type { Principal } from '../../coordinator/auth/principal.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
+import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
@@ -52,11 +53,21 @@ const KEYS = new Map<string, Principal>([
   }),
 ]);
 
+const AUTHENTICATOR = {
+  authenticate(key: string): Principal {
+    const principal = KEYS.get(key);
+    if (principal === undefined) throw new AppError('unauthenticated');
+    return principal;
+  },
+  mayHold: (key: string) => KEYS.has(key),
+};
+
 export interface RigOptions {
   perClientMax?: number;
   limits?: Partial<PlanLimits>;
   bodyBytesMax?: number;
   queryTimeoutMs?: number;
+  trustedProxies?: string[];
   /** Bytes of bodies under way: of one client and of all. */
   clientBodiesMax?: number;
   bodiesMax?: number;
@@ -106,13 +117,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
   const server = createDataServer(
     {
-      authenticator: {
-        authenticate(key) {
-          const principal = KEYS.get(key);
-          if (principal === undefined) throw new AppError('unauthenticated');
-          return principal;
-        },
-      },
+      authenticator: AUTHENTICATOR,
+      badKeys: new BadKeys({ clock: options.clock ?? systemClock }),
       dataPlane: openPlane(),
       clientLimits: { of: () => limits },
       rates: new RequestRates({ clock: options.clock ?? systemClock }),
@@ -124,6 +130,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     {
       requestTimeoutMs: 5_000,
       queryTimeoutMs: options.queryTimeoutMs ?? 2_000,
+      ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
       ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
     },
   );

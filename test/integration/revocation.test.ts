@@ -44,7 +44,8 @@ test(`none of ${CALLERS} callers gets in after the revocation, ${REPETITIONS} ti
           if (answered === ANSWERS * CALLERS) before.resolve();
           continue;
         }
-        assert.equal(status, 401, `repetition ${repetition}`);
+        // An address with many bad keys hears 429, which is no access either.
+        assert.ok(status === 401 || status === 429, `repetition ${repetition}: ${status}`);
         refusedAfter += 1;
         after += 1;
       }
