@@ -13,6 +13,7 @@ import { shardConfigure } from './messages/shard-configure.ts';
 import { shardCreate } from './messages/shard-create.ts';
 import { shardDrop } from './messages/shard-drop.ts';
 import { shardStatus } from './messages/shard-status.ts';
+import { shardUsage } from './messages/shard-usage.ts';
 import { vectorsUpdate } from './messages/vectors-update.ts';
 
 export const MESSAGES = {
@@ -20,6 +21,7 @@ export const MESSAGES = {
   'shard-drop': shardDrop,
   'shard-configure': shardConfigure,
   'shard-status': shardStatus,
+  'shard-usage': shardUsage,
   'points-upsert': pointsUpsert,
   'points-delete': pointsDelete,
   'vectors-update': vectorsUpdate,

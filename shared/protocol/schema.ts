@@ -65,8 +65,23 @@ export const RecordsSchema = closed({
 });
 export type Records = Static<typeof RecordsSchema>;
 
-/** What every write answers: the version that the shard gave it. */
-export const WrittenSchema = closed({ version: Type.Integer({ minimum: 0 }) });
+/** By how much a write may grow its shard; one that would grow it more changes nothing. */
+export const RoomSchema = closed({
+  points: Type.Integer({ minimum: 0 }),
+  bytes: Type.Integer({ minimum: 0 }),
+});
+export type Room = Static<typeof RoomSchema>;
+
+/**
+ * What every write answers: the version that the shard gave it, and what the shard held then.
+ * `bytes` are those of vectors (4 a component) and payloads, whatever they take on a disk.
+ */
+export const WrittenSchema = closed({
+  version: Type.Integer({ minimum: 0 }),
+  points: Type.Integer({ minimum: 0 }),
+  bytes: Type.Integer({ minimum: 0 }),
+});
+export type Written = Static<typeof WrittenSchema>;
 
 export const PayloadIndexTypeSchema = Type.Enum([...PAYLOAD_INDEX_TYPES]);
 

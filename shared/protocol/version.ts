@@ -5,5 +5,6 @@
  * 1  first version: shards, points, payload changes, queries
  * 2  a shard's configuration names its search engine
  * 3  vectors may be left on disk
+ * 4  a write may be given a room to grow in, and answers what its shard holds; `shard-usage`
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;

@@ -91,7 +91,7 @@ test('a search that writes out of bounds ends the memory of one shard only', asy
   assert.equal(shard.image.behind, false, 'nothing of it is saved');
   applied.resolve();
   holding.mock.restore();
-  assert.ok((await writing) > 0, 'what was committed is acknowledged');
+  assert.ok((await writing).version > 0, 'what was committed is acknowledged');
   assert.equal(saw('shard_trapped').length, 1);
 
   lines.length = 0;

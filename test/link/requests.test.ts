@@ -112,7 +112,7 @@ test('frames that are too large are refused before they are sent', async (t) => 
   const huge = new Float32Array(LIMITS.frameBytesMax / 4);
   const { workerId } = await rig.connectedWorker({
     'points-count': () => ({ body: { count: 1 }, vectors: huge }),
-    'points-delete': () => ({ body: { version: 1 }, vectors: EMPTY }),
+    'points-delete': () => ({ body: { version: 1, points: 0, bytes: 0 }, vectors: EMPTY }),
   });
   const route = rig.route(workerId);
   await assert.rejects(askCount(rig, workerId), {
@@ -219,7 +219,7 @@ test('a lost line: a read is asked again, a write is not', async (t) => {
       'points-count': () => count(6),
       'points-delete': () => {
         writes += 1;
-        return { body: { version: 1 }, vectors: EMPTY };
+        return { body: { version: 1, points: 0, bytes: 0 }, vectors: EMPTY };
       },
     },
     { workerId },

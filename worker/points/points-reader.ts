@@ -21,6 +21,7 @@ import {
   pointIdToKey,
   type Uuid,
 } from '../../shared/domain/point.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import { openForReads } from './schema.ts';
 
 export interface PointRow {
@@ -217,6 +218,16 @@ export class PointsReader {
     const row = this.#db.prepare<[], [number, number, number]>(sql).raw().get();
     const [count, version, labelMax] = must(row, 'a SELECT without FROM has a row');
     return { count, version, labelMax };
+  }
+
+  /** What the shard held after its last write. */
+  usage(): Written {
+    const meta = (key: string) => `(SELECT value FROM meta WHERE key = '${key}')`;
+    const bytes = `${meta('point_count')} * 4 * ${meta('dimension')} + ${meta('payload_bytes')}`;
+    const sql = `SELECT ${meta('last_version')}, ${meta('point_count')}, ${bytes}`;
+    const row = this.#db.prepare<[], [number, number, number]>(sql).raw().get();
+    const [version, points, total] = must(row, 'a SELECT without FROM has a row');
+    return { version, points, bytes: total };
   }
 
   #rows(statement: Database.Statement<unknown[], RawRow>, params: unknown[]): PointRow[] {

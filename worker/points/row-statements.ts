@@ -1,6 +1,8 @@
 /** The statements of a shard's writer, prepared once a connection. */
 import type Database from 'better-sqlite3';
 
+const PAYLOAD_BYTES = 'ifnull(length(payload), 0)';
+
 export type RowStatements = ReturnType<typeof prepareRowStatements>;
 
 export function prepareRowStatements(db: Database.Database) {
@@ -8,7 +10,12 @@ export function prepareRowStatements(db: Database.Database) {
   const one = <Params extends unknown[], Value>(sql: string) =>
     db.prepare<Params, Value>(sql).pluck();
   return {
-    findLabel: one<[Buffer], number>('SELECT label FROM points WHERE id = ?'),
+    /** The length stands at the head of the row: the payload itself is not read. */
+    find: db
+      .prepare<[Buffer], [label: number, payloadBytes: number]>(
+        `SELECT label, ${PAYLOAD_BYTES} FROM points WHERE id = ?`,
+      )
+      .raw(),
     insert: db.prepare<[number, Buffer, number, Buffer | null, Buffer]>(
       'INSERT INTO points (label, id, version, payload, vector) VALUES (?, ?, ?, ?, ?)',
     ),
@@ -29,8 +36,16 @@ export function prepareRowStatements(db: Database.Database) {
         'SELECT label, payload FROM points WHERE label = ?',
       )
       .raw(),
-    deleteById: one<[Buffer], number>('DELETE FROM points WHERE id = ? RETURNING label'),
-    deleteByLabel: one<[number], Buffer>('DELETE FROM points WHERE label = ? RETURNING id'),
+    deleteById: db
+      .prepare<[Buffer], [label: number, payloadBytes: number]>(
+        `DELETE FROM points WHERE id = ? RETURNING label, ${PAYLOAD_BYTES}`,
+      )
+      .raw(),
+    deleteByLabel: db
+      .prepare<[number], [id: Buffer, payloadBytes: number]>(
+        `DELETE FROM points WHERE label = ? RETURNING id, ${PAYLOAD_BYTES}`,
+      )
+      .raw(),
     addFreeLabel: db.prepare<[number]>('INSERT INTO free_labels (label) VALUES (?)'),
     takeFreeLabel: one<[], number>(
       `DELETE FROM free_labels WHERE label = (SELECT min(label) FROM free_labels)

@@ -10,6 +10,7 @@ import type Database from 'better-sqlite3';
 import { assert, must } from '../../shared/base/assert.ts';
 import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { Room } from '../../shared/protocol/schema.ts';
 import { compilePayloadChange } from './payload-change.ts';
 import { prepareRowStatements, type RowStatements } from './row-statements.ts';
 import { readMeta } from './schema.ts';
@@ -19,6 +20,8 @@ interface Counters {
   last_version: number;
   next_label: number;
   point_count: number;
+  /** Of all payloads. */
+  payload_bytes: number;
   tombstone_count: number;
   /** Tombstones of this version and earlier ones may be missing. */
   tombstone_floor: number;
@@ -28,9 +31,12 @@ const NO_COUNTERS: Counters = {
   last_version: 0,
   next_label: 0,
   point_count: 0,
+  payload_bytes: 0,
   tombstone_count: 0,
   tombstone_floor: 0,
 };
+
+type Changed = Pick<WriteOutcome, 'labels' | 'payloads'>;
 
 export class RowWriter {
   readonly #sql: RowStatements;
@@ -70,17 +76,33 @@ export class RowWriter {
 
   /** Applies one op under the next version. A throw leaves it half done: roll back. */
   apply(op: WriteOp): WriteOutcome {
+    const pointsBefore = this.#counters.point_count;
+    const bytesBefore = this.#bytes;
     this.#counters.last_version += 1;
     const version = this.#counters.last_version;
+    const changed = this.#change(op, version);
+    const points = this.#counters.point_count;
+    const bytes = this.#bytes;
+    const room = 'room' in op ? op.room : undefined;
+    if (room !== undefined) refuseBeyond(room, points - pointsBefore, bytes - bytesBefore);
+    return { version, points, bytes, ...changed };
+  }
+
+  get #bytes(): number {
+    const { point_count, payload_bytes } = this.#counters;
+    return point_count * this.#dimension * Float32Array.BYTES_PER_ELEMENT + payload_bytes;
+  }
+
+  #change(op: WriteOp, version: number): Changed {
     switch (op.kind) {
       case 'upsert':
-        return { version, labels: this.#upsert(op, version) };
+        return { labels: this.#upsert(op, version) };
       case 'delete':
-        return { version, labels: this.#deleteIds(op.ids, version) };
+        return { labels: this.#deleteIds(op.ids, version) };
       case 'delete-labels':
-        return { version, labels: this.#deleteLabels(op.labels, version) };
+        return { labels: this.#deleteLabels(op.labels, version) };
       case 'vectors':
-        return { version, labels: this.#replaceVectors(op, version) };
+        return { labels: this.#replaceVectors(op, version) };
       case 'payload':
         return this.#changePayloads(op, version);
     }
@@ -93,10 +115,12 @@ export class RowWriter {
     op.ids.forEach((id, i) => {
       const key = pointIdToKey(id);
       const payload = storable(op.payloads[i] ?? null);
-      const known = this.#sql.findLabel.get(key);
-      labels[i] = known ?? this.#takeLabel();
-      if (known === undefined) this.#insert(labels[i] ?? 0, key, version, payload, vectorOf(i));
-      else this.#sql.replace.run(version, payload, vectorOf(i), known);
+      const known = this.#sql.find.get(key);
+      const label = known === undefined ? this.#takeLabel() : known[0];
+      labels[i] = label;
+      if (known === undefined) this.#insert(label, key, version, payload, vectorOf(i));
+      else this.#sql.replace.run(version, payload, vectorOf(i), label);
+      this.#counters.payload_bytes += lengthOf(payload) - (known === undefined ? 0 : known[1]);
     });
     return labels;
   }
@@ -128,9 +152,11 @@ export class RowWriter {
     const freed: number[] = [];
     for (const id of ids) {
       const key = pointIdToKey(id);
-      const label = this.#sql.deleteById.get(key);
-      if (label === undefined) continue;
+      const deleted = this.#sql.deleteById.get(key);
+      if (deleted === undefined) continue;
+      const [label, payloadBytes] = deleted;
       this.#bury(label, key, version);
+      this.#counters.payload_bytes -= payloadBytes;
       freed.push(label);
     }
     return Uint32Array.from(freed);
@@ -139,9 +165,11 @@ export class RowWriter {
   #deleteLabels(labels: Uint32Array, version: number): Uint32Array {
     const freed: number[] = [];
     for (const label of labels) {
-      const key = this.#sql.deleteByLabel.get(label);
-      if (key === undefined) continue;
+      const deleted = this.#sql.deleteByLabel.get(label);
+      if (deleted === undefined) continue;
+      const [key, payloadBytes] = deleted;
       this.#bury(label, key, version);
+      this.#counters.payload_bytes -= payloadBytes;
       freed.push(label);
     }
     return Uint32Array.from(freed);
@@ -173,13 +201,14 @@ export class RowWriter {
     });
   }
 
-  #changePayloads(op: Extract<WriteOp, { kind: 'payload' }>, version: number): WriteOutcome {
+  #changePayloads(op: Extract<WriteOp, { kind: 'payload' }>, version: number): Changed {
     const change = compilePayloadChange(op.change);
     const labels: number[] = [];
     const payloads: (PayloadBytes | null)[] = [];
     const apply = (label: number, stored: Buffer | null) => {
       const payload = storable(change(stored));
       this.#sql.replacePayload.run(version, payload, label);
+      this.#counters.payload_bytes += lengthOf(payload) - lengthOf(stored);
       labels.push(label);
       payloads.push(payload);
     };
@@ -195,7 +224,7 @@ export class RowWriter {
         if (row !== undefined) apply(...row);
       }
     }
-    return { version, labels: Uint32Array.from(labels), payloads };
+    return { labels: Uint32Array.from(labels), payloads };
   }
 
   /** The bytes of the i-th vector of an op. */
@@ -205,6 +234,17 @@ export class RowWriter {
     const bytes = this.#dimension * Float32Array.BYTES_PER_ELEMENT;
     return (i) => Buffer.from(buffer, byteOffset + i * bytes, bytes);
   }
+}
+
+function lengthOf(payload: Buffer | null): number {
+  return payload === null ? 0 : payload.length;
+}
+
+/** The coordinator, which knows the plan, says to the caller what it is that is full. */
+function refuseBeyond(room: Room, points: number, bytes: number): void {
+  if (points <= room.points && bytes <= room.bytes) return;
+  const text = `the write adds ${points} points and ${bytes} bytes, more than its room`;
+  throw new AppError('quota_exceeded', text);
 }
 
 /** Readers take payloads as text, so bytes that are no text must never get in. */

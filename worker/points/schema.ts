@@ -11,7 +11,12 @@
  *                                            which version they may be missing
  *   free_labels  label                       labels below `next_label` that no point has
  *   meta         key, value                  shard_id, dimension, last_version, next_label,
- *                                            point_count, tombstone_count, tombstone_floor
+ *                                            point_count, payload_bytes, tombstone_count,
+ *                                            tombstone_floor
+ *
+ * What a shard holds is counted in bytes of its points, `point_count` x 4 x `dimension` +
+ * `payload_bytes`, not of its files: the same points are the same bytes on every machine and at
+ * any time.
  *
  * `payload` stands before `vector`: a row that is longer than its page continues on overflow pages,
  * and a read that wants only the payload then stops before the vector.
@@ -65,6 +70,8 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX tombstones_by_version ON tombstones (version);
    CREATE TABLE free_labels (label INTEGER PRIMARY KEY) STRICT;
    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;`,
+  `INSERT INTO meta (key, value)
+     SELECT 'payload_bytes', ifnull(sum(length(payload)), 0) FROM points;`,
 ];
 
 /**
@@ -168,6 +175,7 @@ function migrate(db: Database.Database, meta?: ShardMeta): void {
   }
 }
 
+/** But for `payload_bytes`, which its migration counts. */
 function writeMeta(db: Database.Database, { shardId, dimension }: ShardMeta): void {
   const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   insert.run('shard_id', shardId);

@@ -10,10 +10,17 @@
 import { must } from '../../shared/base/assert.ts';
 import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
+import type { Room, Written } from '../../shared/protocol/schema.ts';
 
 export type WriteOp =
   /** `vectors` holds one vector an id. The ids are distinct. */
-  | { kind: 'upsert'; ids: PointId[]; vectors: Float32Array; payloads: (PayloadBytes | null)[] }
+  | {
+      kind: 'upsert';
+      ids: PointId[];
+      vectors: Float32Array;
+      payloads: (PayloadBytes | null)[];
+      room?: Room | undefined;
+    }
   | { kind: 'delete'; ids: PointId[] }
   | { kind: 'delete-labels'; labels: Uint32Array }
   /** All points must exist, else `point_not_found` and nothing changes. */
@@ -23,10 +30,11 @@ export type WriteOp =
       kind: 'payload';
       target: { ids: PointId[] } | { labels: Uint32Array };
       change: PayloadChange;
+      room?: Room | undefined;
     };
 
-export interface WriteOutcome {
-  version: number;
+/** With what the shard held right after this op, before the next one of its group. */
+export interface WriteOutcome extends Written {
   /** Of the changed points: for upsert and vectors one an id, in order; for deletes those freed. */
   labels: Uint32Array;
   /** Of a payload change: the new payload of each label. */
@@ -40,11 +48,10 @@ export interface PackedPayloads {
 }
 
 export type PackedOp =
-  | { kind: 'upsert'; ids: PointId[]; vectors: Float32Array; payloads: PackedPayloads }
+  | (Omit<Extract<WriteOp, { kind: 'upsert' }>, 'payloads'> & { payloads: PackedPayloads })
   | Exclude<WriteOp, { kind: 'upsert' }>;
 
-export interface PackedOutcome {
-  version: number;
+export interface PackedOutcome extends Written {
   labels: Uint32Array;
   payloads?: PackedPayloads;
 }
@@ -79,9 +86,9 @@ export function packOp(op: WriteOp): Packed<PackedOp> {
   }
 }
 
-function packPayloadOp({ target, change }: Extract<WriteOp, { kind: 'payload' }>) {
+function packPayloadOp({ target, change, room }: Extract<WriteOp, { kind: 'payload' }>) {
   const buffers: NodeJS.TypedArray<ArrayBuffer>[] = [];
-  const copy = { kind: 'payload' as const, target, change };
+  const copy = { kind: 'payload' as const, target, change, room };
   if ('labels' in target) {
     const labels = new Uint32Array(target.labels);
     buffers.push(labels);
@@ -97,19 +104,20 @@ function packPayloadOp({ target, change }: Extract<WriteOp, { kind: 'payload' }>
 
 export function packOutcome(outcome: WriteOutcome): Packed<PackedOutcome> {
   const labels = new Uint32Array(outcome.labels);
-  const { version } = outcome;
-  if (outcome.payloads === undefined) return packed({ version, labels }, [labels]);
-  const payloads = packPayloads(outcome.payloads);
-  return packed({ version, labels, payloads }, [labels, payloads.bytes, payloads.lengths]);
+  const { version, points, bytes } = outcome;
+  const value: PackedOutcome = { version, points, bytes, labels };
+  if (outcome.payloads === undefined) return packed(value, [labels]);
+  value.payloads = packPayloads(outcome.payloads);
+  return packed(value, [labels, value.payloads.bytes, value.payloads.lengths]);
 }
 
 export function unpackOp(op: PackedOp): WriteOp {
   return op.kind === 'upsert' ? { ...op, payloads: unpackPayloads(op.payloads) } : op;
 }
 
-export function unpackOutcome({ version, labels, payloads }: PackedOutcome): WriteOutcome {
-  if (payloads === undefined) return { version, labels };
-  return { version, labels, payloads: unpackPayloads(payloads) };
+export function unpackOutcome({ payloads, ...outcome }: PackedOutcome): WriteOutcome {
+  if (payloads === undefined) return outcome;
+  return { ...outcome, payloads: unpackPayloads(payloads) };
 }
 
 /** Bytes that an op adds to the disk at most, roughly; 0 for what frees space. */

@@ -33,25 +33,26 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       const shard = await registry.shard(shardId);
       return plain({ ...shard.reads.status(), diskBytes: await diskBytes(shard.folder) });
     },
-    'points-upsert': async (shardId, { ids, names, payloads }, floats) => {
+    'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
+    'points-upsert': async (shardId, { ids, names, payloads, room }, floats) => {
       checkBatch(ids.length);
       const shard = await registry.shard(shardId);
       const vectors = splitVectors(names, floats);
-      return plain({ version: await shard.upsert(ids, vectors, payloads) });
+      return plain(await shard.upsert(ids, vectors, payloads, room));
     },
     'points-delete': async (shardId, { points }, _vectors, deadline) => {
       const shard = await registry.shard(shardId);
-      return plain({ version: await shard.delete(points, deadline) });
+      return plain(await shard.delete(points, deadline));
     },
     'vectors-update': async (shardId, { ids, names }, floats) => {
       checkBatch(ids.length);
       const shard = await registry.shard(shardId);
       const vectors = splitVectors(names, floats);
-      return plain({ version: await shard.updateVectors(ids, vectors) });
+      return plain(await shard.updateVectors(ids, vectors));
     },
-    'payload-update': async (shardId, { points, change }, _vectors, deadline) => {
+    'payload-update': async (shardId, { points, change, room }, _vectors, deadline) => {
       const shard = await registry.shard(shardId);
-      return plain({ version: await shard.updatePayload(points, change, deadline) });
+      return plain(await shard.updatePayload(points, change, deadline, room));
     },
     'points-query': async (shardId, body, vectors, deadline) => {
       const { reads } = await registry.shard(shardId);

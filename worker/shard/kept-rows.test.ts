@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { must } from '../../shared/base/assert.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import {
   inTime,
   nearest,
@@ -60,13 +61,13 @@ function payloadsOf(ids: number[], generation: number): Buffer[] {
   return ids.map((id) => Buffer.from(JSON.stringify({ id, generation })));
 }
 
-function put(shard: Shard, ids: number[], generation: number): Promise<number> {
+function put(shard: Shard, ids: number[], generation: number): Promise<Written> {
   const vectors = Float32Array.from(ids.flatMap((id) => [...vectorOf(id)]));
   return shard.upsert(ids, { '': vectors }, payloadsOf(ids, generation));
 }
 
 /** The same vectors, by each of the ways in which a payload can change. */
-function change(shard: Shard, ids: number[], generation: number): Promise<number> {
+function change(shard: Shard, ids: number[], generation: number): Promise<Written> {
   if (generation % 2 === 0) return put(shard, ids, generation);
   const payload = Buffer.from(JSON.stringify({ generation }));
   return shard.updatePayload({ kind: 'ids', ids }, { kind: 'set', payload }, inTime());
@@ -116,6 +117,9 @@ test('a write that was refused leaves rows kept', async (t) => {
     inTime(),
   );
   await assert.rejects(refused, { code: 'point_not_found' });
+  const vectors = { '': vectorOf(123_456) };
+  const beyond = started.shard.upsert([123_456], vectors, [payload], { points: 0, bytes: 0 });
+  await assert.rejects(beyond, { code: 'quota_exceeded' });
   await assertKept(started, 7);
 });
 

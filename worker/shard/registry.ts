@@ -17,6 +17,7 @@ import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import { removeImage } from '../image/write-image.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsStore } from '../points/points-store.ts';
@@ -119,15 +120,27 @@ export class ShardRegistry {
 
   /** The shard, opened if need be. */
   async shard(shardId: ShardId): Promise<Shard> {
-    const entry = this.#entries.get(shardId);
-    if (entry === undefined || entry.dropping) {
-      throw new AppError('unavailable', undefined, {
-        detail: `no shard ${shardId} on this worker`,
-      });
-    }
+    const entry = this.#served(shardId);
     if (entry.shard !== undefined && !entry.shard.trapped) return entry.shard;
     entry.opening ??= this.#open(entry);
     return entry.opening;
+  }
+
+  /** What is stored once every write that came before has ended. A closed shard has none, and
+   * rows to ask without opening it. */
+  async usage(shardId: ShardId): Promise<Written> {
+    const { shard, opening, folder } = this.#served(shardId);
+    if (shard === undefined && opening === undefined) {
+      return this.#deps.store.reader(folder).usage();
+    }
+    return (await this.shard(shardId)).usage();
+  }
+
+  #served(shardId: ShardId): Entry {
+    const entry = this.#entries.get(shardId);
+    if (entry !== undefined && !entry.dropping) return entry;
+    const detail = `no shard ${shardId} on this worker`;
+    throw new AppError('unavailable', undefined, { detail });
   }
 
   /** Replaces the shard's configuration, on disk and in memory. */

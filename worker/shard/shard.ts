@@ -25,7 +25,7 @@ import {
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
-import type { PointsSelector } from '../../shared/protocol/schema.ts';
+import type { PointsSelector, Room, Written } from '../../shared/protocol/schema.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
@@ -65,6 +65,7 @@ const NEARLY = 0.8;
 
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
+  'quota_exceeded',
   'point_not_found',
   'invalid_argument',
   'insufficient_storage',
@@ -106,32 +107,27 @@ export class Shard {
     return this.#state.index.trapped;
   }
 
-  // --- writes: each resolves to the version of the write, when it is durable and searchable
+  // --- writes: each resolves when it is durable and searchable, to its version and what the shard
+  // held then; with a room, one that would grow the shard more is refused
 
   async upsert(
     ids: PointId[],
     byName: PointVectors,
     payloads: (PayloadBytes | null)[],
-  ): Promise<number> {
+    room?: Room,
+  ): Promise<Written> {
     const vectors = onlyVector(byName);
-    if (this.#state.index.backlogged) await this.#keepPace(ids.length);
     return this.#gate.shared(() => {
-      // Before the commit: rows that no index can take would be acknowledged and never found.
-      this.#state.index.assertRoom(ids.length);
-      return this.#write({ kind: 'upsert', ids, vectors, payloads });
+      return this.#writeVectors({ kind: 'upsert', ids, vectors, payloads, room });
     });
   }
 
-  async updateVectors(ids: PointId[], byName: PointVectors): Promise<number> {
+  async updateVectors(ids: PointId[], byName: PointVectors): Promise<Written> {
     const vectors = onlyVector(byName);
-    if (this.#state.index.backlogged) await this.#keepPace(ids.length);
-    return this.#gate.shared(() => {
-      this.#state.index.assertRoom(ids.length);
-      return this.#write({ kind: 'vectors', ids, vectors });
-    });
+    return this.#gate.shared(() => this.#writeVectors({ kind: 'vectors', ids, vectors }));
   }
 
-  delete(points: PointsSelector, deadline: Deadline): Promise<number> {
+  delete(points: PointsSelector, deadline: Deadline): Promise<Written> {
     if (points.kind === 'ids') {
       return this.#gate.shared(() =>
         this.#writeParts(points.ids, (ids) => ({ kind: 'delete', ids })),
@@ -147,17 +143,37 @@ export class Shard {
     points: PointsSelector,
     change: PayloadChange,
     deadline: Deadline,
-  ): Promise<number> {
+    room?: Room,
+  ): Promise<Written> {
     if (points.kind === 'ids') {
       const target = { ids: points.ids };
-      return this.#gate.shared(() => this.#write({ kind: 'payload', target, change }));
+      return this.#gate.shared(() => this.#write({ kind: 'payload', target, change, room }));
     }
     return this.#gate.exclusive(async () => {
       const matching = await this.reads.matching(points.filter, deadline);
-      return this.#writeParts(matching, (labels) => {
-        return { kind: 'payload', target: { labels }, change };
+      const start = this.#stored();
+      return this.#writeParts(matching, (labels, before = start) => {
+        const left = room && { ...room, bytes: start.bytes + room.bytes - before.bytes };
+        return { kind: 'payload', target: { labels }, change, room: left };
       });
     });
+  }
+
+  /** What is stored once every write that came before has ended. */
+  async usage(): Promise<Written> {
+    await this.#gate.idle();
+    return this.#stored();
+  }
+
+  #stored(): Written {
+    return this.#reader().usage();
+  }
+
+  async #writeVectors(op: Extract<WriteOp, { kind: 'upsert' | 'vectors' }>): Promise<Written> {
+    if (this.#state.index.backlogged) await this.#keepPace(op.ids.length);
+    // Before the commit: rows that no index can take would be acknowledged and never found.
+    this.#state.index.assertRoom(op.ids.length);
+    return this.#write(op);
   }
 
   /** Vectors that come faster than they are linked make every search scan more: their writers wait
@@ -173,29 +189,32 @@ export class Shard {
     }
   }
 
-  /** The same change to many points, a commit for each part of them; the last one's version. */
+  /** The same change to many points, a commit for each part of them; what the last one answered.
+   * A part's op may depend on what the part before it answered. */
   async #writeParts<Keys extends PointId[] | Uint32Array>(
     keys: Keys,
-    opOf: (part: Keys) => WriteOp,
-  ): Promise<number> {
-    let version = this.#state.appliedVersion;
+    opOf: (part: Keys, before: Written | undefined) => WriteOp,
+  ): Promise<Written> {
+    let written: Written | undefined;
     for (let at = 0; at < keys.length; at += CHANGE_POINTS_MAX) {
       try {
-        version = await this.#write(opOf(keys.slice(at, at + CHANGE_POINTS_MAX) as Keys));
+        const part = keys.slice(at, at + CHANGE_POINTS_MAX) as Keys;
+        written = await this.#write(opOf(part, written));
       } catch (error) {
         throw at === 0 ? error : partlyDone(error, at, keys.length);
       }
     }
-    return version;
+    return written ?? this.#stored();
   }
 
-  async #write(op: WriteOp): Promise<number> {
+  async #write(op: WriteOp): Promise<Written> {
     if (this.trapped) throw new AppError('unavailable');
     try {
       const outcome = await this.#commit(op);
       await this.#apply(op, outcome);
       this.#deps.wake(this);
-      return outcome.version;
+      const { version, points, bytes } = outcome;
+      return { version, points, bytes };
     } finally {
       if (this.#state.behind) this.#catchUpSoon();
     }

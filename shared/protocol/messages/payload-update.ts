@@ -1,5 +1,12 @@
 import Type, { type Static } from 'typebox';
-import { Bytes, closed, PathSchema, PointsSelectorSchema, WrittenSchema } from '../schema.ts';
+import {
+  Bytes,
+  closed,
+  PathSchema,
+  PointsSelectorSchema,
+  RoomSchema,
+  WrittenSchema,
+} from '../schema.ts';
 
 /** One change to payloads. `payload` is UTF-8 JSON text of an object. */
 export const PayloadChangeSchema = Type.Union([
@@ -13,11 +20,16 @@ export type PayloadChange = Static<typeof PayloadChangeSchema>;
 
 /**
  * Changes the payloads of points that exist. With ids, one that is not there fails the whole
- * message with `point_not_found`.
+ * message with `point_not_found`. What does not fit the room fails with `quota_exceeded`; by filter
+ * some points may be changed by then.
  */
 export const payloadUpdate = {
   number: 13,
   writes: true,
-  request: closed({ points: PointsSelectorSchema, change: PayloadChangeSchema }),
+  request: closed({
+    points: PointsSelectorSchema,
+    change: PayloadChangeSchema,
+    room: Type.Optional(RoomSchema),
+  }),
   reply: WrittenSchema,
 };
