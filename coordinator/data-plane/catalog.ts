@@ -8,7 +8,7 @@
 import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { CollectionRecord } from '../store/collections.ts';
+import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';
 import { collectionNameProblem } from './parse-collection.ts';
 
 /** Whose collections, and in which namespace; part of every lookup. */
@@ -50,6 +50,13 @@ export class Catalog {
       if (key.startsWith(start)) counts.set(key.slice(start.length), records.size);
     }
     return counts;
+  }
+
+  /** Of all collections of a client, in all namespaces. */
+  shardsOf({ clientId, mode }: Owner): ShardPlacement[] {
+    const start = placeKey({ clientId, mode, namespace: '' });
+    const places = [...this.#byPlace].filter(([key]) => key.startsWith(start));
+    return places.flatMap(([, records]) => [...records.values()].flatMap(({ shards }) => shards));
   }
 
   /** Every worker that holds a shard of a collection that is there. */

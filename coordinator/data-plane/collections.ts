@@ -21,6 +21,7 @@ import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { JsonObject } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { ClientUsage } from '../limits/client-usage.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
@@ -55,6 +56,7 @@ export interface CollectionsDeps {
   router: Pick<Router, 'request' | 'place'>;
   reconciler: Pick<Reconciler, 'erase'>;
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
+  usage: Pick<ClientUsage, 'created' | 'dropped'>;
   limitsOf: LimitsOf;
   clock: Clock;
   random: SecureRandom;
@@ -153,11 +155,12 @@ export class Collections {
 
   /** Takes the collection away from its client; false when that was done meanwhile. */
   #remove(record: CollectionRecord): boolean {
-    const { catalog, store, repair } = this.#deps;
+    const { catalog, store, repair, usage } = this.#deps;
     const { collectionId, name } = record;
     if (catalog.get(record, name)?.collectionId !== collectionId) return false;
     store.markDeleting(collectionId);
     catalog.remove(record);
+    usage.dropped(record);
     repair.settle(collectionId);
     return true;
   }
@@ -211,7 +214,7 @@ export class Collections {
   }
 
   async #build(record: CollectionRecord, deadline: Deadline): Promise<void> {
-    const { store, catalog, router } = this.#deps;
+    const { store, catalog, router, usage } = this.#deps;
     const shard = soleShard(record);
     try {
       const body = { descriptor: descriptorOf(record) };
@@ -226,6 +229,7 @@ export class Collections {
       throw new AppError('unavailable', text, { cause: error });
     }
     catalog.put({ ...record, state: 'active' });
+    usage.created(record);
   }
 
   async #change(

@@ -1,9 +1,14 @@
 /** What a client's requests can do, built over one catalog. */
 import type { Clock } from '../../shared/base/clock.ts';
+import type { ClientId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { Log } from '../../shared/log/log.ts';
+import { ClientUsage } from '../limits/client-usage.ts';
+import type { Quota } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
+import { BoundedWrites } from './bounded-writes.ts';
 import { Catalog } from './catalog.ts';
 import { CollectionLocks } from './collection-locks.ts';
 import { Collections, type LimitsOf } from './collections.ts';
@@ -16,11 +21,13 @@ export interface DataPlaneDeps {
   /** `ControlStore.collections`. */
   store: CollectionsTable;
   router: Router;
-  limitsOf: LimitsOf;
+  limitsOf: (clientId: ClientId) => ReturnType<LimitsOf> & Quota;
   clock: Clock;
   random: SecureRandom;
   log: Log;
 }
+
+export type Usage = Quota & Pick<PlanLimits, 'collections' | 'namespaces'>;
 
 export class DataPlane {
   readonly collections: Collections;
@@ -31,6 +38,7 @@ export class DataPlane {
   readonly #store: CollectionsTable;
   readonly #reconciler: Reconciler;
   readonly #repair: ConfigRepair;
+  readonly #usage: ClientUsage;
 
   constructor({ store, router, limitsOf, clock, random, log }: DataPlaneDeps) {
     const catalog = new Catalog(store.all());
@@ -43,13 +51,25 @@ export class DataPlane {
     this.#store = store;
     this.#reconciler = reconciler;
     this.#repair = repair;
-    this.collections = new Collections({ ...known, reconciler, repair, limitsOf, random });
+    const usage = new ClientUsage({
+      liveShards: (clientId) => catalog.shardsOf({ clientId, mode: 'live' }),
+      ask: async (shard, deadline) => {
+        return (await router.request(shard, 'shard-usage', {}, undefined, deadline)).body;
+      },
+      connected: () => router.connected(),
+      clock,
+      log,
+    });
+    this.#usage = usage;
+    this.collections = new Collections({ ...known, reconciler, repair, usage, limitsOf, random });
     this.queries = new Queries({ catalog, router, clock });
-    this.writes = new Writes({ catalog, router, clock });
+    const bounded = new BoundedWrites({ router, usage, quotaOf: limitsOf, clock });
+    this.writes = new Writes({ catalog, bounded, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */
   start(): void {
+    this.#router.onConnect((workerId) => this.#usage.workerCame(workerId));
     this.#reconciler.start();
     this.#repair.start(this.#store.all().filter(isPending));
   }
@@ -58,6 +78,16 @@ export class DataPlane {
   close(): void {
     this.#reconciler.close();
     this.#repair.close();
+  }
+
+  /** What a client's live data takes of its quotas: of shards that are away, as last heard. */
+  async usageOf(clientId: ClientId): Promise<Usage> {
+    const usage = this.#usage;
+    if (usage.mustAsk(clientId) || usage.mayAsk(clientId)) await usage.ask(clientId);
+    const { points, bytes } = usage.account(clientId).used;
+    const counts = this.#catalog.countByNamespace({ clientId, mode: 'live' });
+    const collections = counts.values().reduce((sum, count) => sum + count, 0);
+    return { points, bytes, collections, namespaces: counts.size };
   }
 
   /** Why not every collection can be served; undefined when all can. */

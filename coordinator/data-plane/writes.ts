@@ -9,20 +9,20 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
-import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
+import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
-import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
+import type { BoundedWrites } from './bounded-writes.ts';
 import type { Catalog, Owner } from './catalog.ts';
 import { within } from './field-path.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
-import { soleShard } from './sole-shard.ts';
+import type { Write } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
-  router: Pick<Router, 'request'>;
+  bounded: Pick<BoundedWrites, 'send'>;
   clock: Clock;
 }
 
@@ -49,15 +49,6 @@ export interface DeletePayloadInput extends SelectorInput {
 export interface UpdateVectorsInput {
   points?: unknown;
 }
-
-/** One checked change, ready to be sent. */
-export type Write = WriteOf<
-  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
->;
-
-type WriteOf<N extends MessageName> = N extends MessageName
-  ? { name: N; body: Request<N>; vectors?: Float32Array; empty?: boolean }
-  : never;
 
 /** The version that the shard gave; null when there was nothing to do. */
 export type WriteVersion = number | null;
@@ -91,10 +82,8 @@ export class Writes {
 
   async #send(record: CollectionRecord, write: Write, deadline: Deadline): Promise<WriteVersion> {
     if (write.empty === true) return null;
-    const { router } = this.#deps;
-    const { name, body, vectors } = write;
-    const reply = await router.request(soleShard(record), name, body, vectors, deadline);
-    return (reply.body as Reply<'points-upsert'>).version;
+    const { version } = await this.#deps.bounded.send({ record, write, deadline });
+    return version;
   }
 }
 

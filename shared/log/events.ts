@@ -195,6 +195,11 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: 'a deleted or half-made collection could not be erased; tried again after delayMs',
   },
+  usage_unknown: {
+    level: 'warn',
+    fields: { clientId: 'text', shards: 'number', error: 'error' },
+    help: "shards did not say what they hold; until they do, the client's quotas count the others",
+  },
   configure_failed: {
     level: 'warn',
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },

@@ -169,7 +169,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       json: isJson ? JSON.parse(text) : undefined,
     };
   };
-  return { url, ending, store, worker, events, inFlight, state, call, openPlane };
+  return { url, ending, store, worker, events, inFlight, state, limits, call, openPlane };
 }
 
 function limitsOf(store: ControlStore, { perClientMax = 256, limits }: RigOptions): PlanLimits {

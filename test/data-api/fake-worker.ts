@@ -9,9 +9,10 @@ import { higherIsNearer } from '../../shared/domain/distance.ts';
 import { isJsonObject, parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
 import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
 import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
-import type { Records } from '../../shared/protocol/schema.ts';
+import type { Records, Room, Written } from '../../shared/protocol/schema.ts';
 
 interface StoredPoint {
   version: number;
@@ -102,40 +103,39 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       diskBytes: 0,
       memoryBytes: 0,
     }),
-  'points-upsert': (shard, { ids, payloads }: Request<'points-upsert'>, vectors) => {
-    shard.version += 1;
+  'shard-usage': (shard) => reply(usageOf(shard)),
+  'points-upsert': (shard, { ids, payloads, room }: Request<'points-upsert'>, vectors) => {
     const dimension = vectors.length / ids.length;
-    ids.forEach((id, i) => {
-      const vector = vectors.slice(i * dimension, (i + 1) * dimension);
-      shard.points.set(id, { version: shard.version, vector, payload: payloads[i] ?? null });
+    return written(shard, room, (version) => {
+      ids.forEach((id, i) => {
+        const vector = vectors.slice(i * dimension, (i + 1) * dimension);
+        shard.points.set(id, { version, vector, payload: payloads[i] ?? null });
+      });
     });
-    return reply({ version: shard.version });
   },
   'vectors-update': (shard, { ids }: Request<'vectors-update'>, vectors) => {
-    shard.version += 1;
     const dimension = vectors.length / ids.length;
-    ids.forEach((id, i) => {
-      const point = shard.points.get(id);
-      if (point === undefined) throw new AppError('point_not_found');
-      point.vector = vectors.slice(i * dimension, (i + 1) * dimension);
+    return written(shard, undefined, () => {
+      ids.forEach((id, i) => {
+        const vector = vectors.slice(i * dimension, (i + 1) * dimension);
+        change(shard, id, (point) => ({ ...point, vector }));
+      });
     });
-    return reply({ version: shard.version });
   },
   'points-delete': (shard, { points }: Request<'points-delete'>) => {
-    shard.version += 1;
-    if (points.kind === 'ids') for (const id of points.ids) shard.points.delete(id);
-    return reply({ version: shard.version });
+    return written(shard, undefined, () => {
+      if (points.kind === 'ids') for (const id of points.ids) shard.points.delete(id);
+    });
   },
-  'payload-update': (shard, { points, change }: Request<'payload-update'>) => {
-    shard.version += 1;
-    for (const id of points.kind === 'ids' ? points.ids : shard.points.keys()) {
-      const point = shard.points.get(id);
-      if (point === undefined) throw new AppError('point_not_found');
-      if (change.kind === 'set') point.payload = merge(point.payload, change.payload);
-      if (change.kind === 'overwrite') point.payload = change.payload;
-      if (change.kind === 'clear') point.payload = null;
-    }
-    return reply({ version: shard.version });
+  'payload-update': (shard, body: Request<'payload-update'>) => {
+    const ids = body.points.kind === 'ids' ? body.points.ids : [...shard.points.keys()];
+    return written(shard, body.room, () => {
+      for (const id of ids) {
+        change(shard, id, ({ payload, ...point }) => {
+          return { ...point, payload: changed(payload, body.change) };
+        });
+      }
+    });
   },
   'points-retrieve': (shard, body: Request<'points-retrieve'>) => {
     const ids = body.ids.filter((id) => shard.points.has(id));
@@ -174,6 +174,49 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
 
 function reply(body: unknown): WithVectors<unknown> {
   return { body, vectors: NO_VECTORS };
+}
+
+function usageOf({ points, version }: FakeShard): Written {
+  let bytes = 0;
+  for (const { vector, payload } of points.values()) {
+    bytes += vector.byteLength + (payload?.length ?? 0);
+  }
+  return { version, points: points.size, bytes };
+}
+
+/** Makes a change, or none at all when it fails or grows the shard beyond its room. */
+function written(
+  shard: FakeShard,
+  room: Room | undefined,
+  make: (version: number) => void,
+): WithVectors<unknown> {
+  const before = new Map(shard.points);
+  const { points, bytes } = usageOf(shard);
+  try {
+    make(shard.version + 1);
+    const after = usageOf(shard);
+    const most = room ?? { points: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+    if (after.points - points > most.points || after.bytes - bytes > most.bytes) {
+      throw new AppError('quota_exceeded');
+    }
+  } catch (error) {
+    shard.points = before;
+    throw error;
+  }
+  shard.version += 1;
+  return reply(usageOf(shard));
+}
+
+function change(shard: FakeShard, id: PointId, make: (point: StoredPoint) => StoredPoint): void {
+  const point = shard.points.get(id);
+  if (point === undefined) throw new AppError('point_not_found');
+  shard.points.set(id, make(point));
+}
+
+function changed(payload: PayloadBytes | null, change: PayloadChange): PayloadBytes | null {
+  if (change.kind === 'set') return merge(payload, change.payload);
+  if (change.kind === 'overwrite') return change.payload;
+  return change.kind === 'clear' ? null : payload;
 }
 
 function merge(old: PayloadBytes | null, change: PayloadBytes): PayloadBytes {

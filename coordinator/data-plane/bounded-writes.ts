@@ -1,0 +1,220 @@
+/**
+ * Sends writes of live data so that the client's quotas of points and bytes hold; how is said at
+ * the head of `limits/usage-account.ts`. A write far from the quota costs some additions. Near it:
+ *
+ *   promised all it may need -------------------------------> sent without a room
+ *   promised less: ask the shards in doubt, if any; then
+ *     over the quota whatever points are there -------------> refused
+ *     else --> sent with the promise as its room --> fits --> answered
+ *                                  | does not fit
+ *                                  +-- nobody else is promised anything --> refused
+ *                                  +-- else: waits for its turn, and once more
+ *
+ * The worker that refuses a write for its room has changed nothing, so sending it again is safe.
+ * A change by filter may have changed some points by then; it waits for its turn first.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import type { ClientId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
+import type { ClientUsage } from '../limits/client-usage.ts';
+import type { Quota, Reservation, ShardUsage, UsageAccount } from '../limits/usage-account.ts';
+import type { Router } from '../routing/router.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+import { soleShard } from './sole-shard.ts';
+import { growthMax, isByFilter, mayGrow, type Write } from './write.ts';
+
+export interface BoundedWritesDeps {
+  router: Pick<Router, 'request'>;
+  usage: ClientUsage;
+  quotaOf: (clientId: ClientId) => Quota;
+  clock: Clock;
+}
+
+interface Call {
+  record: CollectionRecord;
+  write: Write;
+  deadline: Deadline;
+}
+
+/** A write that may grow its shard. */
+interface Growing extends Call {
+  account: UsageAccount;
+  reservation: Reservation;
+}
+
+/** Errors by which a write says that it changed nothing. After any other it may have. */
+const NOTHING_CHANGED = new Set([
+  'quota_exceeded',
+  'point_not_found',
+  'invalid_argument',
+  'body_too_large',
+  'insufficient_storage',
+  'overloaded',
+  'shutting_down',
+  'unavailable',
+]);
+
+export class BoundedWrites {
+  readonly #deps: BoundedWritesDeps;
+
+  constructor(deps: BoundedWritesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws `quota_exceeded` and what `Router.request` throws. */
+  send(call: Call): Promise<Written> {
+    // Test data costs nothing and is not counted.
+    if (call.record.mode === 'test') return this.#request(call);
+    return mayGrow(call.write) ? this.#grow(call) : this.#change(call);
+  }
+
+  async #request({ record, write, deadline }: Call, room?: Reservation): Promise<Written> {
+    const { name, body, vectors } = write;
+    const bounded = room && { ...body, room: { points: room.points, bytes: room.bytes } };
+    const shard = soleShard(record);
+    const reply = await this.#deps.router.request(shard, name, bounded ?? body, vectors, deadline);
+    return reply.body as Written;
+  }
+
+  /** A write that needs no room; what it frees is free when it is answered. */
+  async #change(call: Call): Promise<Written> {
+    const account = this.#deps.usage.account(call.record.clientId);
+    const shard = account.shard(soleShard(call.record).shardId);
+    try {
+      const written = await this.#request(call);
+      if (shard !== undefined) account.learn(shard, written);
+      return written;
+    } catch (error) {
+      if (shard !== undefined && !changedNothing(error, call.write)) account.lose(shard);
+      throw error;
+    }
+  }
+
+  async #grow(call: Call): Promise<Written> {
+    const { usage } = this.#deps;
+    const { clientId } = call.record;
+    if (usage.mustAsk(clientId)) await this.#inTime(usage.ask(clientId), call.deadline);
+    const account = usage.account(clientId);
+    const reservation = account.enter(account.shard(soleShard(call.record).shardId));
+    try {
+      return await this.#sendGrowing({ ...call, account, reservation });
+    } finally {
+      account.leave(reservation);
+    }
+  }
+
+  async #sendGrowing(growing: Growing): Promise<Written> {
+    const { reservation } = growing;
+    let hadTurn = false;
+    for (;;) {
+      const whole = this.#promise(growing) || (await this.#promiseSurely(growing));
+      if (!whole && reservation.contended && !hadTurn && isByFilter(growing.write)) {
+        hadTurn = true;
+        await this.#turn(growing);
+        continue;
+      }
+      try {
+        return await this.#sendPromised(growing, whole);
+      } catch (error) {
+        if (!isQuotaExceeded(error)) throw error;
+        if (hadTurn || !reservation.contended) throw this.#refusal(growing, error);
+      }
+      hadTurn = true;
+      await this.#turn(growing);
+    }
+  }
+
+  #turn({ account, reservation, record, deadline }: Growing): Promise<void> {
+    const quota = this.#deps.quotaOf(record.clientId);
+    return this.#inTime(account.turn(reservation, quota), deadline);
+  }
+
+  #promise({ account, reservation, record, write }: Growing): boolean {
+    const quota = this.#deps.quotaOf(record.clientId);
+    const need = growthMax(write, record.config.vector, pointsAtMost(reservation.shard, account));
+    return account.promise(reservation, need, quota);
+  }
+
+  /** The same when what is known for sure does not suffice. Throws when it can not fit. */
+  async #promiseSurely(growing: Growing): Promise<boolean> {
+    const { usage } = this.#deps;
+    const { clientId } = growing.record;
+    while (usage.mayAsk(clientId)) {
+      await this.#inTime(usage.ask(clientId), growing.deadline);
+      if (this.#promise(growing)) return true;
+    }
+    if (this.#isOver(growing)) throw this.#refusal(growing);
+    return false;
+  }
+
+  /** Whether it would not fit even if it replaced all points of its shard. */
+  #isOver({ account, reservation, record, write }: Growing): boolean {
+    const { shard, need } = reservation;
+    if (write.name !== 'points-upsert' || shard?.known === undefined) return false;
+    if (account.unsure.has(shard)) return false;
+    const quota = this.#deps.quotaOf(record.clientId);
+    const { known } = shard;
+    return KINDS.some((kind) => {
+      return need[kind] - known[kind] > Math.max(0, quota[kind] - account.used[kind]);
+    });
+  }
+
+  async #sendPromised(growing: Growing, whole: boolean): Promise<Written> {
+    const { account, reservation, write } = growing;
+    try {
+      // How many points a filter matches is not sure until it is evaluated, so it is always bounded.
+      const free = whole && !isByFilter(write);
+      const written = await this.#request(growing, free ? undefined : reservation);
+      account.written(reservation, written);
+      return written;
+    } catch (error) {
+      const { shard } = reservation;
+      if (shard !== undefined && !changedNothing(error, write)) account.lose(shard, reservation);
+      throw error;
+    }
+  }
+
+  #refusal({ account, reservation, record, write }: Growing, cause?: unknown): AppError {
+    const quota = this.#deps.quotaOf(record.clientId);
+    const { need } = reservation;
+    const over = KINDS.filter((kind) => need[kind] > quota[kind] - account.used[kind]);
+    const limits = (over.length === 0 ? KINDS : over).map((kind) => {
+      return `${quota[kind]} ${kind}, of which ${account.used[kind]} are used`;
+    });
+    const most = `this write may add ${need.points} points and ${need.bytes} bytes`;
+    const partly = isByFilter(write) ? '; some of the points may have been changed' : '';
+    const text = `the plan allows ${limits.join(', and ')}; ${most}: delete some first, or ask for a larger plan${partly}`;
+    return new AppError('quota_exceeded', text, { cause });
+  }
+
+  async #inTime(wait: Promise<void>, deadline: Deadline): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#deps.clock.after(deadline.remainingMs(), () => {
+      const text = 'the deadline passed before the quota was sure; nothing was changed, try again';
+      late.reject(new AppError('deadline_exceeded', text));
+    });
+    await Promise.race([wait, late.promise]).finally(cancel);
+  }
+}
+
+const KINDS = ['points', 'bytes'] as const;
+
+/** How many points the shard can have when the write comes to it. */
+function pointsAtMost(shard: ShardUsage | undefined, account: UsageAccount): number {
+  if (shard?.known === undefined) return PLAN_LIMITS.points.max;
+  return shard.known.points + account.comingPoints;
+}
+
+function isQuotaExceeded(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'quota_exceeded';
+}
+
+function changedNothing(error: unknown, write: Write): boolean {
+  if (error instanceof InvalidInput) return true;
+  if (!(error instanceof AppError) || isByFilter(write)) return false;
+  return NOTHING_CHANGED.has(error.code);
+}

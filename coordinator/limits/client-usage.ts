@@ -1,0 +1,189 @@
+/**
+ * The accounts of all clients (`usage-account.ts`), kept right with the shards. A coordinator that
+ * starts knows none: the first write of a client that may grow a shard has all of the client's
+ * live shards asked, and waits for that. From then on the answers to writes keep the account; a
+ * shard is asked again only when an outcome was lost there and the room that is left depends on it.
+ *
+ * A shard whose worker is away counts with what was last heard of it, else with nothing, so that
+ * writes to others go on; it is asked when its worker returns.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { Mode } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
+import { type ShardUsage, UsageAccount } from './usage-account.ts';
+
+interface Place {
+  shardId: ShardId;
+  workerId: WorkerId;
+}
+
+/** Those of a collection. */
+interface Placed {
+  clientId: ClientId;
+  mode: Mode;
+  shards: readonly Place[];
+}
+
+export interface ClientUsageDeps {
+  /** All shards of a client's live collections. */
+  liveShards: (clientId: ClientId) => Place[];
+  /** What the shard holds once all writes that were sent to it have ended. */
+  ask: (shard: Place, deadline: Deadline) => Promise<Written>;
+  /** Workers that can be asked at this moment. */
+  connected: () => WorkerId[];
+  clock: Clock;
+  log: Log;
+}
+
+/** Shards of one client that are asked at once: a worker reads a few small rows for each. */
+const ASKS_AT_ONCE = 16;
+/** A worker that has not answered by then is away. It is longer than a worker that lost its
+ * coordinator pauses before it dials again: else the first writes after a start would find room that
+ * is not there. */
+const ASK_TIMEOUT_MS = 5_000;
+/** After an answer that is none. */
+const ASK_PAUSE_MS = 5_000;
+
+interface Entry {
+  readonly account: UsageAccount;
+  /** Whether all live shards were taken into the account. */
+  listed: boolean;
+  /** When shards that were never heard of are to be asked; infinite when there is none. */
+  askAtMs: number;
+  asking: Promise<void> | undefined;
+}
+
+/** One time of asking. */
+interface Round {
+  account: UsageAccount;
+  failures: unknown[];
+  /** Workers that are connected and did not answer in time. */
+  late: Set<WorkerId>;
+}
+
+export class ClientUsage {
+  readonly #deps: ClientUsageDeps;
+  readonly #clients = new Map<ClientId, Entry>();
+  /** Workers that were waited for in vain, until they come. */
+  readonly #away = new Set<WorkerId>();
+
+  constructor(deps: ClientUsageDeps) {
+    this.#deps = deps;
+  }
+
+  /** The client's account as it is, perhaps without its shards. */
+  account(clientId: ClientId): UsageAccount {
+    return this.#of(clientId).account;
+  }
+
+  /** Whether `ask` comes before the account may be relied on: a look at a number, for each write. */
+  mustAsk(clientId: ClientId): boolean {
+    const { askAtMs } = this.#of(clientId);
+    return askAtMs !== Number.POSITIVE_INFINITY && askAtMs <= this.#deps.clock.monotonicMs();
+  }
+
+  /** Whether asking could tell what is not known for sure. */
+  mayAsk(clientId: ClientId): boolean {
+    return this.#due(this.#of(clientId)).length > 0;
+  }
+
+  /**
+   * Asks the shards of which something is not known; resolves when all have answered or are taken
+   * to be away. Whoever comes meanwhile waits for the same answers. Never rejects.
+   */
+  ask(clientId: ClientId): Promise<void> {
+    const entry = this.#of(clientId);
+    entry.asking ??= this.#askAll(clientId, entry).finally(() => {
+      entry.asking = undefined;
+    });
+    return entry.asking;
+  }
+
+  /** A collection was made; its shards are empty. */
+  created({ clientId, mode, shards }: Placed): void {
+    if (mode === 'test') return;
+    const { account } = this.#of(clientId);
+    for (const shard of shards) account.add(shard, 'empty');
+  }
+
+  /** A collection is gone for its client. */
+  dropped({ clientId, shards }: Placed): void {
+    const account = this.#clients.get(clientId)?.account;
+    for (const { shardId } of shards) account?.drop(shardId);
+  }
+
+  /** Its shards can be asked again. */
+  workerCame(workerId: WorkerId): void {
+    this.#away.delete(workerId);
+    for (const entry of this.#clients.values()) {
+      for (const shard of entry.account.unsure) if (shard.workerId === workerId) shard.askAtMs = 0;
+      if (entry.listed) entry.askAtMs = askAtMs(entry.account);
+    }
+  }
+
+  #of(clientId: ClientId): Entry {
+    let entry = this.#clients.get(clientId);
+    if (entry === undefined) {
+      const account = new UsageAccount();
+      entry = { account, listed: false, askAtMs: 0, asking: undefined };
+      this.#clients.set(clientId, entry);
+    }
+    return entry;
+  }
+
+  #due({ account }: Entry): ShardUsage[] {
+    if (account.unsure.size === 0) return [];
+    const nowMs = this.#deps.clock.monotonicMs();
+    return [...account.unsure].filter((shard) => shard.askAtMs <= nowMs);
+  }
+
+  async #askAll(clientId: ClientId, entry: Entry): Promise<void> {
+    const { account } = entry;
+    if (!entry.listed) {
+      for (const shard of this.#deps.liveShards(clientId)) account.add(shard, 'unknown');
+      entry.listed = true;
+    }
+    const due = this.#due(entry);
+    const round: Round = { account, failures: [], late: new Set() };
+    const shards = due.values();
+    const askSome = async () => {
+      for (const shard of shards) await this.#askOne(shard, round);
+    };
+    const atOnce = Math.min(ASKS_AT_ONCE, due.length);
+    await Promise.all(Array.from({ length: atOnce }, askSome));
+    entry.askAtMs = askAtMs(account);
+    const [error] = round.failures;
+    if (error === undefined) return;
+    const fields = { clientId, shards: round.failures.length, error };
+    this.#deps.log.event('usage_unknown', fields);
+  }
+
+  async #askOne(shard: ShardUsage, { account, failures, late }: Round): Promise<void> {
+    const { clock, ask } = this.#deps;
+    const { workerId } = shard;
+    const before = { doubt: { ...shard.doubt }, lostCount: shard.lostCount };
+    try {
+      // A worker that does not answer costs its time once, not for each of its shards.
+      if (this.#away.has(workerId) || late.has(workerId)) throw new AppError('unavailable');
+      account.settle(shard, await ask(shard, Deadline.after(clock, ASK_TIMEOUT_MS)), before);
+    } catch (error) {
+      failures.push(error);
+      const isAway = !this.#deps.connected().includes(workerId);
+      if (isAway) this.#away.add(workerId);
+      else if (error instanceof AppError && error.code === 'deadline_exceeded') late.add(workerId);
+      // One that is away is asked when it comes (`workerCame`).
+      shard.askAtMs = isAway ? Number.POSITIVE_INFINITY : clock.monotonicMs() + ASK_PAUSE_MS;
+    }
+  }
+}
+
+/** When the first of the shards that were never heard of can be asked. */
+function askAtMs(account: UsageAccount): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const shard of account.unsure) if (!shard.asked) first = Math.min(first, shard.askAtMs);
+  return first;
+}
