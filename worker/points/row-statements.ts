@@ -36,16 +36,13 @@ export function prepareRowStatements(db: Database.Database) {
         'SELECT label, payload FROM points WHERE label = ?',
       )
       .raw(),
-    deleteById: db
-      .prepare<[Buffer], [label: number, payloadBytes: number]>(
-        `DELETE FROM points WHERE id = ? RETURNING label, ${PAYLOAD_BYTES}`,
-      )
-      .raw(),
-    deleteByLabel: db
+    findByLabel: db
       .prepare<[number], [id: Buffer, payloadBytes: number]>(
-        `DELETE FROM points WHERE label = ? RETURNING id, ${PAYLOAD_BYTES}`,
+        `SELECT id, ${PAYLOAD_BYTES} FROM points WHERE label = ?`,
       )
       .raw(),
+    /** `RETURNING` would copy the payload to count it; to look first takes less. */
+    delete: db.prepare<[number]>('DELETE FROM points WHERE label = ?'),
     addFreeLabel: db.prepare<[number]>('INSERT INTO free_labels (label) VALUES (?)'),
     takeFreeLabel: one<[], number>(
       `DELETE FROM free_labels WHERE label = (SELECT min(label) FROM free_labels)

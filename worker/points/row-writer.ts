@@ -152,11 +152,10 @@ export class RowWriter {
     const freed: number[] = [];
     for (const id of ids) {
       const key = pointIdToKey(id);
-      const deleted = this.#sql.deleteById.get(key);
-      if (deleted === undefined) continue;
-      const [label, payloadBytes] = deleted;
-      this.#bury(label, key, version);
-      this.#counters.payload_bytes -= payloadBytes;
+      const known = this.#sql.find.get(key);
+      if (known === undefined) continue;
+      const [label, payloadBytes] = known;
+      this.#delete(label, key, payloadBytes, version);
       freed.push(label);
     }
     return Uint32Array.from(freed);
@@ -165,20 +164,21 @@ export class RowWriter {
   #deleteLabels(labels: Uint32Array, version: number): Uint32Array {
     const freed: number[] = [];
     for (const label of labels) {
-      const deleted = this.#sql.deleteByLabel.get(label);
-      if (deleted === undefined) continue;
-      const [key, payloadBytes] = deleted;
-      this.#bury(label, key, version);
-      this.#counters.payload_bytes -= payloadBytes;
+      const known = this.#sql.findByLabel.get(label);
+      if (known === undefined) continue;
+      const [key, payloadBytes] = known;
+      this.#delete(label, key, payloadBytes, version);
       freed.push(label);
     }
     return Uint32Array.from(freed);
   }
 
-  #bury(label: number, key: Buffer, version: number): void {
+  #delete(label: number, key: Buffer, payloadBytes: number, version: number): void {
+    this.#sql.delete.run(label);
     this.#sql.addFreeLabel.run(label);
     this.#sql.addTombstone.run(key, version);
     this.#counters.point_count -= 1;
+    this.#counters.payload_bytes -= payloadBytes;
     this.#counters.tombstone_count += 1;
   }
 
