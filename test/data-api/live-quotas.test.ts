@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { upsertWrite } from '../../coordinator/data-plane/writes.ts';
+import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
@@ -197,6 +198,11 @@ test('far from the quota a write carries no room; near it what is left', async (
     .map(({ body }) => (body as { room?: object }).room);
   assert.equal(rooms[0], undefined);
   assert.equal((rooms[1] as { points: number }).points, 1);
+  assertDone(await setPayload(rig, { payload: { a: 1 }, filter: {} }));
+  const { body } = must(rig.worker.sent.at(-1), 'it was sent');
+  const all = 4 * JSON.stringify({ a: 1 }).length;
+  const { room } = body as { room?: object };
+  assert.deepEqual(room, { points: 0, bytes: all }, 'a filter may match more than is known');
 });
 
 for (const when of ['before', 'after'] as const) {
