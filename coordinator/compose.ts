@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { must } from '../shared/base/assert.ts';
 import type { Clock } from '../shared/base/clock.ts';
-import type { ClientId, KeyId } from '../shared/base/ids.ts';
+import type { ClientId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
@@ -21,11 +21,12 @@ import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
+import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
-import { KeyAdmin, type KeyAdminDeps } from './control-plane/keys.ts';
+import { KeyAdmin } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { WorkerAdmin } from './control-plane/workers.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
@@ -52,7 +53,7 @@ export async function startCoordinator(
   deps: CoordinatorDeps,
   shutdown: Shutdown,
 ) {
-  const { clock, random, log } = deps;
+  const { clock, log } = deps;
   const startMs = clock.monotonicMs();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
@@ -68,48 +69,14 @@ export async function startCoordinator(
   link.onConnect((workerId) => store.workers.seen(workerId));
 
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
-  const limitsChanged = () => clientLimits.changed();
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
-  const keysMax = (clientId: ClientId) => limitsOf(clientId).keys;
-  const keyDeps = { ...deps, store, keysMax };
-  const { authenticator, keys } = await composeKeys(config, keyDeps, shutdown);
-  const dataPlane = new DataPlane({ ...deps, store: store.collections, router, limitsOf });
+  const known = { ...deps, store, router, clientLimits, limitsOf };
+  const auth = await composeKeys(config, known, shutdown);
+  const dataPlane = new DataPlane({ ...known, store: store.collections });
   shutdown.add('data plane', dataPlane);
-  const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
-  const erasure = new Erasure({ ...deps, store, eraseCollections });
+  const { admin, erasure } = composeAdmin(config, { ...known, ...auth, dataPlane });
   shutdown.add('erasure', erasure);
-  const caches = authenticator;
-  const admin = createAdminServer(
-    {
-      clients: new ClientAdmin({ ...deps, store, caches, limitsChanged, erasure }),
-      keys,
-      plans: new PlanAdmin({ store, limitsChanged, log }),
-      audit: new AuditAdmin({ store }),
-      random,
-      idempotency: new Idempotency({ store, secret: config.keyPepper, random, clock }),
-      workers: new WorkerAdmin({ store, live: () => router.workers(), clock }),
-      log,
-    },
-    { tokens: [config.adminToken, config.adminTokenOld] },
-  );
-  const data = createDataServer(
-    {
-      authenticator,
-      dataPlane,
-      clientLimits,
-      badKeys: new BadKeys({ clock }),
-      rates: new RequestRates({ clock }),
-      inFlight: new InFlight({
-        bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
-        bodyBytesMax: LIMITS.bodiesBytesMax,
-        smallBodyBytesMax: LIMITS.smallBodyBytesMax,
-      }),
-      notReady: () => dataPlane.notReady(),
-      log,
-      clock,
-    },
-    { ...config, trustedProxies: proxiesOf(config) },
-  );
+  const data = composeData(config, { ...known, ...auth, dataPlane });
 
   dataPlane.start();
   erasure.plan();
@@ -131,22 +98,76 @@ function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits {
   return effectiveLimits(plan.limits, client.overrides);
 }
 
-type KeyDeps = CoordinatorDeps & Pick<KeyAdminDeps, 'keysMax'> & { store: ControlStore };
+interface Known extends CoordinatorDeps {
+  store: ControlStore;
+  router: Router;
+  clientLimits: ClientLimits;
+  limitsOf: (clientId: ClientId) => PlanLimits;
+}
 
-async function composeKeys(config: CoordinatorConfig, deps: KeyDeps, shutdown: Shutdown) {
-  const { store } = deps;
+type Composed = Known & Awaited<ReturnType<typeof composeKeys>> & { dataPlane: DataPlane };
+
+async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Shutdown) {
+  const { store, limitsOf, random } = known;
   const digester = new KeyDigester(config.keyPepper);
-  const hash = await createKeyHash(deps.random.bytes);
-  const epochs = new Epochs();
-  const { clock } = deps;
-  const use = new KeyUse({ ...deps, store: store.apiKeys });
+  const hash = await createKeyHash(random.bytes);
+  const use = new KeyUse({ ...known, store: store.apiKeys });
   shutdown.add('key use', use);
-  const noteUse = (keyId: KeyId, at: number) => use.note(keyId, at);
-  const base = { keys: store.apiKeys, epochs, digester, hash, clock };
-  const authenticator = new Authenticator({ ...base, noteUse });
+  const authenticator = new Authenticator({
+    ...known,
+    keys: store.apiKeys,
+    epochs: new Epochs(),
+    digester,
+    hash,
+    noteUse: (keyId, at) => use.note(keyId, at),
+  });
   const digest = (key: string) => digester.digest(key);
-  const keys = new KeyAdmin({ ...deps, caches: authenticator, digest });
+  const keysMax = (clientId: ClientId) => limitsOf(clientId).keys;
+  const keys = new KeyAdmin({ ...known, caches: authenticator, digest, keysMax });
   return { authenticator, keys };
+}
+
+function composeAdmin(config: CoordinatorConfig, composed: Composed) {
+  const { store, router, clientLimits, authenticator: caches, dataPlane } = composed;
+  const limitsChanged = () => clientLimits.changed();
+  const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
+  const erasure = new Erasure({ ...composed, eraseCollections });
+  const admin = createAdminServer(
+    {
+      ...composed,
+      clients: new ClientAdmin({ ...composed, caches, limitsChanged, erasure }),
+      plans: new PlanAdmin({ ...composed, limitsChanged }),
+      audit: new AuditAdmin({ store }),
+      idempotency: new Idempotency({ ...composed, secret: config.keyPepper }),
+      workers: new WorkerAdmin({ ...composed, live: () => router.workers() }),
+    },
+    { tokens: [config.adminToken, config.adminTokenOld] },
+  );
+  return { admin, erasure };
+}
+
+function composeData(config: CoordinatorConfig, composed: Composed) {
+  const { dataPlane } = composed;
+  const inFlight = new InFlight({
+    bodyBytesPerClientMax: LIMITS.clientBodyBytesMax,
+    bodyBytesMax: LIMITS.bodiesBytesMax,
+    smallBodyBytesMax: LIMITS.smallBodyBytesMax,
+  });
+  const usedBy = async (clientId: ClientId) => {
+    return { ...(await dataPlane.usageOf(clientId)), inFlight: inFlight.count(clientId) };
+  };
+  const { collections, queries, writes } = dataPlane;
+  return createDataServer(
+    {
+      ...composed,
+      plane: { collections, queries, writes, account: new Account({ ...composed, usedBy }) },
+      badKeys: new BadKeys(composed),
+      rates: new RequestRates(composed),
+      inFlight,
+      notReady: () => dataPlane.notReady(),
+    },
+    { ...config, trustedProxies: proxiesOf(config) },
+  );
 }
 
 async function listen(

@@ -53,8 +53,8 @@ export class Catalog {
   }
 
   /** Of all collections of a client, in all namespaces. */
-  shardsOf({ clientId, mode }: Owner): ShardPlacement[] {
-    const start = placeKey({ clientId, mode, namespace: '' });
+  shardsOf(owner: Omit<Owner, 'namespace'>): ShardPlacement[] {
+    const start = placeKey({ ...owner, namespace: '' });
     const places = [...this.#byPlace].filter(([key]) => key.startsWith(start));
     return places.flatMap(([, records]) => [...records.values()].flatMap(({ shards }) => shards));
   }

@@ -56,7 +56,7 @@ export interface CollectionsDeps {
   router: Pick<Router, 'request' | 'place'>;
   reconciler: Pick<Reconciler, 'erase'>;
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
-  usage: Pick<ClientUsage, 'created' | 'dropped'>;
+  usage: Pick<ClientUsage, 'created' | 'dropped' | 'forget'>;
   limitsOf: LimitsOf;
   clock: Clock;
   random: SecureRandom;
@@ -142,7 +142,7 @@ export class Collections {
    * Answers how many of its collections are left.
    */
   async eraseAll(clientId: ClientId): Promise<number> {
-    const { store, locks, reconciler } = this.#deps;
+    const { store, locks, reconciler, usage } = this.#deps;
     // One that is being made is met by the next try, as what becomes of it.
     const erasures = store.ofClient(clientId).map(async (record) => {
       if (record.state !== 'active') return;
@@ -150,7 +150,9 @@ export class Collections {
       await reconciler.erase({ ...record, state: 'deleting' });
     });
     await Promise.all(erasures);
-    return store.ofClient(clientId).length;
+    const left = store.ofClient(clientId).length;
+    if (left === 0) usage.forget(clientId);
+    return left;
   }
 
   /** Takes the collection away from its client; false when that was done meanwhile. */

@@ -1,5 +1,5 @@
 /**
- * The data API: every endpoint of `routes/data/` behind the same steps.
+ * The data API: every endpoint of `routes/data/` and `routes/account/` behind the same steps.
  *
  *   header -> key -> rate, role -> place among the client's requests -> body (bounded, scanned, parsed)
  *          -> schema -> endpoint -> result spliced into the envelope
@@ -38,7 +38,7 @@ import { createValidatorCompiler } from './validation.ts';
 export interface DataServerDeps {
   authenticator: Pick<Authenticator, 'authenticate' | 'mayHold'>;
   badKeys: BadKeys;
-  dataPlane: Plane;
+  plane: Plane;
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
   inFlight: InFlight;
@@ -243,7 +243,7 @@ function addEndpoint(
   deps: DataServerDeps,
   options: DataServerOptions,
 ): void {
-  const { clock, dataPlane } = deps;
+  const { clock, plane } = deps;
   const timeoutMs = endpoint.kind === 'read' ? options.queryTimeoutMs : options.requestTimeoutMs;
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const state = request.dataState;
@@ -254,13 +254,17 @@ function addEndpoint(
     const deadline = Deadline.after(clock, Math.min(wantedMs, options.requestTimeoutMs));
     const out = openResult();
     const { body } = request;
+    const query = request.query as Record<string, string>;
+    const path = { collection, id, fieldName: field_name };
     state.place?.startWork();
     try {
-      const call = { owner: principal, collection, id, fieldName: field_name, body, deadline, out };
-      await endpoint.run(dataPlane, call);
+      const call = { owner: principal, ...path, query, body, deadline, out };
+      await endpoint.run(plane, call);
     } finally {
       state.place?.endWork();
     }
+    // No proxy and no browser may keep a secret.
+    if (endpoint.showsSecret === true) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
   const { method, url, needs, schema, floatsField } = endpoint;

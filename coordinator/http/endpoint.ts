@@ -6,11 +6,13 @@ import Type, { type Static, type TSchema } from 'typebox';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { Permission } from '../../shared/domain/permissions.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { Account } from '../control-plane/account.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
 import { closedObject, formedText } from './validation.ts';
 
-export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes'>;
+/** What a client's requests can do. */
+export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes'> & { account: Account };
 
 export interface Call<Body = unknown> {
   owner: Principal;
@@ -18,6 +20,8 @@ export interface Call<Body = unknown> {
   collection: string;
   id: string;
   fieldName: string;
+  /** The query string, checked. */
+  query: Readonly<Record<string, string>>;
   body: Body;
   deadline: Deadline;
   /** Gets the JSON text of `result`. */
@@ -32,6 +36,8 @@ export interface Endpoint {
   url: string;
   kind: EndpointKind;
   needs: Permission;
+  /** Whether its answer holds the secret of a key. */
+  showsSecret?: boolean;
   /** A field of the body that is mostly an array of numbers: it comes as a `Float32Array` then. */
   floatsField?: string;
   schema: { body?: TSchema; querystring: TSchema };
@@ -40,7 +46,7 @@ export interface Endpoint {
 
 /** `run` sees the body as the schema says it is. */
 export function endpoint<Body extends TSchema>(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'floatsField'> & {
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'floatsField' | 'showsSecret'> & {
     body: Body;
     run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
   },
@@ -51,9 +57,10 @@ export function endpoint<Body extends TSchema>(
 }
 
 export function bodylessEndpoint(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'run'>,
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'run'> & { query?: TSchema },
 ): Endpoint {
-  return { ...spec, schema: { querystring: QUERY_STRINGS[spec.kind] } };
+  const { query, ...rest } = spec;
+  return { ...rest, schema: { querystring: query ?? QUERY_STRINGS[spec.kind] } };
 }
 
 /** Seconds; `readTimeoutMs` checks the range. */

@@ -116,6 +116,11 @@ export class ClientUsage {
     for (const { shardId } of shards) account?.drop(shardId);
   }
 
+  /** The client is gone. */
+  forget(clientId: ClientId): void {
+    this.#clients.delete(clientId);
+  }
+
   /** Its shards can be asked again. */
   workerCame(workerId: WorkerId): void {
     this.#away.delete(workerId);

@@ -1,6 +1,12 @@
 /** The data API over a real `control.db` and a worker in memory. */
 import { join } from 'node:path';
+import { Authenticator } from '../../coordinator/auth/authenticator.ts';
+import { Epochs } from '../../coordinator/auth/epochs.ts';
+import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
+import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import type { Principal } from '../../coordinator/auth/principal.ts';
+import { Account } from '../../coordinator/control-plane/account.ts';
+import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
@@ -17,8 +23,7 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { NAMESPACE_DEFAULT } from '../../shared/domain/namespace.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
-import type { Log } from '../../shared/log/log.ts';
+import { type Log, quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { FakeWorker } from './fake-worker.ts';
@@ -53,14 +58,27 @@ const KEYS = new Map<string, Principal>([
   }),
 ]);
 
-const AUTHENTICATOR = {
-  authenticate(key: string): Principal {
-    const principal = KEYS.get(key);
-    if (principal === undefined) throw new AppError('unauthenticated');
-    return principal;
-  },
-  mayHold: (key: string) => KEYS.has(key),
-};
+/** Knows `KEYS`, and what `keys` makes. */
+async function authOver(store: ControlStore, limits: PlanLimits, clock: Clock) {
+  const digester = new KeyDigester('pepper'.repeat(8));
+  const hash = await createKeyHash(secureRandom.bytes);
+  const base = { keys: store.apiKeys, epochs: new Epochs(), digester, hash, clock };
+  const real = new Authenticator(base);
+  const keys = new KeyAdmin({
+    store,
+    caches: real,
+    digest: (key) => digester.digest(key),
+    keysMax: () => limits.keys,
+    random: secureRandom,
+    clock,
+    log: quietLog,
+  });
+  const authenticator = {
+    authenticate: (key: string) => KEYS.get(key) ?? real.authenticate(key),
+    mayHold: (key: string) => KEYS.has(key) || real.mayHold(key),
+  };
+  return { authenticator, keys };
+}
 
 export interface RigOptions {
   perClientMax?: number;
@@ -115,17 +133,21 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     planes.push(plane);
     return plane;
   };
+  const clock = options.clock ?? systemClock;
+  const { authenticator, keys } = await authOver(store, limits, clock);
+  const plane = openPlane();
+  const { collections, queries, writes } = plane;
   const server = createDataServer(
     {
-      authenticator: AUTHENTICATOR,
-      badKeys: new BadKeys({ clock: options.clock ?? systemClock }),
-      dataPlane: openPlane(),
+      authenticator,
+      badKeys: new BadKeys({ clock }),
+      plane: { collections, queries, writes, account: accountOver(store, plane, keys, limits) },
       clientLimits: { of: () => limits },
-      rates: new RequestRates({ clock: options.clock ?? systemClock }),
+      rates: new RequestRates({ clock }),
       inFlight,
       notReady: () => state.notReady,
       log,
-      clock: options.clock ?? systemClock,
+      clock,
     },
     {
       requestTimeoutMs: 5_000,
@@ -142,34 +164,42 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     store.close();
   });
 
-  /** `body` is sent as it is when it is a text, else as JSON. */
-  const call = async (
+  const call = callerOf(url);
+  return { url, ending, store, worker, events, inFlight, state, limits, keys, call, openPlane };
+}
+
+function accountOver(
+  store: ControlStore,
+  plane: DataPlane,
+  keys: KeyAdmin,
+  limits: PlanLimits,
+): Account {
+  const usedBy = async (clientId: ClientId) => {
+    return { ...(await plane.usageOf(clientId)), inFlight: 1 };
+  };
+  return new Account({ store, keys, limitsOf: () => limits, usedBy, random: secureRandom });
+}
+
+/** `body` is sent as it is when it is a text, else as JSON. */
+function callerOf(url: string) {
+  return async (
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Answer> => {
+    const json = body === undefined ? {} : { 'content-type': 'application/json' };
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     const response = await fetch(`${url}${path}`, {
       method,
-      headers: {
-        'api-key': 'a-live',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      headers: { 'api-key': 'a-live', ...json, ...headers },
+      ...(body !== undefined && { body: text }),
     });
-    const text = await response.text();
+    const answer = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json');
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      json: isJson ? JSON.parse(text) : undefined,
-    };
+    const { status, headers: answered } = response;
+    return { status, headers: answered, text: answer, json: isJson && JSON.parse(answer) };
   };
-  return { url, ending, store, worker, events, inFlight, state, limits, call, openPlane };
 }
 
 function limitsOf(store: ControlStore, { perClientMax = 256, limits }: RigOptions): PlanLimits {

@@ -236,7 +236,7 @@ test('room that a delete of unknown outcome made is found', async (t) => {
 });
 
 function runUpsert(plane: DataPlane, collection: string, id: number): Promise<unknown> {
-  const owner = { clientId: CLIENT_A, mode: 'live' } as const;
+  const owner = { clientId: CLIENT_A, mode: 'live', namespace: 'default' } as const;
   const call = { owner, collection, deadline: Deadline.after(systemClock, 5_000) };
   return plane.writes.run(call, upsertWrite({ points: [{ id, vector: VECTOR }] }));
 }
@@ -267,7 +267,12 @@ test('what a client uses can be asked for, from shards that were never written t
   assertDone(await put(rig, [1], { name: 'd', payload }));
   const bytes = 3 * (VECTOR_BYTES + JSON.stringify(payload).length);
   const plane = rig.openPlane();
-  assert.deepEqual(await plane.usageOf(CLIENT_A), { points: 3, bytes, collections: 2 });
+  assert.deepEqual(await plane.usageOf(CLIENT_A), {
+    points: 3,
+    bytes,
+    collections: 2,
+    namespaces: 1,
+  });
   await plane.usageOf(CLIENT_A);
   assert.equal(asked(rig), 2);
   assertDone(await rig.call('DELETE', '/collections/d'));
@@ -275,5 +280,6 @@ test('what a client uses can be asked for, from shards that were never written t
     points: 2,
     bytes: (bytes * 2) / 3,
     collections: 1,
+    namespaces: 1,
   });
 });

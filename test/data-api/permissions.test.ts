@@ -31,6 +31,8 @@ const BODIES: Record<string, unknown> = {
   'POST /collections/:collection/points/payload/clear': { points: [1] },
   'PUT /collections/:collection/points/vectors': { points: [{ id: 1, vector: [1, 0, 0, 0] }] },
   'POST /collections/:collection/points/vectors/delete': { points: [1], vector: [''] },
+  'POST /v1/keys': { mode: 'test', role: 'reader' },
+  'POST /v1/keys/:id/rotate': {},
   'POST /collections/:collection/points/batch': { operations: [{ delete: { points: [1] } }] },
 };
 

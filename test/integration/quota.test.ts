@@ -2,7 +2,7 @@
  * the death of any process in the middle of it. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { AdminClient } from '../../scripts/cli/admin-client.ts';
+import { AdminClient } from '../../scripts/cli/admin/admin-client.ts';
 import { readAdminToken } from '../../scripts/cli/env-files.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { takeSeed } from '../harness/seed.ts';

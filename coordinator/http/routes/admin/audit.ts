@@ -2,8 +2,8 @@ import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { AuditEntry, pageSchema } from '../../admin-schemas.ts';
 import { viewAuditEntry } from '../../admin-views.ts';
+import { Limit, parseLimit } from '../../page-query.ts';
 import { closedObject, formedText } from '../../validation.ts';
-import { Limit, parseLimit } from './page-query.ts';
 
 export const AUDIT_ENDPOINTS: readonly AdminEndpoint[] = [
   adminEndpoint({

@@ -2,8 +2,8 @@ import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { Client, pageSchema } from '../../admin-schemas.ts';
 import { viewClient } from '../../admin-views.ts';
+import { pageQuery, parsePageQuery } from '../../page-query.ts';
 import { closedObject, formedText, nullable } from '../../validation.ts';
-import { pageQuery, parsePageQuery } from './page-query.ts';
 
 const GraceSeconds = formedText('^[0-9]{1,9}$', 'must be a whole number of seconds');
 

@@ -2,8 +2,8 @@ import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { Key, KeyWithSecret, pageSchema } from '../../admin-schemas.ts';
 import { viewKey, viewKeyWithSecret } from '../../admin-views.ts';
 import { KeyUpdateBody, NewKeyBody, parseKeyTerms, RotateBody } from '../../key-terms.ts';
+import { pageQuery, parsePageQuery } from '../../page-query.ts';
 import { closedObject } from '../../validation.ts';
-import { pageQuery, parsePageQuery } from './page-query.ts';
 
 const KEYS = '/admin/v1/clients/:client/keys';
 const KEY = '/admin/v1/clients/:client/keys/:key';

@@ -1,5 +1,14 @@
-/** The whole data API: one line an endpoint. */
+/** The whole data API, and what a client does to its own account: one line an endpoint. */
 import type { Endpoint } from '../../endpoint.ts';
+import {
+  createOwnKey,
+  listOwnKeys,
+  revokeOwnKey,
+  rotateOwnKey,
+  showOwnKey,
+} from '../account/keys.ts';
+import { showLimits } from '../account/limits.ts';
+import { showMe } from '../account/me.ts';
 import { batchUpdate } from './batch-update.ts';
 import { clearPayload } from './clear-payload.ts';
 import { collectionExists } from './collection-exists.ts';
@@ -56,4 +65,11 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   updateVectors,
   deleteVectors,
   batchUpdate,
+  showMe,
+  showLimits,
+  listOwnKeys,
+  createOwnKey,
+  showOwnKey,
+  rotateOwnKey,
+  revokeOwnKey,
 ];

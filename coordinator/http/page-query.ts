@@ -1,7 +1,7 @@
 /** The query string of a listing: `?limit=100&after=ID`. */
-import { InvalidInput } from '../../../../shared/base/invalid.ts';
-import { LIMITS } from '../../../../shared/domain/limits.ts';
-import { formedText, type SchemaValue } from '../../validation.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { formedText, type SchemaValue } from './validation.ts';
 
 export const Limit = formedText('^[0-9]{1,6}$', `must be a number up to ${LIMITS.adminPageMax}`);
 const Id = formedText('^(cl|key)_[a-z2-7]{16}$', 'must be the id that "next" gave');

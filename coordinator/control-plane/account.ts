@@ -1,0 +1,129 @@
+/**
+ * What a client sees and does by itself, with a key of its own. A key reaches what it could do
+ * itself: keys of its mode (a live one those of both), in its namespaces, with its role or a lesser
+ * one. What lies beyond its reach is not there for it. It makes lesser keys only, which may not
+ * outlast it.
+ */
+import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import type { SecureRandom } from '../../shared/base/random.ts';
+import { areWithin } from '../../shared/domain/namespace.ts';
+import { isLesser } from '../../shared/domain/permissions.ts';
+import type { PlanLimits } from '../../shared/domain/plan.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { Origin } from '../store/admin-audit.ts';
+import type { ApiKeyRecord } from '../store/api-keys.ts';
+import type { ClientRecord } from '../store/clients.ts';
+import type { ControlStore } from '../store/control-store.ts';
+import type { KeyAdmin, KeyWithSecret, NewKey } from './keys.ts';
+import type { Page } from './page.ts';
+
+/** What of its limits a client uses now. */
+export interface Use {
+  points: number;
+  bytes: number;
+  collections: number;
+  namespaces: number;
+  keys: number;
+  inFlight: number;
+}
+
+export interface AccountDeps {
+  store: Pick<ControlStore, 'clients' | 'apiKeys'>;
+  keys: KeyAdmin;
+  limitsOf: (clientId: ClientId) => PlanLimits;
+  /** Supplied by the data plane and by the limits. */
+  usedBy: (clientId: ClientId) => Promise<Omit<Use, 'keys'>>;
+  random: SecureRandom;
+}
+
+type NewOwnKey = Omit<NewKey, 'clientId'>;
+
+export class Account {
+  readonly #deps: AccountDeps;
+
+  constructor(deps: AccountDeps) {
+    this.#deps = deps;
+  }
+
+  /** The client, and the key that asks. */
+  me(principal: Principal): { client: ClientRecord; key: ApiKeyRecord } {
+    const { store, keys } = this.#deps;
+    const client = store.clients.get(principal.clientId);
+    if (client === undefined) throw new AppError('unauthenticated');
+    return { client, key: keys.show(principal) };
+  }
+
+  async limits({ clientId }: Principal): Promise<{ limits: PlanLimits; used: Use }> {
+    const { store, limitsOf, usedBy } = this.#deps;
+    const used = await usedBy(clientId);
+    const keys = store.apiKeys.countUsable(clientId, 'live');
+    return { limits: limitsOf(clientId), used: { ...used, keys } };
+  }
+
+  /** One page of the keys within reach; a page may have fewer than there is room for. */
+  listKeys(
+    principal: Principal,
+    from: { after?: string | undefined; limit?: number | undefined },
+  ): Page<ApiKeyRecord> {
+    const { items, next } = this.#deps.keys.list({ clientId: principal.clientId, ...from });
+    return { items: items.filter((key) => reaches(principal, key)), next };
+  }
+
+  /** Throws `not_found`. */
+  showKey(principal: Principal, keyId: string): ApiKeyRecord {
+    const key = this.#deps.keys.show({ clientId: principal.clientId, keyId });
+    if (reaches(principal, key)) return key;
+    throw new AppError('not_found', 'the client has no such key');
+  }
+
+  /** Throws `InvalidInput` or `forbidden` for more than the key may do itself, `quota_exceeded`. */
+  createKey(principal: Principal, wanted: NewOwnKey): KeyWithSecret {
+    const { keys } = this.#deps;
+    const own = keys.show(principal);
+    const { clientId, namespaces, mode, role } = principal;
+    if (mode === 'test' && wanted.mode === 'live') {
+      throw new AppError('forbidden', 'a test key makes test keys only');
+    }
+    if (wanted.role === undefined || !isLesser(wanted.role, role)) {
+      throw new InvalidInput('role', `must be one that may do less than "${role}"`);
+    }
+    const wantedSpaces = wanted.namespaces === undefined ? namespaces : wanted.namespaces;
+    if (!areWithin(wantedSpaces, namespaces)) {
+      throw new InvalidInput('namespaces', 'must be among those of the key that asks');
+    }
+    const expiresAt = wanted.expiresAt ?? own.expiresAt;
+    if (own.expiresAt !== null && (expiresAt ?? 0) > own.expiresAt) {
+      throw new InvalidInput('expires_at', 'may not be after the end of the key that asks');
+    }
+    const key = { ...wanted, clientId, namespaces: wantedSpaces, expiresAt };
+    return keys.create(this.#origin(principal), key);
+  }
+
+  /** Throws `not_found`, and what `KeyAdmin.rotate` throws. */
+  rotateKey(principal: Principal, keyId: string, graceSeconds: number | undefined): KeyWithSecret {
+    this.showKey(principal, keyId);
+    const target = { clientId: principal.clientId, keyId };
+    return this.#deps.keys.rotate(this.#origin(principal), target, { graceSeconds });
+  }
+
+  /** Throws `not_found`. */
+  revokeKey(principal: Principal, keyId: string): ApiKeyRecord {
+    this.showKey(principal, keyId);
+    const target = { clientId: principal.clientId, keyId };
+    return this.#deps.keys.revoke(this.#origin(principal), target);
+  }
+
+  #origin({ keyId }: Principal): Origin {
+    const requestId = randomId<RequestId>('req_', this.#deps.random.bytes);
+    return { actor: keyId, requestId };
+  }
+}
+
+function reaches(principal: Principal, key: ApiKeyRecord): boolean {
+  const { mode, role, namespaces } = principal;
+  if (mode === 'test' && key.mode === 'live') return false;
+  if (key.role !== role && !isLesser(key.role, role)) return false;
+  return areWithin(key.namespaces, namespaces);
+}

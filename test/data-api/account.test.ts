@@ -1,0 +1,159 @@
+/** What a client does by itself: its keys within the reach of the key that asks, limits and use. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { NewKey } from '../../coordinator/control-plane/keys.ts';
+import type { Cleanup } from '../harness/cleanup.ts';
+import { CLIENT_A, type DataRig, startRig } from './data-rig.ts';
+
+const ORIGIN = { actor: 'operator', requestId: 'req_aaaaaaaaaaaaaaaa' };
+
+async function start(t: Cleanup) {
+  const rig = await startRig(t);
+  const make = (terms: Partial<NewKey> = {}, clientId: string = CLIENT_A) => {
+    return rig.keys.create(ORIGIN, { clientId, mode: 'live', ...terms });
+  };
+  return { rig, make };
+}
+
+function ask(rig: DataRig, key: { secret: string }, method: string, path: string, body?: unknown) {
+  return rig.call(method, path, body, { 'api-key': key.secret });
+}
+
+test('a key knows itself and its client', async (t) => {
+  const { rig, make } = await start(t);
+  const key = make({ role: 'monitor', name: 'probe' });
+  const { status, json } = await ask(rig, key, 'GET', '/v1/me');
+  assert.equal(status, 200);
+  assert.equal(json.result.client_id, CLIENT_A);
+  assert.deepEqual([json.result.key.name, json.result.key.role], ['probe', 'monitor']);
+  assert.ok(!JSON.stringify(json).includes(key.secret.slice(16)));
+});
+
+test('limits are shown with what of them is used', async (t) => {
+  const { rig, make } = await start(t);
+  const key = make();
+  await ask(rig, key, 'PUT', '/collections/c', { vectors: { size: 4, distance: 'Dot' } });
+  await ask(rig, key, 'PUT', '/collections/c/points', {
+    points: [{ id: 1, vector: [1, 2, 3, 4] }],
+  });
+  const { json } = await ask(rig, key, 'GET', '/v1/limits');
+  assert.equal(json.result.limits.points, 1_000_000_000);
+  const used = { points: 1, bytes: 16, collections: 1, namespaces: 1, keys: 1, in_flight: 1 };
+  assert.deepEqual(json.result.used, used);
+});
+
+test('a key makes lesser keys, shows them once, rotates and revokes them', async (t) => {
+  const { rig, make } = await start(t);
+  const admin = make();
+  const made = await ask(rig, admin, 'POST', '/v1/keys', {
+    mode: 'live',
+    role: 'reader',
+    name: 'r',
+  });
+  assert.equal(made.status, 200, made.text);
+  assert.equal(made.headers.get('cache-control'), 'no-store');
+  const { key: secret, key_id: keyId } = made.json.result;
+  assert.equal((await ask(rig, { secret }, 'GET', '/collections')).status, 200);
+  const listed = await ask(rig, admin, 'GET', '/v1/keys');
+  assert.equal(listed.json.result.keys.length, 2);
+  assert.ok(!listed.text.includes(secret.slice(16)));
+  const rotated = await ask(rig, admin, 'POST', `/v1/keys/${keyId}/rotate`, { grace_seconds: 0 });
+  assert.equal((await ask(rig, { secret }, 'GET', '/collections')).status, 401);
+  const next = { secret: rotated.json.result.key };
+  assert.equal((await ask(rig, next, 'GET', '/collections')).status, 200);
+  assert.equal((await ask(rig, admin, 'DELETE', `/v1/keys/${keyId}`)).status, 200);
+  assert.equal((await ask(rig, next, 'GET', '/collections')).status, 401);
+  const entries = rig.store.adminAudit.page(0, 100).filter(({ action }) => action !== 'key.create');
+  assert.deepEqual(
+    entries.map(({ action, actor, target }) => [action, actor, target]),
+    [
+      ['key.rotate', admin.record.keyId, keyId],
+      ['key.revoke', admin.record.keyId, keyId],
+    ],
+  );
+});
+
+test('a key gives nothing that it has not', async (t) => {
+  const { rig, make } = await start(t);
+  const day = Date.now() + 86_400_000;
+  const bound = make({ namespaces: ['eu', 'us'], expiresAt: day });
+  const create = (terms: object) => ask(rig, bound, 'POST', '/v1/keys', { mode: 'live', ...terms });
+  for (const [terms, sentence] of [
+    [{ role: 'admin' }, /role: must be one that may do less than "admin"/],
+    [{}, /role/],
+    [{ role: 'reader', namespaces: null }, /namespaces/],
+    [{ role: 'reader', namespaces: ['default'] }, /namespaces/],
+    [{ role: 'reader', expires_at: new Date(day + 1_000).toISOString() }, /expires_at/],
+  ] as const) {
+    const { status, json } = await create(terms);
+    assert.equal(status, 400, JSON.stringify(terms));
+    assert.match(json.status.error, sentence);
+  }
+  const made = await create({ role: 'writer', namespaces: ['us'] });
+  assert.deepEqual(made.json.result.namespaces, ['us']);
+  assert.equal(made.json.result.expires_at, new Date(day).toISOString());
+  assert.deepEqual((await create({ role: 'reader' })).json.result.namespaces, ['eu', 'us']);
+  const testKey = make({ mode: 'test' });
+  const up = await ask(rig, testKey, 'POST', '/v1/keys', { mode: 'live', role: 'reader' });
+  assert.equal(up.status, 403);
+});
+
+test('what is beyond the reach of a key is not there', async (t) => {
+  const { rig, make } = await start(t);
+  const [everywhere, inEu, testAdmin] = [
+    make({ namespaces: null }),
+    make({ namespaces: ['eu'] }),
+    make({ mode: 'test', namespaces: null }),
+  ];
+  const strangers = make({}, 'cl_bbbbbbbbbbbbbbbb');
+  const missing = await ask(rig, inEu, 'DELETE', '/v1/keys/key_zzzzzzzzzzzzzzzz');
+  assert.equal(missing.status, 404);
+  for (const target of [everywhere, strangers]) {
+    const path = `/v1/keys/${target.record.keyId}`;
+    for (const [method, at] of [
+      ['GET', path],
+      ['DELETE', path],
+      ['POST', `${path}/rotate`],
+    ] as const) {
+      const { status, json } = await ask(rig, inEu, method, at, method === 'POST' ? {} : undefined);
+      assert.equal(status, 404, `${method} ${at}`);
+      assert.deepEqual(json.status, missing.json.status);
+    }
+  }
+  const idsOf = async (key: { secret: string }) => {
+    const { json } = await ask(rig, key, 'GET', '/v1/keys');
+    return json.result.keys.map(({ key_id }: { key_id: string }) => key_id).toSorted();
+  };
+  const ids = [everywhere, inEu, testAdmin].map(({ record }) => record.keyId);
+  assert.deepEqual(await idsOf(everywhere), ids.toSorted());
+  assert.deepEqual(await idsOf(inEu), [inEu.record.keyId]);
+  assert.deepEqual(await idsOf(testAdmin), [testAdmin.record.keyId]);
+});
+
+test('the listing goes page by page', async (t) => {
+  const { rig, make } = await start(t);
+  const admin = make();
+  for (let i = 0; i < 4; i += 1) make({ role: 'reader' });
+  const first = await ask(rig, admin, 'GET', '/v1/keys?limit=3');
+  const { keys, next } = first.json.result;
+  const rest = await ask(rig, admin, 'GET', `/v1/keys?limit=3&after=${next}`);
+  assert.deepEqual(
+    [keys.length, rest.json.result.keys.length, rest.json.result.next],
+    [3, 2, null],
+  );
+  const bad = await ask(rig, admin, 'GET', '/v1/keys?page=2');
+  assert.equal(bad.status, 400);
+});
+
+test('a key with a rate of its own hears of it, and leaves the others their share', async (t) => {
+  const { rig, make } = await start(t);
+  const slow = make({ requestsPerSecond: 1 });
+  const other = make();
+  const answers = [];
+  for (let i = 0; i < 4; i += 1) answers.push(await ask(rig, slow, 'GET', '/collections'));
+  const refused = answers.find(({ status }) => status === 429);
+  assert.match(refused?.json.status.error, /more than 1 requests a second of this key/);
+  assert.match(refused?.headers.get('ratelimit-policy') ?? '', /^"key";q=2;w=2$/);
+  assert.match(answers[0]?.headers.get('ratelimit-policy') ?? '', /^"key";q=2;w=2, "client";q=/);
+  assert.equal((await ask(rig, other, 'GET', '/collections')).status, 200);
+});
