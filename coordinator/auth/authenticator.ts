@@ -44,7 +44,7 @@ export interface KeyLookup {
 }
 
 interface KnownKey {
-  digest: Buffer;
+  digest: Uint8Array;
   /** When its use was noted last, in milliseconds since 1970. */
   notedAt: number;
   epoch: number;
@@ -54,7 +54,7 @@ interface KnownKey {
 }
 
 interface UnknownKey {
-  digest: Buffer;
+  digest: Uint8Array;
   /** In monotonic milliseconds. */
   untilMs: number;
 }
@@ -135,15 +135,17 @@ export class Authenticator {
       throw new AppError('unauthenticated');
     }
     const found = matching(keys.byPrefix(prefixOf(presented)), digest);
+    // A copy of its own: the digest is a slice of Node's pool, and would keep 64 KiB of it.
+    const kept = new Uint8Array(digest);
     const expiresAt = found?.expiresAt ?? Number.POSITIVE_INFINITY;
     if (found === undefined || clock.now() >= expiresAt) {
-      this.#unknown.set(slot, { digest, untilMs: nowMs + UNKNOWN_TTL_MS });
+      this.#unknown.set(slot, { digest: kept, untilMs: nowMs + UNKNOWN_TTL_MS });
       throw new AppError('unauthenticated');
     }
     const { digest: _, expiresAt: __, epoch, ...rights } = found;
     const principal = Object.freeze({ ...rights, namespace: homeOf(rights.namespaces) });
     epochs.raise(principal.clientId, epoch);
-    const known = { digest, notedAt: 0, epoch, expiresAt, principal };
+    const known = { digest: kept, notedAt: 0, epoch, expiresAt, principal };
     this.#noteUse(known, clock.now());
     this.#known.set(slot, known);
     return principal;
