@@ -9,6 +9,7 @@ import { Account } from '../../coordinator/control-plane/account.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
+import type { Plane } from '../../coordinator/http/endpoint.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
@@ -135,13 +136,12 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
   const clock = options.clock ?? systemClock;
   const { authenticator, keys } = await authOver(store, limits, clock);
-  const plane = openPlane();
-  const { collections, queries, writes } = plane;
+  const plane = planeOf(openPlane(), (data) => accountOver(store, data, keys, limits));
   const server = createDataServer(
     {
       authenticator,
       badKeys: new BadKeys({ clock }),
-      plane: { collections, queries, writes, account: accountOver(store, plane, keys, limits) },
+      plane,
       clientLimits: { of: () => limits },
       rates: new RequestRates({ clock }),
       inFlight,
@@ -165,7 +165,25 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   });
 
   const call = callerOf(url);
-  return { url, ending, store, worker, events, inFlight, state, limits, keys, call, openPlane };
+  return {
+    url,
+    ending,
+    store,
+    worker,
+    events,
+    inFlight,
+    state,
+    limits,
+    plane,
+    keys,
+    call,
+    openPlane,
+  };
+}
+
+function planeOf(data: DataPlane, account: (data: DataPlane) => Account): Plane {
+  const { collections, queries, writes } = data;
+  return { collections, queries, writes, account: account(data) };
 }
 
 function accountOver(

@@ -4,45 +4,14 @@ import { test } from 'node:test';
 import type { Endpoint } from '../../coordinator/http/endpoint.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { mayDo, PERMISSIONS, ROLES } from '../../shared/domain/permissions.ts';
+import { requestOf, SMALL_COLLECTION } from '../harness/data-requests.ts';
 import { type Answer, type DataRig, startRig } from './data-rig.ts';
 
-const COLLECTION = { vectors: { size: 4, distance: 'Cosine' } };
 const MODES = ['live', 'test'] as const;
 
-/** A body that each endpoint understands; a collection is made anew at a place of its own. */
-const BODIES: Record<string, unknown> = {
-  'PUT /collections/:collection': COLLECTION,
-  'PATCH /collections/:collection': {},
-  'PUT /collections/:collection/index': { field_name: 'a', field_schema: 'keyword' },
-  'PUT /collections/:collection/points': { points: [{ id: 1, vector: [1, 0, 0, 0] }] },
-  'POST /collections/:collection/points': { ids: [1] },
-  'POST /collections/:collection/points/query': { query: [1, 0, 0, 0] },
-  'POST /collections/:collection/points/query/batch': { searches: [{ query: [1, 0, 0, 0] }] },
-  'POST /collections/:collection/points/search': { vector: [1, 0, 0, 0], limit: 1 },
-  'POST /collections/:collection/points/search/batch': {
-    searches: [{ vector: [1, 0, 0, 0], limit: 1 }],
-  },
-  'POST /collections/:collection/points/scroll': {},
-  'POST /collections/:collection/points/count': {},
-  'POST /collections/:collection/points/delete': { points: [1] },
-  'POST /collections/:collection/points/payload': { payload: { a: 1 }, points: [1] },
-  'PUT /collections/:collection/points/payload': { payload: { a: 1 }, points: [1] },
-  'POST /collections/:collection/points/payload/delete': { keys: ['a'], points: [1] },
-  'POST /collections/:collection/points/payload/clear': { points: [1] },
-  'PUT /collections/:collection/points/vectors': { points: [{ id: 1, vector: [1, 0, 0, 0] }] },
-  'POST /collections/:collection/points/vectors/delete': { points: [1], vector: [''] },
-  'POST /v1/keys': { mode: 'test', role: 'reader' },
-  'POST /v1/keys/:id/rotate': {},
-  'POST /collections/:collection/points/batch': { operations: [{ delete: { points: [1] } }] },
-};
-
 function ask(rig: DataRig, endpoint: Endpoint, collection: string, key: string): Promise<Answer> {
-  const { method, url } = endpoint;
-  const path = url
-    .replace(':collection', collection)
-    .replace(':id', '1')
-    .replace(':field_name', 'a');
-  return rig.call(method, path, BODIES[`${method} ${url}`], { 'api-key': key });
+  const { method, path, body } = requestOf(endpoint, collection);
+  return rig.call(method, path, body, { 'api-key': key });
 }
 
 for (const endpoint of DATA_ENDPOINTS) {
@@ -50,7 +19,7 @@ for (const endpoint of DATA_ENDPOINTS) {
   test(`${method} ${url} is for those who may ${PERMISSIONS[needs].help}`, async (t) => {
     const rig = await startRig(t);
     for (const mode of MODES) {
-      await rig.call('PUT', '/collections/own', COLLECTION, { 'api-key': `a-${mode}` });
+      await rig.call('PUT', '/collections/own', SMALL_COLLECTION, { 'api-key': `a-${mode}` });
     }
     for (const mode of MODES) {
       for (const role of ROLES) {
@@ -74,7 +43,7 @@ const SAYS_NO = new Set(['GET /collections/:collection/exists', 'DELETE /collect
 
 test("another client's collection is answered as one that does not exist", async (t) => {
   const rig = await startRig(t);
-  await rig.call('PUT', '/collections/mine', COLLECTION);
+  await rig.call('PUT', '/collections/mine', SMALL_COLLECTION);
   const inCollection = DATA_ENDPOINTS.filter(({ method, url }) => {
     return url.includes(':collection') && `${method} ${url}` !== 'PUT /collections/:collection';
   });
@@ -97,7 +66,7 @@ function sameTime(text: string): string {
 
 test('a key that may only search can not list points by a query for nothing', async (t) => {
   const rig = await startRig(t);
-  await rig.call('PUT', '/collections/own', COLLECTION);
+  await rig.call('PUT', '/collections/own', SMALL_COLLECTION);
   const key = { 'api-key': 'a-live-analyst' };
   const one = await rig.call('POST', '/collections/own/points/query', { limit: 5 }, key);
   const batch = { searches: [{ query: [1, 0, 0, 0] }, { limit: 5 }] };
