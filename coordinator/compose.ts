@@ -37,6 +37,7 @@ import { BadKeys } from './limits/bad-keys.ts';
 import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { RequestRates } from './limits/request-rates.ts';
+import { WorkBudget } from './limits/work-budget.ts';
 import { Router } from './routing/router.ts';
 import { ControlStore } from './store/control-store.ts';
 import { WorkerLink } from './worker-link/worker-link.ts';
@@ -72,7 +73,9 @@ export async function startCoordinator(
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
-  const dataPlane = new DataPlane({ ...known, store: store.collections });
+  const work = new WorkBudget(known);
+  const spend = (clientId: ClientId, units: number) => work.spend(clientId, units);
+  const dataPlane = new DataPlane({ ...known, store: store.collections, spend });
   shutdown.add('data plane', dataPlane);
   const { admin, erasure } = composeAdmin(config, { ...known, ...auth, dataPlane });
   shutdown.add('erasure', erasure);

@@ -28,6 +28,7 @@ import type { Catalog, Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
 import type { CollectionLocks } from './collection-locks.ts';
 import type { ConfigRepair } from './config-repair.ts';
+import { COLLECTION_COST, type SpendWork } from './cost.ts';
 import {
   type CreateInput,
   collectionNameProblem,
@@ -58,6 +59,7 @@ export interface CollectionsDeps {
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
   usage: Pick<ClientUsage, 'created' | 'dropped' | 'forget'>;
   limitsOf: LimitsOf;
+  spend: SpendWork;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -98,6 +100,7 @@ export class Collections {
     if (dimension > most.dimensions) {
       throw new InvalidInput('vectors.size', `is at most ${most.dimensions} on your plan`);
     }
+    this.#deps.spend(owner.clientId, COLLECTION_COST);
     const release = this.#places.take(owner, most);
     try {
       const record = this.#record(owner, name, config);
@@ -240,8 +243,9 @@ export class Collections {
     deadline: Deadline,
     change: (record: CollectionRecord) => CollectionRecord,
   ): Promise<number> {
-    const { catalog, locks } = this.#deps;
+    const { catalog, locks, spend } = this.#deps;
     const { collectionId } = catalog.find(owner, name);
+    spend(owner.clientId, COLLECTION_COST);
     return locks.run(collectionId, async () => {
       const current = catalog.find(owner, name);
       if (current.collectionId !== collectionId) throw new AppError('collection_not_found');

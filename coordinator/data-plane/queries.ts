@@ -16,6 +16,7 @@ import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
+import { readCost, type SpendWork, searchCost, unitsOf } from './cost.ts';
 import {
   type RecordList,
   type ScoredList,
@@ -44,6 +45,7 @@ import { soleShard } from './sole-shard.ts';
 export interface QueriesDeps {
   catalog: Catalog;
   router: Pick<Router, 'request'>;
+  spend: SpendWork;
   clock: Clock;
 }
 
@@ -136,7 +138,8 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const body = parseScroll(input);
     const shard = soleShard(record);
-    const { router } = this.#deps;
+    const { router, spend } = this.#deps;
+    spend(record.clientId, unitsOf([readCost(body.limit, body.filter)]));
     const reply = await router.request(shard, 'points-scroll', body, undefined, call.deadline);
     const { records, next } = reply.body;
     call.out.ascii('{"points":');
@@ -154,7 +157,8 @@ export class Queries {
     const exact = input.exact ?? true;
     const body = filter === undefined ? { exact } : { exact, filter };
     const shard = soleShard(record);
-    const { router } = this.#deps;
+    const { router, spend } = this.#deps;
+    spend(record.clientId, unitsOf([readCost(0, filter)]));
     const reply = await router.request(shard, 'points-count', body, undefined, call.deadline);
     call.out.ascii(`{"count":${reply.body.count}}`);
   }
@@ -162,7 +166,8 @@ export class Queries {
   async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const shard = soleShard(record);
-    const { router } = this.#deps;
+    const { router, spend } = this.#deps;
+    spend(record.clientId, unitsOf([readCost(body.ids.length, undefined)]));
     const reply = await router.request(shard, 'points-retrieve', body, undefined, call.deadline);
     return { records: reply.body, vectors: reply.vectors };
   }
@@ -173,6 +178,7 @@ export class Queries {
     deadline: Deadline,
   ): Promise<ScoredList[]> {
     if (parsed.length === 0) return [];
+    this.#deps.spend(record.clientId, unitsOf(parsed.map(searchCost)));
     const { vector } = record.config;
     const { dimension } = vector;
     checkDiversity(parsed, vector);

@@ -15,6 +15,7 @@ import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { BoundedWrites } from './bounded-writes.ts';
 import type { Catalog, Owner } from './catalog.ts';
+import { type SpendWork, unitsOf, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
@@ -23,6 +24,7 @@ import type { Write } from './write.ts';
 export interface WritesDeps {
   catalog: Catalog;
   bounded: Pick<BoundedWrites, 'send'>;
+  spend: SpendWork;
   clock: Clock;
 }
 
@@ -66,6 +68,7 @@ export class Writes {
   async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
+    this.#charge(record, [write]);
     return this.#send(record, write, call.deadline);
   }
 
@@ -75,9 +78,15 @@ export class Writes {
     const slices = new Slices(this.#deps.clock);
     const writes: Write[] = [];
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));
+    this.#charge(record, writes);
     const versions: WriteVersion[] = [];
     for (const write of writes) versions.push(await this.#send(record, write, call.deadline));
     return versions;
+  }
+
+  #charge({ clientId, config }: CollectionRecord, writes: readonly Write[]): void {
+    const costs = writes.map((write) => writeCost(write, config.vector.dimension));
+    this.#deps.spend(clientId, unitsOf(costs));
   }
 
   async #send(record: CollectionRecord, write: Write, deadline: Deadline): Promise<WriteVersion> {

@@ -1,7 +1,13 @@
 import { ERROR_CODES, type ErrorCode } from './codes.ts';
 
+/** From here on it is not the caller's doing. */
+const STATUS_OURS = 500;
+
 /**
  * An error that a caller may see. `message` is public; `detail` and `cause` are for the log only.
+ *
+ * One that is the caller's doing has no stack: nobody looks for its cause here, and taking it is
+ * most of what a refusal costs, which matters when somebody sends thousands of bad requests.
  */
 export class AppError extends Error {
   override readonly name = 'AppError';
@@ -17,7 +23,10 @@ export class AppError extends Error {
     message?: string,
     more: { detail?: string; cause?: unknown; retryAfterMs?: number; field?: string } = {},
   ) {
+    const { stackTraceLimit } = Error;
+    if (ERROR_CODES[code].status < STATUS_OURS) Error.stackTraceLimit = 0;
     super(message ?? ERROR_CODES[code].text, more.cause === undefined ? {} : { cause: more.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.detail = more.detail;
     this.retryAfterMs = more.retryAfterMs;

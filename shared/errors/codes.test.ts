@@ -56,6 +56,13 @@ test('isErrorCode knows the table and no more', () => {
   for (const text of ['', 'nothing', 'toString', '__proto__']) assert(!isErrorCode(text), text);
 });
 
+test('an error of ours has a stack, one of the caller has none', () => {
+  const limit = Error.stackTraceLimit;
+  assert.match(new AppError('internal').stack ?? '', /codes\.test\.ts/);
+  assert.doesNotMatch(new AppError('not_found').stack ?? '', /\n/);
+  assert.equal(Error.stackTraceLimit, limit);
+});
+
 test('an AppError has the public text of its code unless given a better one', () => {
   const plain = new AppError('unavailable');
   assert.deepEqual(

@@ -14,6 +14,7 @@ import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
+import { WorkBudget } from '../../coordinator/limits/work-budget.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { type Clock, systemClock } from '../../shared/base/clock.ts';
@@ -120,6 +121,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   });
   const state = { notReady: undefined as string | undefined };
   const planes: DataPlane[] = [];
+  const clock = options.clock ?? systemClock;
+  const work = new WorkBudget({ limitsOf: () => limits, clock });
   const openPlane = () => {
     const plane = new DataPlane({
       store: store.collections,
@@ -127,6 +130,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       router: worker as never,
       clock: options.planeClock ?? systemClock,
       limitsOf: () => limits,
+      spend: (clientId, units) => work.spend(clientId, units),
       random: secureRandom,
       log,
     });
@@ -134,7 +138,6 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     planes.push(plane);
     return plane;
   };
-  const clock = options.clock ?? systemClock;
   const { authenticator, keys } = await authOver(store, limits, clock);
   const plane = planeOf(openPlane(), (data) => accountOver(store, data, keys, limits));
   const server = createDataServer(
