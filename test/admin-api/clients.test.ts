@@ -1,7 +1,7 @@
 /** Clients over the admin API: what an operator does to them, and what the audit log says of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AdminRig } from './admin-rig.ts';
+import { AdminRig, type Reply } from './admin-rig.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -111,6 +111,29 @@ test('a bad change is refused with the field named, and changes nothing', async 
   }
   assert.deepEqual((await rig.send('GET', path)).reply, before);
   assert.equal((await rig.audit()).length, 1);
+});
+
+test('of operators who suspend, resume and delete at once, the last in the audit log has its way', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const { key } = (await rig.send('POST', `${path}/keys`, { mode: 'live' })).reply;
+  const actions = [
+    () => rig.send('POST', `${path}/suspend`, { reason: 'a' }),
+    () => rig.send('POST', `${path}/resume`),
+    () => rig.send('DELETE', `${path}?grace_seconds=60`),
+  ];
+  for (let round = 0; round < 20; round += 1) {
+    await Promise.all(actions.map((_, i) => actions[(i + round) % actions.length]?.()));
+    const { reply } = await rig.send('GET', path);
+    const last = (await rig.audit()).at(-1);
+    const after = last?.after as Reply;
+    assert.deepEqual([after.state, after.reason], [reply.state, reply.reason]);
+    const holds = () => rig.authenticator.authenticate(String(key));
+    if (reply.state === 'active') holds();
+    else assert.throws(holds, { code: 'unauthenticated' });
+    await rig.send('POST', `${path}/resume`);
+    if (reply.state !== 'active') await rig.send('POST', `${path}/resume`);
+  }
 });
 
 test('a deleted client has no valid key, can be restored, and is erased when its grace is over', async (t) => {

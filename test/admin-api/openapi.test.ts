@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ADMIN_ENDPOINTS } from '../../coordinator/http/routes/admin/endpoints.ts';
+import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { AdminRig, type Reply } from './admin-rig.ts';
 
 test('the document has every endpoint, and every reference leads somewhere', async (t) => {
@@ -41,3 +42,60 @@ test('a bad request names the field that is wrong', async (t) => {
     assert.deepEqual([status, reply.field], [400, field], `${method} ${at}: ${reply.detail}`);
   }
 });
+
+interface ObjectSchema {
+  properties?: Record<string, object>;
+}
+
+/** A value that no field takes but one that takes anything. */
+const WRONG = { wrong: [true] };
+
+test('a value of the wrong type in any field of any request is refused, and the field named', async (t) => {
+  const rig = await AdminRig.start(t);
+  const client = await rig.client();
+  const { key_id } = (await rig.send('POST', `${client}/keys`, { mode: 'live' })).reply;
+  let fields = 0;
+  for (const { method, url, schema } of ADMIN_ENDPOINTS) {
+    const path = url
+      .replace('/admin/v1', '')
+      .replace('/clients/:client', client)
+      .replace(':key', String(key_id))
+      .replace(':plan', 'free')
+      .replace(':worker', 'wk_aaaaaaaaaaaaaaaa');
+    for (const name of propertiesOf(schema.body)) {
+      const { status, reply } = await rig.send(method, path, {
+        ...goodOf(schema.body),
+        [name]: WRONG,
+      });
+      const named = String(reply.field).replace(/[.[].*/, '');
+      assert.deepEqual([status, named], [400, name], `${method} ${url}: ${reply.detail}`);
+      fields += 1;
+    }
+    for (const name of propertiesOf(schema.querystring).filter((query) => query !== 'name')) {
+      const { status, reply } = await rig.send(method, `${path}?${name}=%20`);
+      assert.deepEqual([status, reply.field], [400, name], `${method} ${url}: ${reply.detail}`);
+      fields += 1;
+    }
+    const body = schema.body && goodOf(schema.body);
+    const { status, reply } = await rig.send(method, `${path}?unheard_of=1`, body);
+    assert.deepEqual([status, reply.field], [400, 'unheard_of'], `${method} ${url}`);
+  }
+  assert.ok(fields >= 25, `${fields} fields`);
+});
+
+/** What must be there for another field to be looked at. */
+function goodOf(body: object | undefined): Reply {
+  const limits = Object.fromEntries(
+    Object.entries(PLAN_LIMITS).map(([name, { max }]) => [name, max]),
+  );
+  const good: Reply = { name: 'n', mode: 'live', reason: 'r', limits, prices: {} };
+  const known = propertiesOf(body);
+  return Object.fromEntries(Object.entries(good).filter(([name]) => known.includes(name)));
+}
+
+function propertiesOf(schema: object | undefined): string[] {
+  if (schema === undefined) return [];
+  const { properties, anyOf } = schema as ObjectSchema & { anyOf?: ObjectSchema[] };
+  const inner = properties ?? anyOf?.find((one) => one.properties !== undefined)?.properties;
+  return Object.keys(inner ?? {});
+}

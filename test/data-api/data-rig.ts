@@ -42,8 +42,8 @@ const keyOf = (clientId: ClientId, mode: Mode) => ({
   requestsPerSecond: null,
 });
 /**
- * `a-live`, `a-test`, `b-live` may do everything in `default`; `a-live-reader` and so on what their
- * role may; `a-live-regions` works in `eu` and `us`, `a-live-everywhere` in all namespaces.
+ * `a-live`, `a-test`, `b-live` may do everything in `default`; `a-live-reader`, `b-test-writer` and so
+ * on what their role may; `a-live-regions` works in `eu` and `us`, `a-live-everywhere` in all namespaces.
  */
 const KEYS = new Map<string, Principal>([
   ['a-live', keyOf(CLIENT_A, 'live')],
@@ -52,11 +52,10 @@ const KEYS = new Map<string, Principal>([
   ['a-live-regions', { ...keyOf(CLIENT_A, 'live'), namespaces: ['eu', 'us'], namespace: 'eu' }],
   ['a-live-everywhere', { ...keyOf(CLIENT_A, 'live'), namespaces: null }],
   ...ROLES.flatMap((role) => {
-    const live = { ...keyOf(CLIENT_A, 'live'), role };
-    return [
-      [`a-live-${role}`, live] as const,
-      [`a-test-${role}`, { ...live, mode: 'test' }] as const,
-    ];
+    return (['live', 'test'] as const).flatMap((mode) => [
+      [`a-${mode}-${role}`, { ...keyOf(CLIENT_A, mode), role }] as const,
+      [`b-${mode}-${role}`, { ...keyOf(CLIENT_B, mode), role }] as const,
+    ]);
   }),
 ]);
 

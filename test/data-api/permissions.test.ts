@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../coordinator/http/endpoint.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
+import type { Mode } from '../../shared/domain/collection.ts';
 import { mayDo, PERMISSIONS, ROLES } from '../../shared/domain/permissions.ts';
 import { requestOf, SMALL_COLLECTION } from '../harness/data-requests.ts';
 import { type Answer, type DataRig, startRig } from './data-rig.ts';
@@ -41,24 +42,55 @@ for (const endpoint of DATA_ENDPOINTS) {
 /** Answered for any name, as other servers do. */
 const SAYS_NO = new Set(['GET /collections/:collection/exists', 'DELETE /collections/:collection']);
 
-test("another client's collection is answered as one that does not exist", async (t) => {
-  const rig = await startRig(t);
-  await rig.call('PUT', '/collections/mine', SMALL_COLLECTION);
-  const inCollection = DATA_ENDPOINTS.filter(({ method, url }) => {
-    return url.includes(':collection') && `${method} ${url}` !== 'PUT /collections/:collection';
-  });
-  assert.ok(inCollection.length > 20);
-  for (const endpoint of inCollection) {
-    const name = `${endpoint.method} ${endpoint.url}`;
-    const strange = ['b-live', 'a-test'].map((key) => ask(rig, endpoint, 'mine', key));
-    const missing = await ask(rig, endpoint, 'none', 'b-live');
-    for (const foreign of await Promise.all(strange)) {
-      assert.equal(foreign.status, SAYS_NO.has(name) ? 200 : 404, `${name}: ${foreign.text}`);
-      assert.equal(foreign.status, missing.status, name);
-      assert.equal(sameTime(foreign.text), sameTime(missing.text).replaceAll('none', 'mine'), name);
-    }
-  }
+const IN_COLLECTION = DATA_ENDPOINTS.filter(({ method, url }) => {
+  return url.includes(':collection') && `${method} ${url}` !== 'PUT /collections/:collection';
 });
+
+test('the matrix is whole', () => {
+  assert.ok(IN_COLLECTION.length > 20);
+  assert.equal(DATA_ENDPOINTS.filter(({ url }) => url.startsWith('/v1/')).length, 7);
+});
+
+/** Whoever is asked for what is another client's, or of the other mode. */
+const STRANGERS = [
+  ['b', 'live', 'live'],
+  ['b', 'live', 'test'],
+  ['b', 'test', 'live'],
+  ['b', 'test', 'test'],
+  ['a', 'live', 'test'],
+  ['a', 'test', 'live'],
+] as const;
+
+for (const endpoint of IN_COLLECTION) {
+  const name = `${endpoint.method} ${endpoint.url}`;
+  test(`${name}: what is foreign is answered as what is missing`, async (t) => {
+    const rig = await startRig(t);
+    for (const [client, mode, ofMode] of STRANGERS) {
+      await holdOnly(rig, ofMode);
+      for (const role of ROLES) {
+        const key = `${client}-${mode}-${role}`;
+        const context = `${key} asks for what is ${ofMode}`;
+        const foreign = await ask(rig, endpoint, 'mine', key);
+        const missing = await ask(rig, endpoint, 'none', key);
+        const good = SAYS_NO.has(name) ? 200 : 404;
+        assert.equal(foreign.status, mayDo(role, endpoint.needs) ? good : 403, context);
+        assert.equal(foreign.status, missing.status, context);
+        const [one, other] = [sameTime(foreign.text), sameTime(missing.text)];
+        assert.equal(one, other.replaceAll('none', 'mine'), context);
+        assert.equal(one.length, other.length, context);
+      }
+    }
+  });
+}
+
+/** The collection `mine` of client A is there in this mode only. */
+async function holdOnly(rig: DataRig, mode: Mode): Promise<void> {
+  for (const other of MODES) {
+    const key = { 'api-key': `a-${other}` };
+    if (other === mode) await rig.call('PUT', '/collections/mine', SMALL_COLLECTION, key);
+    else await rig.call('DELETE', '/collections/mine', undefined, key);
+  }
+}
 
 function sameTime(text: string): string {
   return text.replace(/"time":[0-9.]+/, '"time":0');
