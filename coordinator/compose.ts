@@ -36,6 +36,7 @@ import { GracefulClose } from './http/graceful-close.ts';
 import { BadKeys } from './limits/bad-keys.ts';
 import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
+import { RateLimiter } from './limits/rate-limiter.ts';
 import { RequestRates } from './limits/request-rates.ts';
 import { WorkBudget } from './limits/work-budget.ts';
 import { Router } from './routing/router.ts';
@@ -73,7 +74,7 @@ export async function startCoordinator(
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
-  const work = new WorkBudget(known);
+  const work = new WorkBudget({ ...known, buckets: new RateLimiter(known) });
   const spend = (clientId: ClientId, units: number) => work.spend(clientId, units);
   const dataPlane = new DataPlane({ ...known, store: store.collections, spend });
   shutdown.add('data plane', dataPlane);
@@ -164,8 +165,11 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
     {
       ...composed,
       plane: { collections, queries, writes, account: new Account({ ...composed, usedBy }) },
-      badKeys: new BadKeys(composed),
-      rates: new RequestRates(composed),
+      badKeys: new BadKeys(new RateLimiter(composed)),
+      rates: new RequestRates({
+        clients: new RateLimiter(composed),
+        keys: new RateLimiter(composed),
+      }),
       inFlight,
       notReady: () => dataPlane.notReady(),
     },

@@ -1,11 +1,12 @@
 /**
  * One client far above its rate limit, and another beside it, on a service of their own:
  *
- *   npx node scripts/bench-limits.ts [--rate 600] [--seconds 20] [--rounds 10] [--json]
+ *   npx node scripts/bench-limits.ts [--rate 600] [--window 20] [--rounds 6] [--json]
  *
  * First the flood for some seconds: how many requests are accepted, and what the others are told.
  * Then windows without and with the flood by turns, so that what else the machine does meets both
- * alike: the latencies of the client beside it. All requests are searches of a small collection,
+ * alike: the latencies of the client beside it. A window is as long as the first flood: the burst that
+ * the plan allows is served as fast as it comes, and would be much of a short one. All requests are searches of a small collection,
  * sent on schedule. It ends with 1 when anything but a time is not as promised.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -42,8 +43,8 @@ const TARGET_RATIO = 1.1;
 const options = new Command('bench-limits')
   .option('--rate <n>', 'requests a second of the flood', '600')
   .option('--seconds <n>', 'how long the first flood lasts', '20')
-  .option('--rounds <n>', 'windows without and with a flood', '10')
-  .option('--window <n>', 'seconds of a window', '3')
+  .option('--rounds <n>', 'windows without and with a flood', '6')
+  .option('--window <n>', 'seconds of a window', '20')
   .option('--beside <n>', 'requests a second of the client beside it', '200')
   .option('--json', 'print one JSON object a line', false)
   .parse()

@@ -27,7 +27,7 @@ import { homeOf } from '../../shared/domain/namespace.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { KeyCredential } from '../store/api-keys.ts';
 import { isApiKey, prefixOf } from './api-key.ts';
-import type { Epochs } from './epochs.ts';
+import type { EpochBook } from './epochs.ts';
 import type { KeyDigester } from './key-digest.ts';
 import type { KeyHash } from './key-hash.ts';
 import type { Principal } from './principal.ts';
@@ -61,7 +61,7 @@ interface UnknownKey {
 
 export interface AuthenticatorDeps {
   keys: KeyLookup;
-  epochs: Epochs;
+  epochs: EpochBook;
   digester: KeyDigester;
   hash: KeyHash;
   clock: Clock;

@@ -6,14 +6,20 @@
  */
 import type { ClientId } from '../../shared/base/ids.ts';
 
-export class Epochs {
+export interface EpochBook {
+  /** 0 for a client that nobody has spoken of. */
+  current(clientId: ClientId): number;
+  /** Takes note of an epoch that is committed. */
+  raise(clientId: ClientId, epoch: number): void;
+}
+
+export class Epochs implements EpochBook {
   readonly #current = new Map<ClientId, number>();
 
   current(clientId: ClientId): number {
     return this.#current.get(clientId) ?? 0;
   }
 
-  /** Takes note of an epoch that is committed. */
   raise(clientId: ClientId, epoch: number): void {
     if (epoch > this.current(clientId)) this.#current.set(clientId, epoch);
   }

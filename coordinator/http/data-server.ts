@@ -102,7 +102,7 @@ export function createDataServer(
     // A request without Host gets its answer from `checkHeader`, in the form of all answers.
     http: { requireHostHeader: false },
     return503OnClosing: false,
-    trustProxy: options.trustedProxies ?? [],
+    trustProxy: options.trustedProxies?.length ? options.trustedProxies : false,
     routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
     frameworkErrors: (error, _request, reply) => sendError(reply, toAppError(error), 0),
     clientErrorHandler: brokenRequestHandler(deps.clock),

@@ -7,6 +7,7 @@ const IPV4_MAPPED = '::ffff:';
 
 /** What one sender can be told by: an IPv4 address, or the /64 of an IPv6 one. */
 export function addressGroup(address: string): string {
+  if (!address.includes(':')) return address;
   if (address.startsWith(IPV4_MAPPED) && address.includes('.')) {
     return address.slice(IPV4_MAPPED.length);
   }

@@ -2,31 +2,30 @@
  * Addresses that present what is no key, one after the other. Each may do so some times at once
  * and once a second over time; beyond that it waits, before anything is computed for it.
  */
-import type { Clock } from '../../shared/base/clock.ts';
 import { addressGroup } from './address-group.ts';
-import { type Rate, RateLimiter } from './rate-limiter.ts';
+import type { Buckets, Rate } from './rate-limiter.ts';
 
 const RATE: Rate = { perSecond: 1, burst: 20 };
 
 export class BadKeys {
-  readonly #limiter: RateLimiter<string>;
+  readonly #buckets: Buckets<string>;
 
-  constructor(deps: { clock: Clock }) {
-    this.#limiter = new RateLimiter(deps);
+  constructor(buckets: Buckets<string>) {
+    this.#buckets = buckets;
   }
 
   /** Whether any address has presented one of late. */
   get any(): boolean {
-    return this.#limiter.size > 0;
+    return this.#buckets.size > 0;
   }
 
   /** How long the address has to wait before it presents a key that is not known; mostly 0. */
   waitMs(address: string): number {
-    return this.#limiter.waitMs(addressGroup(address), RATE);
+    return this.#buckets.waitMs(addressGroup(address), RATE);
   }
 
   /** The address has presented one that is none. */
   note(address: string): void {
-    this.#limiter.take(addressGroup(address), RATE);
+    this.#buckets.take(addressGroup(address), RATE);
   }
 }

@@ -27,10 +27,20 @@ export interface RateDecision {
   retryAfterMs: number;
 }
 
+export interface Buckets<Id> {
+  /** Buckets that are kept. */
+  readonly size: number;
+  /** Takes units, one if nobody says how many. */
+  take(id: Id, rate: Rate, units?: number): RateDecision;
+  /** How long until one unit would pass; 0 when it would now. Takes nothing. */
+  waitMs(id: Id, rate: Rate): number;
+}
+
 /** Idle buckets stay, up to a number: a Map whose entries come and go is costly (`PendingCalls`). */
 const BUCKETS_KEPT = 4_096;
 
-export class RateLimiter<Id> {
+/** Buckets in memory. */
+export class RateLimiter<Id> implements Buckets<Id> {
   readonly #clock: Clock;
   readonly #fullAtMs = new Map<Id, number>();
   /** So many buckets are looked through for idle ones: twice as many as were left last time. */
@@ -40,12 +50,10 @@ export class RateLimiter<Id> {
     this.#clock = deps.clock;
   }
 
-  /** Buckets in memory. */
   get size(): number {
     return this.#fullAtMs.size;
   }
 
-  /** Takes units, one if nobody says how many. */
   take(id: Id, { perSecond, burst }: Rate, units = 1): RateDecision {
     const nowMs = this.#clock.monotonicMs();
     const intervalMs = 1_000 / perSecond;
@@ -66,7 +74,6 @@ export class RateLimiter<Id> {
     return { allowed: true, remaining, resetMs: nextMs, retryAfterMs: 0 };
   }
 
-  /** How long until one unit would pass; 0 when it would now. Takes nothing. */
   waitMs(id: Id, { perSecond, burst }: Rate): number {
     const known = this.#fullAtMs.get(id);
     if (known === undefined) return 0;

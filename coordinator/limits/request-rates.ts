@@ -2,10 +2,9 @@
  * How many requests a second: of a client, all its keys together, and of a key that has a bound of
  * its own. A request that its key refuses does not count for the client.
  */
-import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
-import { type Rate, type RateDecision, RateLimiter } from './rate-limiter.ts';
+import type { Buckets, Rate, RateDecision } from './rate-limiter.ts';
 
 /** Who shows which key. */
 export interface Caller {
@@ -25,12 +24,12 @@ export interface RateState extends RateDecision {
 const KEY_BURST_SECONDS = 2;
 
 export class RequestRates {
-  readonly #clients: RateLimiter<ClientId>;
-  readonly #keys: RateLimiter<KeyId>;
+  readonly #clients: Buckets<ClientId>;
+  readonly #keys: Buckets<KeyId>;
 
-  constructor(deps: { clock: Clock }) {
-    this.#clients = new RateLimiter(deps);
-    this.#keys = new RateLimiter(deps);
+  constructor(buckets: { clients: Buckets<ClientId>; keys: Buckets<KeyId> }) {
+    this.#clients = buckets.clients;
+    this.#keys = buckets.keys;
   }
 
   /** Takes one request; the states that decided it, the refusing one last. */

@@ -69,8 +69,10 @@ async function measure(ready: Ready, flood: Flood, options: KeyFloodOptions): Pr
   return {
     keys: report.sent,
     per_s: Math.round(report.sent / report.seconds),
+    // The address is slowed down after some bad keys: 429 from then on.
     refused_401: report.statuses[401] ?? 0,
-    other_answers: report.sent - (report.statuses[401] ?? 0),
+    refused_429: report.statuses[429] ?? 0,
+    other_answers: report.sent - (report.statuses[401] ?? 0) - (report.statuses[429] ?? 0),
     coordinator_us_a_request: Math.round(
       (1_000 * coordinatorMs) / (report.sent + latencies.length),
     ),

@@ -13,6 +13,7 @@ import type { Plane } from '../../coordinator/http/endpoint.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
+import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
 import { WorkBudget } from '../../coordinator/limits/work-budget.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
@@ -121,7 +122,10 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const state = { notReady: undefined as string | undefined };
   const planes: DataPlane[] = [];
   const clock = options.clock ?? systemClock;
-  const work = new WorkBudget({ limitsOf: () => limits, clock });
+  const work = new WorkBudget({
+    limitsOf: () => limits,
+    buckets: new RateLimiter({ clock }),
+  });
   const openPlane = () => {
     const plane = new DataPlane({
       store: store.collections,
@@ -142,10 +146,13 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const server = createDataServer(
     {
       authenticator,
-      badKeys: new BadKeys({ clock }),
+      badKeys: new BadKeys(new RateLimiter({ clock })),
       plane,
       clientLimits: { of: () => limits },
-      rates: new RequestRates({ clock }),
+      rates: new RequestRates({
+        clients: new RateLimiter({ clock }),
+        keys: new RateLimiter({ clock }),
+      }),
       inFlight,
       notReady: () => state.notReady,
       log,

@@ -5,6 +5,7 @@ import { createDataServer } from '../../coordinator/http/data-server.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
+import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock, systemClock } from '../../shared/base/clock.ts';
@@ -29,10 +30,13 @@ async function startKeyed(t: Cleanup, seed: number) {
   const server = createDataServer(
     {
       authenticator: ring.authenticator,
-      badKeys: new BadKeys({ clock: patience }),
+      badKeys: new BadKeys(new RateLimiter({ clock: patience })),
       plane: rig.plane,
       clientLimits: { of: () => limits },
-      rates: new RequestRates({ clock }),
+      rates: new RequestRates({
+        clients: new RateLimiter({ clock }),
+        keys: new RateLimiter({ clock }),
+      }),
       inFlight: rig.inFlight,
       notReady: () => undefined,
       log: { event: (event, fields) => void rig.events.push({ event, fields }) },
