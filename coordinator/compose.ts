@@ -75,12 +75,11 @@ export async function startCoordinator(
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const work = new WorkBudget({ ...known, buckets: new RateLimiter(known) });
-  const spend = (clientId: ClientId, units: number) => work.spend(clientId, units);
-  const dataPlane = new DataPlane({ ...known, store: store.collections, spend });
+  const dataPlane = new DataPlane({ ...known, store: store.collections, work });
   shutdown.add('data plane', dataPlane);
-  const { admin, erasure } = composeAdmin(config, { ...known, ...auth, dataPlane });
+  const { admin, erasure } = composeAdmin(config, { ...known, ...auth, dataPlane, work });
   shutdown.add('erasure', erasure);
-  const data = composeData(config, { ...known, ...auth, dataPlane });
+  const data = composeData(config, { ...known, ...auth, dataPlane, work });
 
   dataPlane.start();
   erasure.plan();
@@ -109,7 +108,11 @@ interface Known extends CoordinatorDeps {
   limitsOf: (clientId: ClientId) => PlanLimits;
 }
 
-type Composed = Known & Awaited<ReturnType<typeof composeKeys>> & { dataPlane: DataPlane };
+type Composed = Known &
+  Awaited<ReturnType<typeof composeKeys>> & {
+    dataPlane: DataPlane;
+    work: WorkBudget;
+  };
 
 async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Shutdown) {
   const { store, limitsOf, random } = known;

@@ -28,7 +28,7 @@ import type { Catalog, Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
 import type { CollectionLocks } from './collection-locks.ts';
 import type { ConfigRepair } from './config-repair.ts';
-import { COLLECTION_COST, type SpendWork } from './cost.ts';
+import { COLLECTION_COST, changeCost, unitsOf, type Work } from './cost.ts';
 import {
   type CreateInput,
   collectionNameProblem,
@@ -59,7 +59,7 @@ export interface CollectionsDeps {
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
   usage: Pick<ClientUsage, 'created' | 'dropped' | 'forget'>;
   limitsOf: LimitsOf;
-  spend: SpendWork;
+  work: Work;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -100,9 +100,9 @@ export class Collections {
     if (dimension > most.dimensions) {
       throw new InvalidInput('vectors.size', `is at most ${most.dimensions} on your plan`);
     }
-    this.#deps.spend(owner.clientId, COLLECTION_COST);
     const release = this.#places.take(owner, most);
     try {
+      this.#deps.work.spend(owner.clientId, COLLECTION_COST);
       const record = this.#record(owner, name, config);
       await this.#build(record, deadline);
       const { collectionId, clientId, shards } = record;
@@ -243,13 +243,16 @@ export class Collections {
     deadline: Deadline,
     change: (record: CollectionRecord) => CollectionRecord,
   ): Promise<number> {
-    const { catalog, locks, spend } = this.#deps;
+    const { catalog, locks, router, work } = this.#deps;
     const { collectionId } = catalog.find(owner, name);
-    spend(owner.clientId, COLLECTION_COST);
     return locks.run(collectionId, async () => {
       const current = catalog.find(owner, name);
       if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
-      return this.#configure(current, change(current), deadline);
+      const changed = change(current);
+      const shard = soleShard(current);
+      const { body } = await router.request(shard, 'shard-usage', {}, undefined, deadline);
+      work.spend(owner.clientId, unitsOf([changeCost(current, changed, body.points)]));
+      return this.#configure(current, changed, deadline);
     });
   }
 

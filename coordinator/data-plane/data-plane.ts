@@ -13,7 +13,7 @@ import { Catalog } from './catalog.ts';
 import { CollectionLocks } from './collection-locks.ts';
 import { Collections, type LimitsOf } from './collections.ts';
 import { ConfigRepair } from './config-repair.ts';
-import type { SpendWork } from './cost.ts';
+import type { Work } from './cost.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
 import { Writes } from './writes.ts';
@@ -23,7 +23,7 @@ export interface DataPlaneDeps {
   store: CollectionsTable;
   router: Router;
   limitsOf: (clientId: ClientId) => ReturnType<LimitsOf> & Quota;
-  spend: SpendWork;
+  work: Work;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -42,10 +42,10 @@ export class DataPlane {
   readonly #repair: ConfigRepair;
   readonly #usage: ClientUsage;
 
-  constructor({ store, router, limitsOf, spend, clock, random, log }: DataPlaneDeps) {
+  constructor({ store, router, limitsOf, work, clock, random, log }: DataPlaneDeps) {
     const catalog = new Catalog(store.all());
     const locks = new CollectionLocks();
-    const known = { catalog, locks, store, router, spend, clock, log };
+    const known = { catalog, locks, store, router, work, clock, log };
     const reconciler = new Reconciler({ collections: store, router, clock, log });
     const repair = new ConfigRepair(known);
     this.#catalog = catalog;
@@ -64,9 +64,10 @@ export class DataPlane {
     });
     this.#usage = usage;
     this.collections = new Collections({ ...known, reconciler, repair, usage, limitsOf, random });
-    this.queries = new Queries({ catalog, router, spend, clock });
+    const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
+    this.queries = new Queries({ catalog, router, work, pointsOf, clock });
     const bounded = new BoundedWrites({ router, usage, quotaOf: limitsOf, clock });
-    this.writes = new Writes({ catalog, bounded, spend, clock });
+    this.writes = new Writes({ catalog, bounded, work, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */

@@ -11,12 +11,12 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import type { Reply, Request } from '../../shared/protocol/messages.ts';
+import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import { readCost, type SpendWork, searchCost, unitsOf } from './cost.ts';
+import { lateCost, readCost, searchCost, unitsOf, type Work, workCost } from './cost.ts';
 import {
   type RecordList,
   type ScoredList,
@@ -26,6 +26,7 @@ import {
   writeScoredPoints,
 } from './encode-records.ts';
 import type { JsonWriter } from './json-writer.ts';
+import { isLate } from './late.ts';
 import { pickDiverse } from './mmr.ts';
 import {
   type OldSearchInput,
@@ -45,7 +46,9 @@ import { soleShard } from './sole-shard.ts';
 export interface QueriesDeps {
   catalog: Catalog;
   router: Pick<Router, 'request'>;
-  spend: SpendWork;
+  work: Work;
+  /** Points of a shard, as far as is known. */
+  pointsOf: (record: CollectionRecord) => number | undefined;
   clock: Clock;
 }
 
@@ -137,10 +140,10 @@ export class Queries {
   async scroll(call: ReadCall, input: ScrollInput): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const body = parseScroll(input);
-    const shard = soleShard(record);
-    const { router, spend } = this.#deps;
-    spend(record.clientId, unitsOf([readCost(body.limit, body.filter)]));
-    const reply = await router.request(shard, 'points-scroll', body, undefined, call.deadline);
+    this.#deps.work.spend(record.clientId, unitsOf([readCost(body.limit, body.filter)]));
+    const { deadline } = call;
+    const isFiltered = body.filter !== undefined;
+    const reply = await this.#ask(record, 'points-scroll', { body, deadline, isFiltered });
     const { records, next } = reply.body;
     call.out.ascii('{"points":');
     await writeRecords(call.out, { records, vectors: reply.vectors }, this.#slices());
@@ -156,18 +159,18 @@ export class Queries {
     const filter = parseOptionalFilter(input.filter);
     const exact = input.exact ?? true;
     const body = filter === undefined ? { exact } : { exact, filter };
-    const shard = soleShard(record);
-    const { router, spend } = this.#deps;
-    spend(record.clientId, unitsOf([readCost(0, filter)]));
-    const reply = await router.request(shard, 'points-count', body, undefined, call.deadline);
+    this.#deps.work.spend(record.clientId, unitsOf([readCost(0, filter)]));
+    const { deadline } = call;
+    const isFiltered = filter !== undefined;
+    const reply = await this.#ask(record, 'points-count', { body, deadline, isFiltered });
     call.out.ascii(`{"count":${reply.body.count}}`);
   }
 
   async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const shard = soleShard(record);
-    const { router, spend } = this.#deps;
-    spend(record.clientId, unitsOf([readCost(body.ids.length, undefined)]));
+    const { router, work } = this.#deps;
+    work.spend(record.clientId, unitsOf([readCost(body.ids.length, undefined)]));
     const reply = await router.request(shard, 'points-retrieve', body, undefined, call.deadline);
     return { records: reply.body, vectors: reply.vectors };
   }
@@ -178,14 +181,14 @@ export class Queries {
     deadline: Deadline,
   ): Promise<ScoredList[]> {
     if (parsed.length === 0) return [];
-    this.#deps.spend(record.clientId, unitsOf(parsed.map(searchCost)));
     const { vector } = record.config;
     const { dimension } = vector;
     checkDiversity(parsed, vector);
+    this.#spend(record, parsed);
     const body = { searches: parsed.map(searchOf) };
     const vectors = joinVectors(parsed, dimension);
-    const { router } = this.#deps;
-    const reply = await router.request(soleShard(record), 'points-query', body, vectors, deadline);
+    const isFiltered = parsed.some(({ search }) => search.filter !== undefined);
+    const reply = await this.#ask(record, 'points-query', { body, vectors, deadline, isFiltered });
     const found = splitResults(reply.body, reply.vectors, dimension);
     const slices = this.#slices();
     for (let i = 0; i < found.length; i += 1) {
@@ -196,9 +199,47 @@ export class Queries {
     return found;
   }
 
+  #spend(record: CollectionRecord, parsed: readonly ParsedSearch[]): void {
+    const { work, pointsOf } = this.#deps;
+    const { dimension } = record.config.vector;
+    const isExact = parsed.some(({ search }) => search.exact);
+    const points = isExact ? pointsOf(record) : undefined;
+    const components = points === undefined ? undefined : points * dimension;
+    work.spend(record.clientId, unitsOf(parsed.map((search) => searchCost(search, components))));
+  }
+
+  /** Asks the shard, and charges for what a filter had to look at. */
+  async #ask<N extends 'points-query' | 'points-scroll' | 'points-count'>(
+    record: CollectionRecord,
+    name: N,
+    { body, vectors, deadline, isFiltered }: Question<N>,
+  ): Promise<WithVectors<Reply<N>>> {
+    const { router, work, clock } = this.#deps;
+    const shard = soleShard(record);
+    if (!isFiltered) return router.request(shard, name, body, vectors, deadline);
+    const startMs = clock.monotonicMs();
+    try {
+      const reply = await router.request(shard, name, body, vectors, deadline);
+      const { examined = 0 } = reply.body as Reply<'points-count'>;
+      work.charge(record.clientId, workCost({ examined, changed: 0 }));
+      return reply;
+    } catch (error) {
+      if (isLate(error)) work.charge(record.clientId, lateCost(clock.monotonicMs() - startMs));
+      throw error;
+    }
+  }
+
   #slices(): Slices {
     return new Slices(this.#deps.clock);
   }
+}
+
+interface Question<N extends MessageName> {
+  body: Request<N>;
+  vectors?: Float32Array | undefined;
+  deadline: Deadline;
+  /** Whether a filter decides what is found. */
+  isFiltered: boolean;
 }
 
 /** A query for nothing lists points, page after page, as a scroll does. */

@@ -15,16 +15,17 @@ import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { BoundedWrites } from './bounded-writes.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import { type SpendWork, unitsOf, writeCost } from './cost.ts';
+import { lateCost, unitsOf, type Work, workCost, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
+import { isLate } from './late.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
-import type { Write } from './write.ts';
+import { isByFilter, type Write } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
   bounded: Pick<BoundedWrites, 'send'>;
-  spend: SpendWork;
+  work: Work;
   clock: Clock;
 }
 
@@ -85,14 +86,33 @@ export class Writes {
   }
 
   #charge({ clientId, config }: CollectionRecord, writes: readonly Write[]): void {
-    const costs = writes.map((write) => writeCost(write, config.vector.dimension));
-    this.#deps.spend(clientId, unitsOf(costs));
+    const costs = writes.map((write) => writeCost(write, config));
+    this.#deps.work.spend(clientId, unitsOf(costs));
   }
 
   async #send(record: CollectionRecord, write: Write, deadline: Deadline): Promise<WriteVersion> {
     if (write.empty === true) return null;
-    const { version } = await this.#deps.bounded.send({ record, write, deadline });
-    return version;
+    const { bounded } = this.#deps;
+    if (!isByFilter(write)) return (await bounded.send({ record, write, deadline })).version;
+    return this.#sendByFilter(record, write, deadline);
+  }
+
+  /** Charges for what the filter had to look at, and for what was changed. */
+  async #sendByFilter(
+    record: CollectionRecord,
+    write: Write,
+    deadline: Deadline,
+  ): Promise<WriteVersion> {
+    const { bounded, work, clock } = this.#deps;
+    const startMs = clock.monotonicMs();
+    try {
+      const written = await bounded.send({ record, write, deadline });
+      if (written.work !== undefined) work.charge(record.clientId, workCost(written.work));
+      return written.version;
+    } catch (error) {
+      if (isLate(error)) work.charge(record.clientId, lateCost(clock.monotonicMs() - startMs));
+      throw error;
+    }
   }
 }
 

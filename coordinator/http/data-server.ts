@@ -16,10 +16,13 @@ import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
+import { BODY_BYTES_PER_UNIT } from '../data-plane/cost.ts';
 import type { BadKeys } from '../limits/bad-keys.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
+import { RateLimited } from '../limits/rate-limited.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
+import type { WorkBudget } from '../limits/work-budget.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
 import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
@@ -29,15 +32,22 @@ import { addHealthRoutes } from './health-routes.ts';
 import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
-import { retryAfterSeconds, tellRates } from './rate-headers.ts';
+import { retryAfterSeconds, tellRates, tellRefused } from './rate-headers.ts';
 import { checkHeader, inNamespace, presentedKey } from './request-header.ts';
-import { enterRequest, hasBody, isCounted, type RequestPlace } from './request-places.ts';
+import {
+  announcedBytes,
+  enterRequest,
+  hasBody,
+  isCounted,
+  type RequestPlace,
+} from './request-places.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 export interface DataServerDeps {
   authenticator: Pick<Authenticator, 'authenticate' | 'mayHold'>;
   badKeys: BadKeys;
+  work: Pick<WorkBudget, 'spend' | 'charge'>;
   plane: Plane;
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
@@ -123,7 +133,7 @@ export function createDataServer(
     floatsField: ({ dataState: { route } }) => route.config.floatsField,
   });
   admitRequests(server, deps);
-  countBodies(server);
+  countBodies(server, deps);
   answerErrors(server, deps, allowed);
   addHealthRoutes(server, deps.notReady);
   for (const endpoint of DATA_ENDPOINTS) addEndpoint(server, endpoint, deps, options);
@@ -160,6 +170,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       takeOne(rates, principal, limits, reply);
       state.principal = inNamespace(request.raw, principal);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
+      deps.work.spend(clientId, Math.floor(announcedBytes(request.headers) / BODY_BYTES_PER_UNIT));
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
       return done(error as Error);
@@ -215,9 +226,9 @@ function takeOne(
   tellRates(reply, states);
   const refused = states.find(({ allowed }) => !allowed);
   if (refused === undefined) return;
-  const { of, rate, retryAfterMs } = refused;
+  const { of, rate } = refused;
   const text = `more than ${rate.perSecond} requests a second of this ${of}; wait as long as Retry-After says`;
-  throw new AppError('rate_limited', text, { retryAfterMs });
+  throw new RateLimited(text, refused);
 }
 
 function cutOffSlow(request: FastifyRequest, reply: FastifyReply, clock: Clock): () => void {
@@ -227,12 +238,22 @@ function cutOffSlow(request: FastifyRequest, reply: FastifyReply, clock: Clock):
 }
 
 /** Large bodies, and those that do not tell their length, count as they arrive. */
-function countBodies(server: FastifyInstance): void {
+function countBodies(server: FastifyInstance, { work }: DataServerDeps): void {
   server.addHook('preParsing', (request, reply, body, done) => {
-    const { place } = request.dataState;
+    const { place, principal } = request.dataState;
     if (place === undefined || !isCounted(request.headers)) return done(null, body);
-    const counted = new CountedBody(request.raw, (bytes) => place.receive(bytes));
-    reply.raw.once('close', () => counted.destroy());
+    const isAnnounced = announcedBytes(request.headers) > 0;
+    let received = 0;
+    const counted = new CountedBody(request.raw, (bytes) => {
+      received += bytes;
+      place.receive(bytes);
+    });
+    reply.raw.once('close', () => {
+      counted.destroy();
+      // What was announced is paid for.
+      if (isAnnounced || principal === undefined) return;
+      work.charge(principal.clientId, received / BODY_BYTES_PER_UNIT);
+    });
     done(null, counted);
   });
 }
@@ -328,6 +349,7 @@ function sendError(reply: FastifyReply, error: AppError, ms: number): void {
   if (status === 429 || status === 503) {
     reply.header('retry-after', retryAfterSeconds(error.retryAfterMs));
   }
+  if (error instanceof RateLimited) tellRefused(reply, error.state);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (CLOSING.has(error.code)) reply.header('connection', 'close');
   if (CUTTING.has(error.code)) readOut(reply);

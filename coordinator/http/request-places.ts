@@ -38,7 +38,7 @@ export function isCounted(headers: IncomingHttpHeaders): boolean {
 }
 
 /** 0 when the header does not say; such a body is counted as it comes. */
-function announcedBytes(headers: IncomingHttpHeaders): number {
+export function announcedBytes(headers: IncomingHttpHeaders): number {
   if (headers['transfer-encoding'] !== undefined) return 0;
   return Math.min(Number(headers['content-length'] ?? 0), LIMITS.bodyBytesMax);
 }

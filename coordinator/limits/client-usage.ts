@@ -116,6 +116,13 @@ export class ClientUsage {
     for (const { shardId } of shards) account?.drop(shardId);
   }
 
+  /** Points of the first shard of a collection, as far as is known. */
+  pointsOf({ clientId, shards }: Placed): number | undefined {
+    const [first] = shards;
+    const account = this.#clients.get(clientId)?.account;
+    return first && account?.shard(first.shardId)?.known?.points;
+  }
+
   /** The client is gone. */
   forget(clientId: ClientId): void {
     this.#clients.delete(clientId);

@@ -6,15 +6,19 @@
  *   full     = burst x interval         and is refused when it would lie further ahead than this
  *
  * So `burst` units pass at once and `rate` a second over time, and whoever is refused is told
- * exactly when the next ones pass. What is refused costs nothing. More units than a burst count as
- * a burst: a bucket that is full lets anything through, and is empty then.
+ * exactly when the next ones pass. What is refused costs nothing. More units than the rate says are
+ * enough pass when so many are there, and may leave a debt: until it is paid off nothing passes.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 
 export interface Rate {
   perSecond: number;
-  /** Requests at once after a pause; one at least. */
+  /** Units at once after a pause; one at least. */
   burst: number;
+  /** Who takes more needs to find no more than this; the burst if absent. */
+  enough?: number;
+  /** Debts beyond this are remitted; 0 if absent. */
+  debtSecondsMax?: number;
 }
 
 export interface RateDecision {
@@ -32,6 +36,8 @@ export interface Buckets<Id> {
   readonly size: number;
   /** Takes units, one if nobody says how many. */
   take(id: Id, rate: Rate, units?: number): RateDecision;
+  /** Takes units of which it is known only now that they were used, whatever is left. */
+  charge(id: Id, rate: Rate, units: number): void;
   /** How long until one unit would pass; 0 when it would now. Takes nothing. */
   waitMs(id: Id, rate: Rate): number;
 }
@@ -54,24 +60,36 @@ export class RateLimiter<Id> implements Buckets<Id> {
     return this.#fullAtMs.size;
   }
 
-  take(id: Id, { perSecond, burst }: Rate, units = 1): RateDecision {
+  take(id: Id, rate: Rate, units = 1): RateDecision {
+    const { perSecond, burst, enough = burst, debtSecondsMax = 0 } = rate;
     const nowMs = this.#clock.monotonicMs();
     const intervalMs = 1_000 / perSecond;
     const mostMs = burst * intervalMs;
     const known = this.#fullAtMs.get(id);
     const aheadMs = Math.max(0, (known ?? 0) - nowMs);
+    const debtMs = 1_000 * debtSecondsMax;
     // A limit that was lowered must not leave its client waiting for what the old one allowed.
-    const behindMs = Math.min(mostMs, aheadMs);
-    const nextMs = behindMs + Math.min(units, burst) * intervalMs;
+    const behindMs = Math.min(mostMs + debtMs, aheadMs);
+    const nextMs = behindMs + Math.min(units, enough) * intervalMs;
     if (nextMs > mostMs + ROUNDING_MS) {
-      if (aheadMs > mostMs) this.#fullAtMs.set(id, nowMs + mostMs);
-      const remaining = Math.floor((mostMs - behindMs) / intervalMs + ROUNDING);
+      if (aheadMs > behindMs) this.#fullAtMs.set(id, nowMs + behindMs);
+      const remaining = Math.floor(Math.max(0, mostMs - behindMs) / intervalMs + ROUNDING);
       return { allowed: false, remaining, resetMs: behindMs, retryAfterMs: nextMs - mostMs };
     }
     if (known === undefined && this.#fullAtMs.size >= this.#lookAt) this.#forgetIdle(nowMs);
-    this.#fullAtMs.set(id, nowMs + nextMs);
-    const remaining = Math.floor((mostMs - nextMs) / intervalMs + ROUNDING);
-    return { allowed: true, remaining, resetMs: nextMs, retryAfterMs: 0 };
+    const owedMs = Math.min(behindMs + units * intervalMs, mostMs + debtMs);
+    this.#fullAtMs.set(id, nowMs + owedMs);
+    const remaining = Math.floor(Math.max(0, mostMs - owedMs) / intervalMs + ROUNDING);
+    return { allowed: true, remaining, resetMs: owedMs, retryAfterMs: 0 };
+  }
+
+  charge(id: Id, { perSecond, burst, debtSecondsMax = 0 }: Rate, units: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#fullAtMs.get(id);
+    if (known === undefined && this.#fullAtMs.size >= this.#lookAt) this.#forgetIdle(nowMs);
+    const mostMs = (burst * 1_000) / perSecond + 1_000 * debtSecondsMax;
+    const owedMs = Math.max(0, (known ?? 0) - nowMs) + (units * 1_000) / perSecond;
+    this.#fullAtMs.set(id, nowMs + Math.min(owedMs, mostMs));
   }
 
   waitMs(id: Id, { perSecond, burst }: Rate): number {

@@ -1,10 +1,11 @@
 /**
  * How many requests a second: of a client, all its keys together, and of a key that has a bound of
- * its own. A request that its key refuses does not count for the client.
+ * its own. A request that either refuses counts for neither.
  */
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
-import type { Buckets, Rate, RateDecision } from './rate-limiter.ts';
+import type { RateState } from './rate-limited.ts';
+import type { Buckets, Rate } from './rate-limiter.ts';
 
 /** Who shows which key. */
 export interface Caller {
@@ -12,12 +13,6 @@ export interface Caller {
   readonly keyId: KeyId;
   /** Of the key alone; null for no bound of its own. */
   readonly requestsPerSecond: number | null;
-}
-
-export interface RateState extends RateDecision {
-  /** Whose bound it is. */
-  of: 'client' | 'key';
-  rate: Rate;
 }
 
 /** Seconds of its rate that a key may save up. */
@@ -32,18 +27,18 @@ export class RequestRates {
     this.#keys = buckets.keys;
   }
 
-  /** Takes one request; the states that decided it, the refusing one last. */
+  /** Takes one request; the states that decided it, of which one may refuse. */
   take(caller: Caller, plan: Pick<PlanLimits, 'requests_per_second' | 'burst'>): RateState[] {
     const { clientId, keyId, requestsPerSecond } = caller;
-    const states: RateState[] = [];
-    if (requestsPerSecond !== null) {
-      const rate = { perSecond: requestsPerSecond, burst: KEY_BURST_SECONDS * requestsPerSecond };
-      const decision = this.#keys.take(keyId, rate);
-      states.push({ of: 'key', rate, ...decision });
-      if (!decision.allowed) return states;
-    }
     const rate = { perSecond: plan.requests_per_second, burst: plan.burst };
-    states.push({ of: 'client', rate, ...this.#clients.take(clientId, rate) });
-    return states;
+    if (requestsPerSecond === null) return [this.#takeClient(clientId, rate)];
+    const own = { perSecond: requestsPerSecond, burst: KEY_BURST_SECONDS * requestsPerSecond };
+    if (this.#clients.waitMs(clientId, rate) > 0) return [this.#takeClient(clientId, rate)];
+    const key: RateState = { of: 'key', rate: own, ...this.#keys.take(keyId, own) };
+    return key.allowed ? [key, this.#takeClient(clientId, rate)] : [key];
+  }
+
+  #takeClient(clientId: ClientId, rate: Rate): RateState {
+    return { of: 'client', rate, ...this.#clients.take(clientId, rate) };
   }
 }

@@ -13,6 +13,7 @@ const HASHES: Record<number, string> = {
   2: 'e482cd21981458a596ad3faff939bf792cf38d62d202e9c6a3135c2b1396ef01',
   3: '40e6c4c5602cf52a0c548b1232fcb407f4e912fd2ce66aa76670bedd8bc89d0d',
   4: 'ef5de408ec001ff45e0a27817d9efddd6a61de7eec987dd850f5eb1519dc89e2',
+  5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
 };
 
 test('the schemas are those that the protocol version promises', () => {

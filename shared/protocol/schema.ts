@@ -73,6 +73,16 @@ export const RoomSchema = closed({
 export type Room = Static<typeof RoomSchema>;
 
 /**
+ * What a filter took: rows that were read to hold it against their payloads, which indexes did not
+ * answer for, and rows that were changed.
+ */
+export const WorkSchema = closed({
+  examined: Type.Integer({ minimum: 0 }),
+  changed: Type.Integer({ minimum: 0 }),
+});
+export type Work = Static<typeof WorkSchema>;
+
+/**
  * What every write answers: the version that the shard gave it, and what the shard held then.
  * `bytes` are those of vectors (4 a component) and payloads, whatever they take on a disk.
  */
@@ -80,6 +90,8 @@ export const WrittenSchema = closed({
   version: Type.Integer({ minimum: 0 }),
   points: Type.Integer({ minimum: 0 }),
   bytes: Type.Integer({ minimum: 0 }),
+  /** Of a change by filter. */
+  work: Type.Optional(WorkSchema),
 });
 export type Written = Static<typeof WrittenSchema>;
 

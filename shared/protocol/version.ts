@@ -6,5 +6,6 @@
  * 2  a shard's configuration names its search engine
  * 3  vectors may be left on disk
  * 4  a write may be given a room to grow in, and answers what its shard holds; `shard-usage`
+ * 5  what searches and changes by filter looked at is told
  */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;

@@ -133,7 +133,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       router: worker as never,
       clock: options.planeClock ?? systemClock,
       limitsOf: () => limits,
-      spend: (clientId, units) => work.spend(clientId, units),
+      work,
       random: secureRandom,
       log,
     });
@@ -146,6 +146,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const server = createDataServer(
     {
       authenticator,
+      work,
       badKeys: new BadKeys(new RateLimiter({ clock })),
       plane,
       clientLimits: { of: () => limits },
@@ -183,6 +184,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     inFlight,
     state,
     limits,
+    work,
     plane,
     keys,
     call,

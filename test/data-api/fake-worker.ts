@@ -24,6 +24,8 @@ interface FakeShard {
   descriptor: ShardDescriptor;
   points: Map<PointId, StoredPoint>;
   version: number;
+  /** Rows that each filter is said to take. */
+  examined: number;
 }
 
 export interface SentMessage {
@@ -84,7 +86,7 @@ export class FakeWorker {
   }
 
   #create({ descriptor }: Request<'shard-create'>): void {
-    this.shards.set(descriptor.shardId, { descriptor, points: new Map(), version: 0 });
+    this.shards.set(descriptor.shardId, { descriptor, points: new Map(), version: 0, examined: 0 });
   }
 }
 
@@ -149,11 +151,11 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
     const page = ids.slice(0, body.limit);
     const found = records(shard, page, body.payload.kind !== 'none', body.withVector);
     return {
-      body: { records: found.body, next: ids[body.limit] ?? null },
+      body: { records: found.body, next: ids[body.limit] ?? null, ...workOf(shard) },
       vectors: found.vectors,
     };
   },
-  'points-count': (shard) => reply({ count: shard.points.size }),
+  'points-count': (shard) => reply({ count: shard.points.size, ...workOf(shard) }),
   'points-query': (shard, { searches }: Request<'points-query'>, vectors) => {
     const results = [];
     const floats: number[] = [];
@@ -168,9 +170,13 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       floats.push(...found.vectors);
       results.push({ scores: hits.map(({ score }) => score), records: found.body });
     }
-    return { body: { results }, vectors: new Float32Array(floats) };
+    return { body: { results, ...workOf(shard) }, vectors: new Float32Array(floats) };
   },
 };
+
+function workOf({ examined }: FakeShard): { examined?: number } {
+  return examined === 0 ? {} : { examined };
+}
 
 function reply(body: unknown): WithVectors<unknown> {
   return { body, vectors: NO_VECTORS };

@@ -17,7 +17,7 @@ test('past its burst a client hears 429, when to come again, and what is left', 
     [200, 200, 200, 429, 429],
   );
   for (const { headers } of answers) {
-    assert.equal(headers.get('ratelimit-policy'), '"client";q=3;w=2');
+    assert.equal(headers.get('ratelimit-policy'), '"client";q=4;w=2');
   }
   assert.deepEqual(
     answers.map(({ headers }) => headers.get('ratelimit')),

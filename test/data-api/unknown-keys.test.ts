@@ -30,6 +30,7 @@ async function startKeyed(t: Cleanup, seed: number) {
   const server = createDataServer(
     {
       authenticator: ring.authenticator,
+      work: rig.work,
       badKeys: new BadKeys(new RateLimiter({ clock: patience })),
       plane: rig.plane,
       clientLimits: { of: () => limits },

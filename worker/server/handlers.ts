@@ -68,7 +68,7 @@ export function createHandlers(registry: ShardRegistry): Handlers {
     },
     'points-count': async (shardId, { filter, exact }, _vectors, deadline) => {
       const { reads } = await registry.shard(shardId);
-      return plain({ count: await reads.count(filter, exact, deadline) });
+      return plain(await reads.count(filter, exact, deadline));
     },
   };
 }

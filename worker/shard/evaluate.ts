@@ -55,6 +55,7 @@ export async function check(
       if (row !== undefined && rowMatches(filter, row)) matching.add(row.label);
     }
     at += rows.length;
+    slices.examined += rows.length;
     if (slices.due) await slices.rest();
   }
   return matching;

@@ -52,7 +52,7 @@ export class ShardReads {
       results.push({ scores, records: await writer.write(rows, request) });
       if (context.slices.due) await context.slices.rest();
     }
-    return { body: { results }, vectors: writer.vectors() };
+    return { body: { results, ...workOf(context.slices) }, vectors: writer.vectors() };
   }
 
   async retrieve(
@@ -75,21 +75,33 @@ export class ShardReads {
     const { rows, next } = await scroll(request, context);
     const writer = new RecordsWriter(context.slices);
     const records = await writer.write(rows, request);
-    return { body: { records, next }, vectors: writer.vectors() };
+    return { body: { records, next, ...workOf(context.slices) }, vectors: writer.vectors() };
   }
 
   /** How many points match; with `exact` false perhaps an estimate. */
-  async count(filter: Filter | undefined, exact: boolean, deadline: Deadline): Promise<number> {
-    if (filter === undefined) return this.#state.index.count;
-    if (exact) return (await this.matching(filter, deadline)).length;
+  async count(
+    filter: Filter | undefined,
+    exact: boolean,
+    deadline: Deadline,
+  ): Promise<Reply<'points-count'>> {
+    if (filter === undefined) return { count: this.#state.index.count };
+    if (exact) {
+      const { labels, examined } = await this.matching(filter, deadline);
+      return { count: labels.length, ...workOf({ examined }) };
+    }
     const { candidates, residual, estimate } = plan(filter, this.#state, this.#reader);
-    return residual ? Math.round(estimate.expected) : candidates.count();
+    const count = residual ? Math.round(estimate.expected) : candidates.count();
+    return { count };
   }
 
-  /** The labels that match, exactly. */
-  async matching(filter: Filter, deadline: Deadline): Promise<Uint32Array> {
+  /** The labels that match, exactly, and how many rows were read to know. */
+  async matching(
+    filter: Filter,
+    deadline: Deadline,
+  ): Promise<{ labels: Uint32Array; examined: number }> {
     const { slices } = this.#context(deadline);
-    return (await evaluate(filter, this.#state, this.#reader, slices)).toLabels();
+    const found = await evaluate(filter, this.#state, this.#reader, slices);
+    return { labels: found.toLabels(), examined: slices.examined };
   }
 
   status(): Omit<Reply<'shard-status'>, 'diskBytes'> {
@@ -112,6 +124,11 @@ export class ShardReads {
     const slices = new Slices(this.#clock, deadline);
     return { state: this.#state, reader: this.#reader, recent: this.#recent, slices };
   }
+}
+
+/** Nothing is told of what took nothing: most answers stay as short as they are. */
+function workOf({ examined }: Pick<Slices, 'examined'>): { examined?: number } {
+  return examined === 0 ? {} : { examined };
 }
 
 async function findPoints(

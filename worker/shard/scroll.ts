@@ -79,6 +79,7 @@ async function sortMatches(
       if (found.push(shown) === wanted) return found;
     }
     at += rows.length;
+    slices.examined += rows.length;
     if (slices.due) await slices.rest();
   }
   return found;
@@ -97,6 +98,7 @@ async function walk(
   const pageRows = matching === undefined ? Math.min(PAGE_ROWS, wanted) : PAGE_ROWS;
   let page = reader().page(request.offset, pageRows, columns);
   while (page.length > 0) {
+    if (matching !== undefined) slices.examined += page.length;
     for (const row of page) {
       if (matching !== undefined && !matching(row)) continue;
       const shown = asSeen(row, request);

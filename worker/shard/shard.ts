@@ -134,8 +134,9 @@ export class Shard {
       );
     }
     return this.#gate.exclusive(async () => {
-      const matching = await this.reads.matching(points.filter, deadline);
-      return this.#writeParts(matching, (labels) => ({ kind: 'delete-labels', labels }));
+      const found = await this.reads.matching(points.filter, deadline);
+      const opOf = (labels: Uint32Array) => ({ kind: 'delete-labels', labels }) as const;
+      return withWork(await this.#writeParts(found.labels, opOf), found);
     });
   }
 
@@ -150,12 +151,13 @@ export class Shard {
       return this.#gate.shared(() => this.#write({ kind: 'payload', target, change, room }));
     }
     return this.#gate.exclusive(async () => {
-      const matching = await this.reads.matching(points.filter, deadline);
+      const found = await this.reads.matching(points.filter, deadline);
       const start = this.#stored();
-      return this.#writeParts(matching, (labels, before = start) => {
+      const opOf = (labels: Uint32Array, before = start): WriteOp => {
         const left = room && { ...room, bytes: start.bytes + room.bytes - before.bytes };
         return { kind: 'payload', target: { labels }, change, room: left };
-      });
+      };
+      return withWork(await this.#writeParts(found.labels, opOf), found);
     });
   }
 
@@ -398,6 +400,14 @@ export class Shard {
   #slices(): Slices {
     return new Slices(this.#deps.clock);
   }
+}
+
+/** A change by filter tells what finding its points took. */
+function withWork(
+  written: Written,
+  { labels, examined }: { labels: Uint32Array; examined: number },
+): Written {
+  return { ...written, work: { examined, changed: labels.length } };
 }
 
 /** The same error, saying how far the change came. */

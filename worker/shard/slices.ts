@@ -12,6 +12,8 @@ export class Slices {
   readonly #clock: Clock;
   readonly #deadline: Deadline | undefined;
   #startMs: number;
+  /** Rows that were read to hold a filter against their payloads. */
+  examined = 0;
 
   constructor(clock: Clock, deadline?: Deadline) {
     this.#clock = clock;

@@ -6,5 +6,9 @@ export const pointsCount = {
   number: 23,
   writes: false,
   request: closed({ filter: Type.Optional(FilterSchema), exact: Type.Boolean() }),
-  reply: closed({ count: Type.Integer({ minimum: 0 }) }),
+  reply: closed({
+    count: Type.Integer({ minimum: 0 }),
+    /** When any: rows that were read to hold the filter against their payloads. */
+    examined: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
 };

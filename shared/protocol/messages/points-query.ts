@@ -40,5 +40,9 @@ export const pointsQuery = {
   number: 20,
   writes: false,
   request: closed({ searches: Type.Array(SearchSchema) }),
-  reply: closed({ results: Type.Array(HitsSchema) }),
+  reply: closed({
+    results: Type.Array(HitsSchema),
+    /** When any: rows that were read to hold filters against their payloads. */
+    examined: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
 };

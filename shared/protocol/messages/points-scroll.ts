@@ -18,5 +18,10 @@ export const pointsScroll = {
     payload: PayloadSelectorSchema,
     withVector: Type.Boolean(),
   }),
-  reply: closed({ records: RecordsSchema, next: Type.Union([PointIdSchema, Type.Null()]) }),
+  reply: closed({
+    records: RecordsSchema,
+    next: Type.Union([PointIdSchema, Type.Null()]),
+    /** When any: rows that were read to hold the filter against their payloads. */
+    examined: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
 };
