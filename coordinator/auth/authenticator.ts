@@ -100,6 +100,11 @@ export class Authenticator {
     return this.#lookUp(presented, slot, digest);
   }
 
+  /** Raised with everything that takes a right of the client's keys away. */
+  epochOf(clientId: ClientId): number {
+    return this.#deps.epochs.current(clientId);
+  }
+
   /**
    * Whether a key that begins like this one is known, or holds. Random keys never do. Says no more,
    * and computes no digest.

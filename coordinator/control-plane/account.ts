@@ -1,12 +1,13 @@
 /**
- * What a client sees and does by itself, with a key of its own. A key reaches what it could do
- * itself: keys of its mode (a live one those of both), in its namespaces, with its role or a lesser
- * one. What lies beyond its reach is not there for it. It makes lesser keys only, which may not
- * outlast it.
+ * What a client sees and does by itself, with a key of its own. A key reaches keys of its mode (a
+ * live one those of both), in its namespaces, with its role or a lesser one: it may see and revoke
+ * them. What lies beyond its reach is not there for it. Secrets it makes only for itself and for
+ * lesser keys that neither outlast it nor may ask more often, so none gives it more than it has.
  */
 import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
 import { areWithin } from '../../shared/domain/namespace.ts';
 import { isLesser } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
@@ -17,7 +18,7 @@ import type { ApiKeyRecord } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import type { KeyAdmin, KeyWithSecret, NewKey } from './keys.ts';
-import type { Page } from './page.ts';
+import { type Page, pageOf } from './page.ts';
 
 /** What of its limits a client uses now. */
 export interface Use {
@@ -62,13 +63,21 @@ export class Account {
     return { limits: limitsOf(clientId), used: { ...used, keys } };
   }
 
-  /** One page of the keys within reach; a page may have fewer than there is room for. */
+  /** One page of the keys within reach, by id. */
   listKeys(
     principal: Principal,
     from: { after?: string | undefined; limit?: number | undefined },
   ): Page<ApiKeyRecord> {
-    const { items, next } = this.#deps.keys.list({ clientId: principal.clientId, ...from });
-    return { items: items.filter((key) => reaches(principal, key)), next };
+    const { clientId } = principal;
+    const limit = from.limit ?? LIMITS.adminPageMax;
+    const found: ApiKeyRecord[] = [];
+    let after: string | null | undefined = from.after;
+    do {
+      const page: Page<ApiKeyRecord> = this.#deps.keys.list({ clientId, after });
+      found.push(...page.items.filter((key) => reaches(principal, key)));
+      after = page.next;
+    } while (after !== null && found.length <= limit);
+    return pageOf(found, limit, (key) => key.keyId);
   }
 
   /** Throws `not_found`. */
@@ -94,16 +103,25 @@ export class Account {
       throw new InvalidInput('namespaces', 'must be among those of the key that asks');
     }
     const expiresAt = wanted.expiresAt ?? own.expiresAt;
-    if (own.expiresAt !== null && (expiresAt ?? 0) > own.expiresAt) {
+    if (!isWithin(expiresAt, own.expiresAt)) {
       throw new InvalidInput('expires_at', 'may not be after the end of the key that asks');
     }
-    const key = { ...wanted, clientId, namespaces: wantedSpaces, expiresAt };
+    const requestsPerSecond = wanted.requestsPerSecond ?? own.requestsPerSecond;
+    if (!isWithin(requestsPerSecond, own.requestsPerSecond)) {
+      throw new InvalidInput('requests_per_second', 'may not be above that of the key that asks');
+    }
+    const key = { ...wanted, clientId, namespaces: wantedSpaces, expiresAt, requestsPerSecond };
     return keys.create(this.#origin(principal), key);
   }
 
-  /** Throws `not_found`, and what `KeyAdmin.rotate` throws. */
+  /** Throws `not_found`, `forbidden` for a key that may do more, what `KeyAdmin.rotate` throws. */
   rotateKey(principal: Principal, keyId: string, graceSeconds: number | undefined): KeyWithSecret {
-    this.showKey(principal, keyId);
+    const key = this.showKey(principal, keyId);
+    const own = this.#deps.keys.show(principal);
+    if (key.keyId !== own.keyId && !givesLess(key, own)) {
+      const text = 'a key rotates itself and lesser keys that end when it does; revoke the other';
+      throw new AppError('forbidden', text);
+    }
     const target = { clientId: principal.clientId, keyId };
     return this.#deps.keys.rotate(this.#origin(principal), target, { graceSeconds });
   }
@@ -119,6 +137,17 @@ export class Account {
     const requestId = randomId<RequestId>('req_', this.#deps.random.bytes);
     return { actor: keyId, requestId };
   }
+}
+
+/** Whether a secret of that key is worth less than one of one's own. */
+function givesLess(key: ApiKeyRecord, own: ApiKeyRecord): boolean {
+  if (!isLesser(key.role, own.role) || !isWithin(key.expiresAt, own.expiresAt)) return false;
+  return isWithin(key.requestsPerSecond, own.requestsPerSecond);
+}
+
+/** Null is without bound. */
+function isWithin(value: number | null, bound: number | null): boolean {
+  return bound === null || (value !== null && value <= bound);
 }
 
 function reaches(principal: Principal, key: ApiKeyRecord): boolean {

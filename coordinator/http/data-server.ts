@@ -45,7 +45,7 @@ import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 export interface DataServerDeps {
-  authenticator: Pick<Authenticator, 'authenticate' | 'mayHold'>;
+  authenticator: Pick<Authenticator, 'authenticate' | 'mayHold' | 'epochOf'>;
   badKeys: BadKeys;
   work: Pick<WorkBudget, 'spend' | 'charge'>;
   plane: Plane;
@@ -82,6 +82,8 @@ interface RequestState {
   route: FastifyRequest['routeOptions'];
   startMs: number;
   principal: Principal | undefined;
+  /** Of the client when its key was looked at. */
+  epoch: number;
   place: RequestPlace | undefined;
 }
 
@@ -156,6 +158,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       route,
       startMs: clock.monotonicMs(),
       principal: undefined,
+      epoch: 0,
       place: undefined,
     };
     request.dataState = state;
@@ -169,6 +172,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       const limits = clientLimits.of(clientId);
       takeOne(rates, principal, limits, reply);
       state.principal = inNamespace(request.raw, principal);
+      state.epoch = deps.authenticator.epochOf(clientId);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       deps.work.spend(clientId, Math.floor(announcedBytes(request.headers) / BODY_BYTES_PER_UNIT));
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
@@ -268,8 +272,7 @@ function addEndpoint(
   const timeoutMs = endpoint.kind === 'read' ? options.queryTimeoutMs : options.requestTimeoutMs;
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const state = request.dataState;
-    const { principal } = state;
-    if (principal === undefined) throw new AppError('unauthenticated');
+    const principal = principalNow(request, endpoint, deps);
     const { collection = '', id = '', field_name = '' } = request.params as Record<string, string>;
     const wantedMs = requestedTimeoutMs(request.query) ?? timeoutMs;
     const deadline = Deadline.after(clock, Math.min(wantedMs, options.requestTimeoutMs));
@@ -288,9 +291,27 @@ function addEndpoint(
     if (endpoint.showsSecret === true) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
-  const { method, url, needs, schema, floatsField } = endpoint;
+  const { method, url, needs, schema, floatsField, bodyBytesMax } = endpoint;
   const config = floatsField === undefined ? { needs } : { needs, floatsField };
-  server.route({ method, url, schema, config, handler });
+  const limit = bodyBytesMax === undefined ? {} : { bodyLimit: bodyBytesMax };
+  server.route({ method, url, schema, config, handler, ...limit });
+}
+
+/**
+ * A body may come long after its header. If a right of the client was taken away meanwhile, its key
+ * is looked at again, so that nobody keeps one by holding requests half sent.
+ */
+function principalNow(
+  request: FastifyRequest,
+  { needs }: Endpoint,
+  { authenticator }: DataServerDeps,
+): Principal {
+  const { principal, epoch } = request.dataState;
+  if (principal === undefined) throw new AppError('unauthenticated');
+  if (authenticator.epochOf(principal.clientId) === epoch) return principal;
+  const known = authenticator.authenticate(presentedKey(request.raw));
+  requirePermission(known, needs);
+  return inNamespace(request.raw, known);
 }
 
 /** A large reply is written as fast as its reader takes it, one part after the other. */

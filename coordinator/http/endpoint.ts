@@ -36,6 +36,8 @@ export interface Endpoint {
   url: string;
   kind: EndpointKind;
   needs: Permission;
+  /** When it is less than that of the server. */
+  bodyBytesMax?: number;
   /** Whether its answer holds the secret of a key. */
   showsSecret?: boolean;
   /** A field of the body that is mostly an array of numbers: it comes as a `Float32Array` then. */
@@ -46,7 +48,10 @@ export interface Endpoint {
 
 /** `run` sees the body as the schema says it is. */
 export function endpoint<Body extends TSchema>(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'floatsField' | 'showsSecret'> & {
+  spec: Pick<
+    Endpoint,
+    'method' | 'url' | 'kind' | 'needs' | 'floatsField' | 'showsSecret' | 'bodyBytesMax'
+  > & {
     body: Body;
     run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
   },

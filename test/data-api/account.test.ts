@@ -1,5 +1,7 @@
 /** What a client does by itself: its keys within the reach of the key that asks, limits and use. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { NewKey } from '../../coordinator/control-plane/keys.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
@@ -98,6 +100,83 @@ test('a key gives nothing that it has not', async (t) => {
   assert.equal(up.status, 403);
 });
 
+test('a key that ends, or is slowed, makes no secret that is not', async (t) => {
+  const { rig, make } = await start(t);
+  const bound = make({ expiresAt: Date.now() + 60_000, requestsPerSecond: 50 });
+  const [peer, lasting] = [make(), make({ role: 'reader' })];
+  const fast = make({ role: 'reader', expiresAt: Date.now() + 50_000 });
+  for (const { record } of [peer, lasting, fast]) {
+    const rotated = await ask(rig, bound, 'POST', `/v1/keys/${record.keyId}/rotate`, {});
+    assert.deepEqual([rotated.status, rotated.json.code], [403, 'forbidden']);
+  }
+  const made = await ask(rig, bound, 'POST', '/v1/keys', { mode: 'live', role: 'reader' });
+  assert.equal(made.json.result.requests_per_second, 50);
+  const rotated = await ask(rig, bound, 'POST', `/v1/keys/${made.json.result.key_id}/rotate`, {});
+  assert.equal(rotated.status, 200);
+  const faster = { mode: 'live', role: 'reader', requests_per_second: 51 };
+  assert.equal((await ask(rig, bound, 'POST', '/v1/keys', faster)).status, 400);
+  const self = await ask(rig, bound, 'POST', `/v1/keys/${bound.record.keyId}/rotate`, {});
+  assert.equal(self.status, 200);
+  const gone = await ask(rig, bound, 'DELETE', `/v1/keys/${peer.record.keyId}`);
+  assert.equal(gone.status, 200, 'it may revoke a peer');
+});
+
+test('a request whose key is revoked before its body has come is refused', async (t) => {
+  const { rig, make } = await start(t);
+  const key = make();
+  const peer = make();
+  const requests: [path: string, body: string][] = [
+    ['/v1/keys', '{"mode":"live","role":"reader"}'],
+    [`/v1/keys/${peer.record.keyId}/rotate`, '{}'],
+    ['/collections/c/points/count', '{}'],
+  ];
+  await ask(rig, key, 'PUT', '/collections/c', { vectors: { size: 4, distance: 'Dot' } });
+  const halfSent = await Promise.all(
+    requests.map((request) => HalfSent.start(rig.url, key.secret, ...request)),
+  );
+  rig.keys.revoke(ORIGIN, { clientId: CLIENT_A, keyId: key.record.keyId });
+  for (const [i, request] of halfSent.entries()) {
+    assert.match(await request.finish(), /^HTTP\/1\.1 401 /, requests[i]?.[0]);
+  }
+  assert.equal((await ask(rig, peer, 'GET', '/v1/me')).status, 200);
+  const large = await rig.call('POST', '/v1/keys', ' '.repeat(100_000), { 'api-key': peer.secret });
+  assert.equal(large.status, 413);
+});
+
+/** A POST whose last byte is held back. */
+class HalfSent {
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Resolves when its key has been looked at: the service asks for the body. */
+  static async start(url: string, key: string, path: string, body: string): Promise<HalfSent> {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const header = [
+      ...[`POST ${path} HTTP/1.1`, 'Host: x', `api-key: ${key}`, 'Connection: close'],
+      ...[
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+        'Expect: 100-continue',
+      ],
+    ];
+    socket.write(`${header.join('\r\n')}\r\n\r\n`);
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    assert.match(chunk.toString(), /^HTTP\/1\.1 100 /);
+    socket.write(body.slice(0, -1));
+    return new HalfSent(socket);
+  }
+
+  async finish(): Promise<string> {
+    this.#socket.write('}');
+    let text = '';
+    for await (const chunk of this.#socket) text += chunk;
+    return text;
+  }
+}
+
 test('what is beyond the reach of a key is not there', async (t) => {
   const { rig, make } = await start(t);
   const [everywhere, inEu, testAdmin] = [
@@ -141,6 +220,9 @@ test('the listing goes page by page', async (t) => {
     [keys.length, rest.json.result.keys.length, rest.json.result.next],
     [3, 2, null],
   );
+  const eu = make({ namespaces: ['eu'] });
+  const only = await ask(rig, eu, 'GET', '/v1/keys?limit=1');
+  assert.deepEqual([only.json.result.keys.length, only.json.result.next], [1, null], 'no other id');
   const bad = await ask(rig, admin, 'GET', '/v1/keys?page=2');
   assert.equal(bad.status, 400);
 });

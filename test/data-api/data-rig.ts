@@ -77,6 +77,7 @@ async function authOver(store: ControlStore, limits: PlanLimits, clock: Clock) {
   });
   const authenticator = {
     authenticate: (key: string) => KEYS.get(key) ?? real.authenticate(key),
+    epochOf: (clientId: ClientId) => real.epochOf(clientId),
     mayHold: (key: string) => KEYS.has(key) || real.mayHold(key),
   };
   return { authenticator, keys };

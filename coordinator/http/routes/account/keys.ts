@@ -1,4 +1,5 @@
 /** `/v1/keys`: the keys that the key which asks could stand in for. Secrets are shown once. */
+import { LIMITS } from '../../../../shared/domain/limits.ts';
 import { viewKey, viewKeyWithSecret } from '../../admin-views.ts';
 import { bodylessEndpoint, endpoint } from '../../endpoint.ts';
 import { NewKeyBody, parseKeyTerms, RotateBody } from '../../key-terms.ts';
@@ -25,6 +26,7 @@ export const createOwnKey = endpoint({
   kind: 'write',
   needs,
   showsSecret: true,
+  bodyBytesMax: LIMITS.adminBodyBytesMax,
   body: NewKeyBody,
   run({ account }, { owner, body: { mode, ...terms }, out }) {
     out.value(viewKeyWithSecret(account.createKey(owner, { mode, ...parseKeyTerms(terms) })));
@@ -47,6 +49,7 @@ export const rotateOwnKey = endpoint({
   kind: 'write',
   needs,
   showsSecret: true,
+  bodyBytesMax: LIMITS.adminBodyBytesMax,
   body: RotateBody,
   run({ account }, { owner, id, body, out }) {
     const graceSeconds = body?.grace_seconds ?? undefined;
