@@ -20,6 +20,7 @@ import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
+import type { Principal } from './auth/principal.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
@@ -30,6 +31,7 @@ import { KeyAdmin } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { WorkerAdmin } from './control-plane/workers.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
+import { limitsFor } from './data-plane/test-limits.ts';
 import { createAdminServer } from './http/admin-server.ts';
 import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
@@ -160,14 +162,20 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
     bodyBytesMax: LIMITS.bodiesBytesMax,
     smallBodyBytesMax: LIMITS.smallBodyBytesMax,
   });
-  const usedBy = async (clientId: ClientId) => {
-    return { ...(await dataPlane.usageOf(clientId)), inFlight: inFlight.count(clientId) };
+  const usedBy = async (owner: Principal) => {
+    return { ...(await dataPlane.usageOf(owner)), inFlight: inFlight.count(owner.clientId) };
   };
+  const limitsOf = (owner: Principal) => limitsFor(owner, composed.limitsOf(owner.clientId));
   const { collections, queries, writes } = dataPlane;
   return createDataServer(
     {
       ...composed,
-      plane: { collections, queries, writes, account: new Account({ ...composed, usedBy }) },
+      plane: {
+        collections,
+        queries,
+        writes,
+        account: new Account({ ...composed, limitsOf, usedBy }),
+      },
       badKeys: new BadKeys(new RateLimiter(composed)),
       rates: new RequestRates({
         clients: new RateLimiter(composed),

@@ -4,7 +4,7 @@
  * them. What lies beyond its reach is not there for it. Secrets it makes only for itself and for
  * lesser keys that neither outlast it nor may ask more often, so none gives it more than it has.
  */
-import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
+import { type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -33,9 +33,9 @@ export interface Use {
 export interface AccountDeps {
   store: Pick<ControlStore, 'clients' | 'apiKeys'>;
   keys: KeyAdmin;
-  limitsOf: (clientId: ClientId) => PlanLimits;
   /** Supplied by the data plane and by the limits. */
-  usedBy: (clientId: ClientId) => Promise<Omit<Use, 'keys'>>;
+  limitsOf: (owner: Principal) => PlanLimits;
+  usedBy: (owner: Principal) => Promise<Omit<Use, 'keys'>>;
   random: SecureRandom;
 }
 
@@ -56,11 +56,12 @@ export class Account {
     return { client, key: keys.show(principal) };
   }
 
-  async limits({ clientId }: Principal): Promise<{ limits: PlanLimits; used: Use }> {
+  /** What holds for the data of the key's mode, and what of it is used. */
+  async limits(principal: Principal): Promise<{ limits: PlanLimits; used: Use }> {
     const { store, limitsOf, usedBy } = this.#deps;
-    const used = await usedBy(clientId);
-    const keys = store.apiKeys.countUsable(clientId, 'live');
-    return { limits: limitsOf(clientId), used: { ...used, keys } };
+    const used = await usedBy(principal);
+    const keys = store.apiKeys.countUsable(principal.clientId, principal.mode);
+    return { limits: limitsOf(principal), used: { ...used, keys } };
   }
 
   /** One page of the keys within reach, by id. */

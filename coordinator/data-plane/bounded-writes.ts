@@ -1,5 +1,5 @@
 /**
- * Sends writes of live data so that the client's quotas of points and bytes hold; how is said at
+ * Sends writes so that the client's quotas of points and bytes hold; how is said at
  * the head of `limits/usage-account.ts`. A write far from the quota costs some additions. Near it:
  *
  *   promised all it may need -------------------------------> sent without a room
@@ -15,12 +15,11 @@
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
-import type { ClientUsage } from '../limits/client-usage.ts';
+import type { ClientUsage, UsageOwner } from '../limits/client-usage.ts';
 import type { Quota, Reservation, ShardUsage, UsageAccount } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
@@ -30,7 +29,7 @@ import { growthMax, isByFilter, mayGrow, type Write } from './write.ts';
 export interface BoundedWritesDeps {
   router: Pick<Router, 'request'>;
   usage: ClientUsage;
-  quotaOf: (clientId: ClientId) => Quota;
+  quotaOf: (owner: UsageOwner) => Quota;
   clock: Clock;
 }
 
@@ -67,8 +66,6 @@ export class BoundedWrites {
 
   /** Throws `quota_exceeded` and what `Router.request` throws. */
   send(call: Call): Promise<Written> {
-    // Test data costs nothing and is not counted.
-    if (call.record.mode === 'test') return this.#request(call);
     return mayGrow(call.write) ? this.#grow(call) : this.#change(call);
   }
 
@@ -82,7 +79,7 @@ export class BoundedWrites {
 
   /** A write that needs no room; what it frees is free when it is answered. */
   async #change(call: Call): Promise<Written> {
-    const account = this.#deps.usage.account(call.record.clientId);
+    const account = this.#deps.usage.account(call.record);
     const shard = account.shard(soleShard(call.record).shardId);
     try {
       const written = await this.#request(call);
@@ -96,10 +93,10 @@ export class BoundedWrites {
 
   async #grow(call: Call): Promise<Written> {
     const { usage } = this.#deps;
-    const { clientId } = call.record;
-    if (usage.mustAsk(clientId)) await this.#inTime(usage.ask(clientId), call.deadline);
-    const account = usage.account(clientId);
-    const reservation = account.enter(account.shard(soleShard(call.record).shardId));
+    const { record, deadline } = call;
+    if (usage.mustAsk(record)) await this.#inTime(usage.ask(record), deadline);
+    const account = usage.account(record);
+    const reservation = account.enter(account.shard(soleShard(record).shardId));
     try {
       return await this.#sendGrowing({ ...call, account, reservation });
     } finally {
@@ -111,6 +108,12 @@ export class BoundedWrites {
     const { reservation } = growing;
     let hadTurn = false;
     for (;;) {
+      if (!hadTurn && this.#promiseShare(growing)) {
+        const written = await this.#tryShare(growing);
+        if (written !== undefined) return written;
+        hadTurn = true;
+        await this.#turn(growing);
+      }
       const whole = this.#promise(growing) || (await this.#promiseSurely(growing));
       if (!whole && reservation.contended && !hadTurn && isByFilter(growing.write)) {
         hadTurn = true;
@@ -128,13 +131,36 @@ export class BoundedWrites {
     }
   }
 
+  /**
+   * What a change by filter may add at most is mostly far more than it does. So it is promised a part
+   * of what is left first: all of it would make every other writer wait. False when it needs no
+   * more than that, or can not have it.
+   */
+  #promiseShare({ account, reservation, record, write }: Growing): boolean {
+    if (!isByFilter(write)) return false;
+    const quota = this.#deps.quotaOf(record);
+    const need = growthMax(write, record.config.vector, pointsAtMost(reservation.shard, account));
+    const bytes = Math.floor(FILTER_SHARE * Math.max(0, quota.bytes - account.used.bytes));
+    return bytes < need.bytes && account.promise(reservation, { ...need, bytes }, quota);
+  }
+
+  /** Undefined when it does not fit; it may have changed some points, and changes them again then. */
+  async #tryShare(growing: Growing): Promise<Written | undefined> {
+    try {
+      return await this.#sendPromised(growing, false);
+    } catch (error) {
+      if (isQuotaExceeded(error)) return undefined;
+      throw error;
+    }
+  }
+
   #turn({ account, reservation, record, deadline }: Growing): Promise<void> {
-    const quota = this.#deps.quotaOf(record.clientId);
+    const quota = this.#deps.quotaOf(record);
     return this.#inTime(account.turn(reservation, quota), deadline);
   }
 
   #promise({ account, reservation, record, write }: Growing): boolean {
-    const quota = this.#deps.quotaOf(record.clientId);
+    const quota = this.#deps.quotaOf(record);
     const need = growthMax(write, record.config.vector, pointsAtMost(reservation.shard, account));
     return account.promise(reservation, need, quota);
   }
@@ -142,9 +168,9 @@ export class BoundedWrites {
   /** The same when what is known for sure does not suffice. Throws when it can not fit. */
   async #promiseSurely(growing: Growing): Promise<boolean> {
     const { usage } = this.#deps;
-    const { clientId } = growing.record;
-    while (usage.mayAsk(clientId)) {
-      await this.#inTime(usage.ask(clientId), growing.deadline);
+    const { record, deadline } = growing;
+    while (usage.mayAsk(record)) {
+      await this.#inTime(usage.ask(record), deadline);
       if (this.#promise(growing)) return true;
     }
     if (this.#isOver(growing)) throw this.#refusal(growing);
@@ -156,7 +182,7 @@ export class BoundedWrites {
     const { shard, need } = reservation;
     if (write.name !== 'points-upsert' || shard?.known === undefined) return false;
     if (account.unsure.has(shard)) return false;
-    const quota = this.#deps.quotaOf(record.clientId);
+    const quota = this.#deps.quotaOf(record);
     const { known } = shard;
     return KINDS.some((kind) => {
       return need[kind] - known[kind] > Math.max(0, quota[kind] - account.used[kind]);
@@ -179,7 +205,7 @@ export class BoundedWrites {
   }
 
   #refusal({ account, reservation, record, write }: Growing, cause?: unknown): AppError {
-    const quota = this.#deps.quotaOf(record.clientId);
+    const quota = this.#deps.quotaOf(record);
     const { need } = reservation;
     const over = KINDS.filter((kind) => need[kind] > quota[kind] - account.used[kind]);
     const limits = (over.length === 0 ? KINDS : over).map((kind) => {
@@ -200,6 +226,9 @@ export class BoundedWrites {
     await Promise.race([wait, late.promise]).finally(cancel);
   }
 }
+
+/** Of what is left, for a change whose points only its worker finds. */
+const FILTER_SHARE = 1 / 4;
 
 const KINDS = ['points', 'bytes'] as const;
 

@@ -15,7 +15,8 @@ import { collectionNameProblem } from './parse-collection.ts';
 export type Owner = Pick<Principal, 'clientId' | 'mode' | 'namespace'>;
 
 export class Catalog {
-  readonly #byPlace = new Map<string, Map<string, CollectionRecord>>();
+  /** By client and mode, namespace, name; there is no empty map in it. */
+  readonly #byOwner = new Map<string, Map<string, Map<string, CollectionRecord>>>();
   /** How many shards each worker holds; a worker without any is not in it. */
   readonly #shards = new Map<WorkerId, number>();
 
@@ -33,30 +34,28 @@ export class Catalog {
   }
 
   get(owner: Owner, name: string): CollectionRecord | undefined {
-    return this.#byPlace.get(placeKey(owner))?.get(name);
+    return this.#byOwner.get(keyOf(owner))?.get(owner.namespace)?.get(name);
   }
 
   /** By name. */
   list(owner: Owner): CollectionRecord[] {
-    const records = this.#byPlace.get(placeKey(owner))?.values() ?? [];
+    const records = this.#byOwner.get(keyOf(owner))?.get(owner.namespace)?.values() ?? [];
     return [...records].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** How many collections a client has in each of its namespaces that has one. */
-  countByNamespace({ clientId, mode }: Omit<Owner, 'namespace'>): Map<string, number> {
+  countByNamespace(owner: Omit<Owner, 'namespace'>): Map<string, number> {
     const counts = new Map<string, number>();
-    const start = placeKey({ clientId, mode, namespace: '' });
-    for (const [key, records] of this.#byPlace) {
-      if (key.startsWith(start)) counts.set(key.slice(start.length), records.size);
+    for (const [namespace, records] of this.#byOwner.get(keyOf(owner)) ?? []) {
+      counts.set(namespace, records.size);
     }
     return counts;
   }
 
-  /** Of all collections of a client, in all namespaces. */
+  /** All shards of a client's collections of that mode. */
   shardsOf(owner: Omit<Owner, 'namespace'>): ShardPlacement[] {
-    const start = placeKey({ ...owner, namespace: '' });
-    const places = [...this.#byPlace].filter(([key]) => key.startsWith(start));
-    return places.flatMap(([, records]) => [...records.values()].flatMap(({ shards }) => shards));
+    const namespaces = [...(this.#byOwner.get(keyOf(owner))?.values() ?? [])];
+    return namespaces.flatMap((records) => [...records.values()].flatMap(({ shards }) => shards));
   }
 
   /** Every worker that holds a shard of a collection that is there. */
@@ -66,24 +65,28 @@ export class Catalog {
 
   /** Adds a collection or replaces its record. */
   put(record: CollectionRecord): void {
-    const key = placeKey(record);
-    const records = this.#byPlace.get(key) ?? new Map<string, CollectionRecord>();
+    const key = keyOf(record);
+    const namespaces = this.#byOwner.get(key) ?? new Map<string, Map<string, CollectionRecord>>();
+    const records = namespaces.get(record.namespace) ?? new Map<string, CollectionRecord>();
     const before = records.get(record.name);
     if (before !== undefined) this.#countShards(before, -1);
     this.#countShards(record, 1);
     records.set(record.name, record);
-    this.#byPlace.set(key, records);
+    namespaces.set(record.namespace, records);
+    this.#byOwner.set(key, namespaces);
   }
 
   /** Removes a collection, not a newer one of the same name. */
   remove(record: Owner & { name: string; collectionId: CollectionId }): void {
-    const key = placeKey(record);
-    const records = this.#byPlace.get(key);
+    const key = keyOf(record);
+    const namespaces = this.#byOwner.get(key);
+    const records = namespaces?.get(record.namespace);
     const known = records?.get(record.name);
     if (records === undefined || known?.collectionId !== record.collectionId) return;
     this.#countShards(known, -1);
     records.delete(record.name);
-    if (records.size === 0) this.#byPlace.delete(key);
+    if (records.size === 0) namespaces?.delete(record.namespace);
+    if (namespaces?.size === 0) this.#byOwner.delete(key);
   }
 
   #countShards({ shards }: CollectionRecord, change: 1 | -1): void {
@@ -95,7 +98,6 @@ export class Catalog {
   }
 }
 
-/** Client ids and modes have no slash, so no two places share a key. */
-function placeKey({ clientId, mode, namespace }: Owner): string {
-  return `${clientId}/${mode}/${namespace}`;
+function keyOf({ clientId, mode }: Omit<Owner, 'namespace'>): string {
+  return `${clientId}/${mode}`;
 }

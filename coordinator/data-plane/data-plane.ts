@@ -4,7 +4,7 @@ import type { ClientId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { ClientUsage } from '../limits/client-usage.ts';
+import { ClientUsage, type UsageOwner } from '../limits/client-usage.ts';
 import type { Quota } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
@@ -16,6 +16,7 @@ import { ConfigRepair } from './config-repair.ts';
 import type { Work } from './cost.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
+import { limitsFor } from './test-limits.ts';
 import { Writes } from './writes.ts';
 
 export interface DataPlaneDeps {
@@ -54,7 +55,7 @@ export class DataPlane {
     this.#reconciler = reconciler;
     this.#repair = repair;
     const usage = new ClientUsage({
-      liveShards: (clientId) => catalog.shardsOf({ clientId, mode: 'live' }),
+      shardsOf: (owner) => catalog.shardsOf(owner),
       ask: async (shard, deadline) => {
         return (await router.request(shard, 'shard-usage', {}, undefined, deadline)).body;
       },
@@ -66,7 +67,8 @@ export class DataPlane {
     this.collections = new Collections({ ...known, reconciler, repair, usage, limitsOf, random });
     const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
     this.queries = new Queries({ catalog, router, work, pointsOf, clock });
-    const bounded = new BoundedWrites({ router, usage, quotaOf: limitsOf, clock });
+    const quotaOf = (owner: UsageOwner) => limitsFor(owner, limitsOf(owner.clientId));
+    const bounded = new BoundedWrites({ router, usage, quotaOf, clock });
     this.writes = new Writes({ catalog, bounded, work, clock });
   }
 
@@ -83,12 +85,12 @@ export class DataPlane {
     this.#repair.close();
   }
 
-  /** What a client's live data takes of its quotas: of shards that are away, as last heard. */
-  async usageOf(clientId: ClientId): Promise<Usage> {
+  /** What a client's data of that mode takes of its quotas: of shards that are away, as last heard. */
+  async usageOf(owner: UsageOwner): Promise<Usage> {
     const usage = this.#usage;
-    if (usage.mustAsk(clientId) || usage.mayAsk(clientId)) await usage.ask(clientId);
-    const { points, bytes } = usage.account(clientId).used;
-    const counts = this.#catalog.countByNamespace({ clientId, mode: 'live' });
+    if (usage.mustAsk(owner) || usage.mayAsk(owner)) await usage.ask(owner);
+    const { points, bytes } = usage.account(owner).used;
+    const counts = this.#catalog.countByNamespace(owner);
     const collections = counts.values().reduce((sum, count) => sum + count, 0);
     return { points, bytes, collections, namespaces: counts.size };
   }

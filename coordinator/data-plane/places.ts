@@ -2,16 +2,10 @@
  * Places for collections that are being made: they count towards their client's bounds from the
  * moment they are asked for, however many are asked for at once.
  */
-import { LIMITS } from '../../shared/domain/limits.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Catalog, Owner } from './catalog.ts';
-
-/** Test data costs nothing, so only the bound of the system holds for it. */
-const TEST_LIMITS = {
-  collections: LIMITS.collectionsPerClientMax,
-  namespaces: LIMITS.collectionsPerClientMax,
-};
+import { limitsFor } from './test-limits.ts';
 
 export class Places {
   readonly #catalog: Pick<Catalog, 'countByNamespace'>;
@@ -24,7 +18,7 @@ export class Places {
 
   /** Takes one; the returned function gives it back. Throws `quota_exceeded`. */
   take(owner: Owner, plan: Pick<PlanLimits, 'collections' | 'namespaces'>): () => void {
-    const limits = owner.mode === 'test' ? TEST_LIMITS : plan;
+    const limits = limitsFor(owner, plan);
     const key = `${owner.clientId}/${owner.mode}`;
     const taken = this.#taken.get(key) ?? [];
     const counts = this.#catalog.countByNamespace(owner);

@@ -9,6 +9,7 @@ import { recordingLog } from '../../test/harness/recording-log.ts';
 import { ClientUsage } from './client-usage.ts';
 
 const HERS = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
+const OWNER = { clientId: HERS, mode: 'live' } as const;
 const HIS = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
 const NEAR = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
 const FAR = 'wk_bbbbbbbbbbbbbbbb' as WorkerId;
@@ -29,7 +30,7 @@ function start(shards: number, workers = [NEAR, FAR]) {
     underWay: 0,
     answer: (): Written => ({ version: 1, points: 1, bytes: 0 }),
   };
-  const liveShards = (clientId: ClientId): Place[] =>
+  const shardsOf = ({ clientId }: { clientId: ClientId }): Place[] =>
     Array.from({ length: shards }, (_, i) => ({
       shardId: `${clientId}-${i}` as ShardId,
       workerId: workers[i % workers.length] ?? NEAR,
@@ -44,18 +45,18 @@ function start(shards: number, workers = [NEAR, FAR]) {
     return state.answer();
   };
   const connected = () => workers.filter((workerId) => !state.away.has(workerId));
-  const usage = new ClientUsage({ liveShards, ask, connected, clock, log });
+  const usage = new ClientUsage({ shardsOf, ask, connected, clock, log });
   return { usage, state, clock, saw };
 }
 
 test('all shards are asked once, some at a time, for all who need them', async () => {
   const { usage, state } = start(100);
-  assert.equal(usage.mustAsk(HERS), true);
-  await Promise.all([usage.ask(HERS), usage.ask(HERS)]);
-  assert.equal(usage.mustAsk(HERS) || usage.mayAsk(HERS), false);
-  assert.deepEqual([state.asked.length, usage.account(HERS).used.points], [100, 100]);
+  assert.equal(usage.mustAsk(OWNER), true);
+  await Promise.all([usage.ask(OWNER), usage.ask(OWNER)]);
+  assert.equal(usage.mustAsk(OWNER) || usage.mayAsk(OWNER), false);
+  assert.deepEqual([state.asked.length, usage.account(OWNER).used.points], [100, 100]);
   assert.ok(state.most > 1 && state.most <= 16, `${state.most} at once`);
-  assert.equal(usage.mustAsk(HIS), true);
+  assert.equal(usage.mustAsk({ clientId: HIS, mode: 'live' }), true);
 });
 
 test('collections that were made since the start are known', async () => {
@@ -63,30 +64,33 @@ test('collections that were made since the start are known', async () => {
   const shards = [{ shardId: `${HERS}-0` as ShardId, workerId: NEAR }];
   usage.created({ clientId: HERS, mode: 'live', shards });
   usage.created({ clientId: HIS, mode: 'test', shards });
-  await usage.ask(HERS);
+  await usage.ask(OWNER);
   assert.deepEqual(state.asked, []);
   usage.dropped({ clientId: HERS, mode: 'live', shards });
-  assert.equal(usage.account(HERS).shard(`${HERS}-0` as ShardId), undefined);
-  assert.equal(usage.account(HIS).shard(`${HERS}-0` as ShardId), undefined);
+  assert.equal(usage.account(OWNER).shard(`${HERS}-0` as ShardId), undefined);
+  assert.equal(
+    usage.account({ clientId: HIS, mode: 'live' }).shard(`${HERS}-0` as ShardId),
+    undefined,
+  );
 });
 
 test('a worker that is away is waited for once, and its shards asked when it comes', async () => {
   const { usage, state, clock, saw } = start(400);
   state.away.add(FAR);
-  await usage.ask(HERS);
-  assert.equal(usage.account(HERS).used.points, 200);
+  await usage.ask(OWNER);
+  assert.equal(usage.account(OWNER).used.points, 200);
   const waitedFor = state.asked.length - 200;
   assert.ok(waitedFor > 0 && waitedFor <= 16, `${waitedFor} of its shards were asked`);
   assert.deepEqual(saw('usage_unknown')[0]?.fields.shards, 200);
-  await usage.ask(HIS);
+  await usage.ask({ clientId: HIS, mode: 'live' });
   assert.equal(state.asked.length, 400 + waitedFor, 'nor is it by the next client');
   clock.advance(3_600_000);
-  assert.equal(usage.mustAsk(HERS) || usage.mayAsk(HERS), false, 'writes go on');
+  assert.equal(usage.mustAsk(OWNER) || usage.mayAsk(OWNER), false, 'writes go on');
   state.away.clear();
   usage.workerCame(FAR);
-  assert.equal(usage.mustAsk(HERS), true);
-  await usage.ask(HERS);
-  assert.equal(usage.account(HERS).used.points, 400);
+  assert.equal(usage.mustAsk(OWNER), true);
+  await usage.ask(OWNER);
+  assert.equal(usage.account(OWNER).used.points, 400);
 });
 
 test('a worker that is there and does not answer is asked again after a pause', async () => {
@@ -95,12 +99,12 @@ test('a worker that is there and does not answer is asked again after a pause', 
   state.answer = () => {
     throw new AppError('deadline_exceeded');
   };
-  await usage.ask(HERS);
+  await usage.ask(OWNER);
   assert.ok(state.asked.length <= 16, `${state.asked.length} asked`);
-  assert.equal(usage.mustAsk(HERS), false);
+  assert.equal(usage.mustAsk(OWNER), false);
   clock.advance(5_000);
   state.answer = right;
-  assert.equal(usage.mustAsk(HERS), true);
-  await usage.ask(HERS);
-  assert.equal(usage.account(HERS).used.points, 100);
+  assert.equal(usage.mustAsk(OWNER), true);
+  await usage.ask(OWNER);
+  assert.equal(usage.account(OWNER).used.points, 100);
 });

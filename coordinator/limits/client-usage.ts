@@ -1,7 +1,7 @@
 /**
  * The accounts of all clients (`usage-account.ts`), kept right with the shards. A coordinator that
  * starts knows none: the first write of a client that may grow a shard has all of the client's
- * live shards asked, and waits for that. From then on the answers to writes keep the account; a
+ * shards of that mode asked, and waits for that. From then on the answers to writes keep the account; a
  * shard is asked again only when an outcome was lost there and the room that is left depends on it.
  *
  * A shard whose worker is away counts with what was last heard of it, else with nothing, so that
@@ -21,16 +21,20 @@ interface Place {
   workerId: WorkerId;
 }
 
-/** Those of a collection. */
-interface Placed {
+/** Whose quota it is: a client's live and test data are counted apart. */
+export interface UsageOwner {
   clientId: ClientId;
   mode: Mode;
+}
+
+/** Those of a collection. */
+interface Placed extends UsageOwner {
   shards: readonly Place[];
 }
 
 export interface ClientUsageDeps {
-  /** All shards of a client's live collections. */
-  liveShards: (clientId: ClientId) => Place[];
+  /** All shards of an owner's collections. */
+  shardsOf: (owner: UsageOwner) => Place[];
   /** What the shard holds once all writes that were sent to it have ended. */
   ask: (shard: Place, deadline: Deadline) => Promise<Written>;
   /** Workers that can be asked at this moment. */
@@ -67,7 +71,7 @@ interface Round {
 
 export class ClientUsage {
   readonly #deps: ClientUsageDeps;
-  readonly #clients = new Map<ClientId, Entry>();
+  readonly #owners = new Map<string, Entry>();
   /** Workers that were waited for in vain, until they come. */
   readonly #away = new Set<WorkerId>();
 
@@ -76,73 +80,73 @@ export class ClientUsage {
   }
 
   /** The client's account as it is, perhaps without its shards. */
-  account(clientId: ClientId): UsageAccount {
-    return this.#of(clientId).account;
+  account(owner: UsageOwner): UsageAccount {
+    return this.#of(owner).account;
   }
 
   /** Whether `ask` comes before the account may be relied on: a look at a number, for each write. */
-  mustAsk(clientId: ClientId): boolean {
-    const { askAtMs } = this.#of(clientId);
+  mustAsk(owner: UsageOwner): boolean {
+    const { askAtMs } = this.#of(owner);
     return askAtMs !== Number.POSITIVE_INFINITY && askAtMs <= this.#deps.clock.monotonicMs();
   }
 
   /** Whether asking could tell what is not known for sure. */
-  mayAsk(clientId: ClientId): boolean {
-    return this.#due(this.#of(clientId)).length > 0;
+  mayAsk(owner: UsageOwner): boolean {
+    return this.#due(this.#of(owner)).length > 0;
   }
 
   /**
    * Asks the shards of which something is not known; resolves when all have answered or are taken
    * to be away. Whoever comes meanwhile waits for the same answers. Never rejects.
    */
-  ask(clientId: ClientId): Promise<void> {
-    const entry = this.#of(clientId);
-    entry.asking ??= this.#askAll(clientId, entry).finally(() => {
+  ask(owner: UsageOwner): Promise<void> {
+    const entry = this.#of(owner);
+    entry.asking ??= this.#askAll(owner, entry).finally(() => {
       entry.asking = undefined;
     });
     return entry.asking;
   }
 
   /** A collection was made; its shards are empty. */
-  created({ clientId, mode, shards }: Placed): void {
-    if (mode === 'test') return;
-    const { account } = this.#of(clientId);
+  created({ shards, ...owner }: Placed): void {
+    const { account } = this.#of(owner);
     for (const shard of shards) account.add(shard, 'empty');
   }
 
   /** A collection is gone for its client. */
-  dropped({ clientId, shards }: Placed): void {
-    const account = this.#clients.get(clientId)?.account;
+  dropped({ shards, ...owner }: Placed): void {
+    const account = this.#owners.get(keyOf(owner))?.account;
     for (const { shardId } of shards) account?.drop(shardId);
   }
 
   /** Points of the first shard of a collection, as far as is known. */
-  pointsOf({ clientId, shards }: Placed): number | undefined {
+  pointsOf({ shards, ...owner }: Placed): number | undefined {
     const [first] = shards;
-    const account = this.#clients.get(clientId)?.account;
+    const account = this.#owners.get(keyOf(owner))?.account;
     return first && account?.shard(first.shardId)?.known?.points;
   }
 
   /** The client is gone. */
   forget(clientId: ClientId): void {
-    this.#clients.delete(clientId);
+    for (const mode of ['live', 'test'] as const) this.#owners.delete(keyOf({ clientId, mode }));
   }
 
   /** Its shards can be asked again. */
   workerCame(workerId: WorkerId): void {
     this.#away.delete(workerId);
-    for (const entry of this.#clients.values()) {
+    for (const entry of this.#owners.values()) {
       for (const shard of entry.account.unsure) if (shard.workerId === workerId) shard.askAtMs = 0;
       if (entry.listed) entry.askAtMs = askAtMs(entry.account);
     }
   }
 
-  #of(clientId: ClientId): Entry {
-    let entry = this.#clients.get(clientId);
+  #of(owner: UsageOwner): Entry {
+    const key = keyOf(owner);
+    let entry = this.#owners.get(key);
     if (entry === undefined) {
       const account = new UsageAccount();
       entry = { account, listed: false, askAtMs: 0, asking: undefined };
-      this.#clients.set(clientId, entry);
+      this.#owners.set(key, entry);
     }
     return entry;
   }
@@ -153,10 +157,10 @@ export class ClientUsage {
     return [...account.unsure].filter((shard) => shard.askAtMs <= nowMs);
   }
 
-  async #askAll(clientId: ClientId, entry: Entry): Promise<void> {
+  async #askAll(owner: UsageOwner, entry: Entry): Promise<void> {
     const { account } = entry;
     if (!entry.listed) {
-      for (const shard of this.#deps.liveShards(clientId)) account.add(shard, 'unknown');
+      for (const shard of this.#deps.shardsOf(owner)) account.add(shard, 'unknown');
       entry.listed = true;
     }
     const due = this.#due(entry);
@@ -170,6 +174,7 @@ export class ClientUsage {
     entry.askAtMs = askAtMs(account);
     const [error] = round.failures;
     if (error === undefined) return;
+    const { clientId } = owner;
     const fields = { clientId, shards: round.failures.length, error };
     this.#deps.log.event('usage_unknown', fields);
   }
@@ -191,6 +196,10 @@ export class ClientUsage {
       shard.askAtMs = isAway ? Number.POSITIVE_INFINITY : clock.monotonicMs() + ASK_PAUSE_MS;
     }
   }
+}
+
+function keyOf({ clientId, mode }: UsageOwner): string {
+  return `${clientId}/${mode}`;
 }
 
 /** When the first of the shards that were never heard of can be asked. */

@@ -47,6 +47,10 @@ export const LIMITS = {
   payloadIndexesMax: 64,
   /** Collections of one client and mode, whatever its plan says. */
   collectionsPerClientMax: 10_000,
+  /** Test data of one client, which no plan bounds: enough to try things out, not a disk. */
+  testCollectionsMax: 1_000,
+  testPointsMax: 1_000_000,
+  testBytesMax: 4 * 1024 * MIB,
   /** Requests of one client that may be under way at once, whatever its plan says. */
   clientInFlightMax: 2_048,
   /** Bodies of one client's requests that are under way: four of the largest. */

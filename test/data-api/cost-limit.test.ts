@@ -66,6 +66,7 @@ test('the other requests that can be large are counted as well', async (t) => {
     ['POST', '/points/delete', { points: ids }],
     ['POST', '/points/payload', { payload: { a: 1 }, points: ids }],
     ['POST', '/points/batch', { operations: [{ delete: { points: ids } }] }],
+    ['POST', '/points/delete', { filter }],
     ['PATCH', '', {}],
   ];
   for (const [method, path, body] of requests) {
@@ -103,6 +104,15 @@ test('what a filter had to look at is paid for afterwards, by who asked', async 
     assert.equal(free.status, 200, 'a plain search goes on');
     clock.advance(200_000);
   }
+});
+
+test('collections that are made are counted as well', async (t) => {
+  const clock = new ManualClock();
+  const { call } = await startRig(t, { limits: { cost_per_second: 1 }, clock });
+  const make = (name: string) => {
+    return call('PUT', `/collections/${name}`, { vectors: { size: 4, distance: 'Dot' } });
+  };
+  assert.deepEqual([(await make('a')).status, (await make('b')).status], [200, 429]);
 });
 
 test('a filter that does not come to its end in time is paid for by the time', async (t) => {

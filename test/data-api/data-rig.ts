@@ -8,6 +8,7 @@ import type { Principal } from '../../coordinator/auth/principal.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
+import { limitsFor } from '../../coordinator/data-plane/test-limits.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
 import type { Plane } from '../../coordinator/http/endpoint.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
@@ -204,10 +205,11 @@ function accountOver(
   keys: KeyAdmin,
   limits: PlanLimits,
 ): Account {
-  const usedBy = async (clientId: ClientId) => {
-    return { ...(await plane.usageOf(clientId)), inFlight: 1 };
+  const usedBy = async (owner: Principal) => {
+    return { ...(await plane.usageOf(owner)), inFlight: 1 };
   };
-  return new Account({ store, keys, limitsOf: () => limits, usedBy, random: secureRandom });
+  const limitsOf = (owner: Principal) => limitsFor(owner, limits);
+  return new Account({ store, keys, limitsOf, usedBy, random: secureRandom });
 }
 
 /** `body` is sent as it is when it is a text, else as JSON. */

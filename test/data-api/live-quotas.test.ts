@@ -8,6 +8,7 @@ import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { ErrorCode } from '../../shared/errors/codes.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Answer, CLIENT_A, createSmall, type DataRig, startRig } from './data-rig.ts';
 
@@ -54,14 +55,19 @@ function scatter(t: TestContext, rig: DataRig, seed: number): SeededRandom {
 }
 
 /** From now on the outcome of the next write of that kind is lost, after it was made or before. */
-function loseNext(rig: DataRig, kind: string, when: 'before' | 'after'): void {
+function loseNext(
+  rig: DataRig,
+  kind: string,
+  when: 'before' | 'after',
+  code: ErrorCode = 'write_outcome_unknown',
+): void {
   const { worker } = rig;
   const request = worker.request.bind(worker);
   worker.request = async (route, name, body, vectors, deadline) => {
     if (name !== kind) return request(route, name, body, vectors, deadline);
     worker.request = request;
     if (when === 'after') await request(route, name, body, vectors, deadline);
-    throw new AppError('write_outcome_unknown');
+    throw new AppError(code);
   };
 }
 
@@ -224,6 +230,39 @@ for (const when of ['before', 'after'] as const) {
   });
 }
 
+test('a write that timed out keeps its promise until its shard is asked', async (t) => {
+  const rig = await startRig(t, { limits: { points: 4 } });
+  await createSmall(rig);
+  loseNext(rig, 'points-upsert', 'after', 'deadline_exceeded');
+  assert.equal((await put(rig, [1, 2, 3])).status, 504);
+  assertDone(await put(rig, [4]));
+  assertRefused(await put(rig, [5]), /4 points, of which 4 are used/);
+  assert.equal(stored(rig), 4);
+  assert.equal(asked(rig), 1);
+});
+
+test('a change by filter leaves room for others while it is under way', async (t) => {
+  const rig = await startRig(t, { limits: { bytes: 100_000_000 } });
+  await createSmall(rig);
+  await createSmall(rig, 'Dot', 'd');
+  const ids = Array.from({ length: 200 }, (_, i) => i + 1);
+  assertDone(await put(rig, ids));
+  const underWay = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  rig.worker.interfere = (name) => {
+    if (name !== 'payload-update') return undefined;
+    underWay.resolve();
+    return released.promise;
+  };
+  const filter = { must_not: [{ has_id: [0] }] };
+  const body = { payload: { y: 1 }, key: 'items[]', filter };
+  const change = rig.call('POST', '/collections/c/points/payload', body);
+  await underWay.promise;
+  assertDone(await put(rig, [1, 2, 3], { name: 'd' }));
+  released.resolve();
+  assertDone(await change);
+});
+
 test('room that a delete of unknown outcome made is found', async (t) => {
   const rig = await startRig(t, { limits: { points: 2 } });
   await createSmall(rig);
@@ -255,7 +294,7 @@ test('a coordinator that starts asks every live shard once, when a write needs i
   await runUpsert(plane, 'c', 1);
   assert.equal(asked(rig), 3);
   const used = { points: 6, bytes: 6 * VECTOR_BYTES + 4 * '{}'.length, collections: 3 };
-  const usage = await plane.usageOf(CLIENT_A);
+  const usage = await plane.usageOf({ clientId: CLIENT_A, mode: 'live' });
   assert.deepEqual(usage.points, used.points);
 });
 
@@ -267,16 +306,16 @@ test('what a client uses can be asked for, from shards that were never written t
   assertDone(await put(rig, [1], { name: 'd', payload }));
   const bytes = 3 * (VECTOR_BYTES + JSON.stringify(payload).length);
   const plane = rig.openPlane();
-  assert.deepEqual(await plane.usageOf(CLIENT_A), {
+  assert.deepEqual(await plane.usageOf({ clientId: CLIENT_A, mode: 'live' }), {
     points: 3,
     bytes,
     collections: 2,
     namespaces: 1,
   });
-  await plane.usageOf(CLIENT_A);
+  await plane.usageOf({ clientId: CLIENT_A, mode: 'live' });
   assert.equal(asked(rig), 2);
   assertDone(await rig.call('DELETE', '/collections/d'));
-  assert.deepEqual(await rig.openPlane().usageOf(CLIENT_A), {
+  assert.deepEqual(await rig.openPlane().usageOf({ clientId: CLIENT_A, mode: 'live' }), {
     points: 2,
     bytes: (bytes * 2) / 3,
     collections: 1,
