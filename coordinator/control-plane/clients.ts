@@ -16,7 +16,7 @@ import { type Page, pageOf } from './page.ts';
 import { parseSomeLimits, type Terms } from './plan-terms.ts';
 import { checkVersion, type Expected } from './version.ts';
 
-type Store = Pick<ControlStore, 'clients' | 'plans' | 'audited'>;
+type Store = Pick<ControlStore, 'clients' | 'plans' | 'audited' | 'afterCommit'>;
 
 export interface ClientAdminDeps {
   store: Store;
@@ -59,7 +59,7 @@ export class ClientAdmin {
       const after = shownOf(result);
       return { action: 'client.create', target: clientId, before: null, after, result };
     });
-    log.event('client_created', { clientId });
+    store.afterCommit(() => log.event('client_created', { clientId }));
     return client;
   }
 
@@ -86,6 +86,13 @@ export class ClientAdmin {
   /** Name, plan, overrides. Throws `not_found`, `InvalidInput` or `precondition_failed`. */
   update(origin: Origin, clientId: string, update: ClientUpdate): ClientRecord {
     const change: ClientChange = {};
+    if (
+      update.name === undefined &&
+      update.planId === undefined &&
+      update.overrides === undefined
+    ) {
+      throw new InvalidInput('', 'nothing to change: give name, plan or overrides');
+    }
     if (update.name !== undefined) change.name = parseName(update.name, 'name');
     if (update.planId !== undefined) change.planId = update.planId;
     if (update.overrides !== undefined) {
@@ -193,5 +200,12 @@ function checkNotDeleting({ state }: ClientRecord): void {
 /** What the audit log may show of a client. */
 export function shownOf(client: ClientRecord): object {
   const { name, state, stateReason, planId, overrides, eraseAt } = client;
-  return { name, state, reason: stateReason, plan: planId, overrides, erase_at: eraseAt };
+  return {
+    name,
+    state,
+    reason: stateReason,
+    plan: planId,
+    overrides,
+    erase_at: eraseAt && Math.abs(eraseAt),
+  };
 }

@@ -71,9 +71,10 @@ export class Erasure {
   }
 
   async #erase(clientId: ClientId): Promise<void> {
-    const { eraseCollections, log } = this.#deps;
+    const { store, eraseCollections, log } = this.#deps;
     this.#underWay.add(clientId);
     try {
+      store.clients.beginErasure(clientId);
       const left = await eraseCollections(clientId);
       if (this.#closed) return;
       if (left > 0) {

@@ -68,7 +68,7 @@ export interface KeyWithSecret {
 }
 
 export interface KeyAdminDeps {
-  store: Pick<ControlStore, 'clients' | 'apiKeys' | 'audited'>;
+  store: Pick<ControlStore, 'clients' | 'apiKeys' | 'audited' | 'afterCommit'>;
   caches: KeyCaches;
   digest: (key: string) => Uint8Array;
   /** How many live keys a client may have that are not revoked. */
@@ -108,8 +108,11 @@ export class KeyAdmin {
       const after = shownOf(result);
       return { action: 'key.create', target: keyId, before: null, after, result };
     });
-    caches.keyCreated();
-    log.event('key_created', { clientId, keyId: record.keyId, mode, role: record.role });
+    const { keyId, role } = record;
+    store.afterCommit(() => {
+      caches.keyCreated();
+      log.event('key_created', { clientId, keyId, mode, role });
+    });
     return { record, secret };
   }
 
@@ -145,18 +148,19 @@ export class KeyAdmin {
     const { store, clock } = this.#deps;
     const change = this.#parseTerms(update);
     const graceSeconds = parseGrace(update.graceSeconds);
-    const key = this.#change(origin, 'key.update', target, update, (before) => {
+    if (Object.keys(change).length === 0 && graceSeconds === undefined) {
+      throw new InvalidInput('', 'nothing to change: give a term of the key, or grace_seconds');
+    }
+    return this.#change(origin, 'key.update', target, update, (before) => {
       if (graceSeconds !== undefined) {
         if (oldSecretOf(before) === undefined) {
           throw new AppError('conflict', 'the key has no older secret that still holds');
         }
-        store.apiKeys.endOld(before, clock.now() + graceSeconds * 1_000);
+        const latest = rotatedAt(before) + LIMITS.keyGraceSecondsMax * 1_000;
+        store.apiKeys.endOld(before, Math.min(latest, clock.now() + graceSeconds * 1_000));
       }
       return store.apiKeys.change(before, change);
     });
-    // It may hold again, and may have been tried, and noted as unknown, meanwhile.
-    this.#deps.caches.keyCreated();
-    return key;
   }
 
   /**
@@ -169,7 +173,7 @@ export class KeyAdmin {
     target: KeyTarget,
     options: { graceSeconds?: number | undefined } & Expected = {},
   ): KeyWithSecret {
-    const { store, caches, clock } = this.#deps;
+    const { store, clock } = this.#deps;
     const graceSeconds = parseGrace(options.graceSeconds) ?? GRACE_SECONDS_DEFAULT;
     let secret = '';
     const record = this.#change(origin, 'key.rotate', target, options, (before) => {
@@ -179,7 +183,6 @@ export class KeyAdmin {
       secret = made.secret;
       return store.apiKeys.rotate(before, made.stored, clock.now() + graceSeconds * 1_000);
     });
-    caches.keyCreated();
     return { record, secret };
   }
 
@@ -211,8 +214,13 @@ export class KeyAdmin {
       const shown = { before: shownOf(before), after: shownOf(result.key) };
       return { action, target: before.keyId, ...shown, result };
     });
-    caches.epochRaised(key.clientId, epoch);
-    log.event('key_changed', { clientId: key.clientId, keyId: key.keyId, action });
+    const { clientId, keyId } = key;
+    store.afterCommit(() => {
+      caches.epochRaised(clientId, epoch);
+      // It may hold again, or has a new secret, and may have been tried, and noted as unknown, before.
+      caches.keyCreated();
+      log.event('key_changed', { clientId, keyId, action });
+    });
     return key;
   }
 
@@ -248,6 +256,11 @@ export class KeyAdmin {
     if (client === undefined) throw new AppError('not_found', 'there is no such client');
     return client;
   }
+}
+
+/** When the current secret was made. */
+function rotatedAt({ secrets }: ApiKeyRecord): number {
+  return secrets.find(({ endsAt }) => endsAt === null)?.createdAt ?? 0;
 }
 
 function oldSecretOf({ secrets }: ApiKeyRecord) {

@@ -1,5 +1,6 @@
 /** Plans as operators see them. */
 import { InvalidInput } from '../../shared/base/invalid.ts';
+import { PLAN_DEFAULT } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Origin } from '../store/admin-audit.ts';
@@ -64,6 +65,9 @@ export class PlanAdmin {
   /** Throws `not_found`, or `conflict` while clients are on it. */
   remove(origin: Origin, planId: string, expected: Expected): PlanRecord {
     const action = 'plan.remove';
+    if (planId === PLAN_DEFAULT) {
+      throw new AppError('conflict', 'it is the plan of clients whose operator names none');
+    }
     const plan = this.#deps.store.audited(origin, () => {
       const result = this.show(planId);
       checkVersion(result, expected);

@@ -26,7 +26,9 @@ export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {
   body: Body;
   origin: Origin;
   /** The version in `If-Match`; absent: whatever it is. */
-  ifVersion: number | undefined;
+  ifVersion: number | 'any' | undefined;
+  /** `If-None-Match: *`: it must not be there. */
+  ifAbsent: boolean;
 }
 
 export interface AdminEndpoint {

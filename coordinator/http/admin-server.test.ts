@@ -296,7 +296,11 @@ describe('refusals', () => {
     ['bad cursor', 'GET', '/admin/v1/clients?after=%00', undefined, 400, /after/],
     ['unknown parameter', 'GET', '/admin/v1/clients?page=2', undefined, 400, /page/],
     ['unknown path', 'GET', '/admin/v2/clients', undefined, 404, /path/],
-    ['other method', 'PATCH', '/admin/v1/clients', '{}', 404, /PATCH/],
+    ['other method', 'PATCH', '/admin/v1/clients', '{}', 405, /PATCH, only GET, HEAD, POST/],
+    ['body', 'DELETE', `/admin/v1/clients/${clientId}`, '{"grace_seconds":9}', 400, /body.*empty/],
+    ['name like an id', 'POST', '/admin/v1/clients', `{"name":"${clientId}"}`, 400, /id/],
+    ['format character', 'POST', '/admin/v1/clients', '{"name":"a\\u202eb"}', 400, /control/],
+    ['outer space', 'POST', '/admin/v1/clients', '{"name":" a"}', 400, /space/],
     ['bad URL', 'GET', '/admin/v1/clients/%zz/keys', undefined, 400, /path/],
   ];
   for (const [what, method, path, body, status, detail] of bad) {

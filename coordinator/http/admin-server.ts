@@ -11,6 +11,7 @@ import fastify, {
 } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type RequestId, randomId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -18,13 +19,15 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Idempotency } from '../control-plane/idempotency.ts';
 import type { AdminCall, AdminEndpoint, ControlPlane } from './admin-endpoint.ts';
 import { AdminTokens } from './admin-tokens.ts';
+import { AllowedMethods } from './allowed-methods.ts';
 import { toAppError } from './errors.ts';
-import { etagOf, ifVersion } from './etag.ts';
+import { etagOf, ifAbsent, ifVersion } from './etag.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
 import { originOf } from './origin.ts';
 import { sendProblem } from './problem.ts';
+import { checkHeader } from './request-header.ts';
 import { ADMIN_ENDPOINTS } from './routes/admin/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
@@ -52,6 +55,10 @@ export function createAdminServer(
       sendProblem(reply, toAppError(error));
     },
   });
+  const allowed = new AllowedMethods();
+  server.addHook('onRoute', ({ method, url }) => {
+    for (const name of [method].flat()) allowed.add(name, url);
+  });
   server.setValidatorCompiler(createValidatorCompiler());
   addJsonBodyParser(server);
   server.addHook('onRequest', async (request, reply) => {
@@ -60,7 +67,7 @@ export function createAdminServer(
     reply.header('cache-control', 'no-store');
   });
   requireToken(server, new AdminTokens(options.tokens));
-  answerErrors(server, deps.log);
+  answerErrors(server, deps.log, allowed);
   for (const endpoint of ADMIN_ENDPOINTS) addEndpoint(server, endpoint, deps);
   const document = openApiDocument(ADMIN_ENDPOINTS, packageJson.version);
   server.get('/admin/v1/openapi.json', async () => document);
@@ -75,12 +82,16 @@ function addEndpoint(
   const { method, url, schema, status } = endpoint;
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const { params, query, body } = request;
+    if (schema.body === undefined && body !== undefined && body !== null) {
+      throw new InvalidInput('the body', 'must be empty here');
+    }
     const call: AdminCall = {
       params,
       query,
       body,
       origin: originOf(request),
       ifVersion: ifVersion(request),
+      ifAbsent: request.method === 'PUT' && ifAbsent(request),
     };
     const run = () => endpoint.run(plane, call);
     const idempotencyKey = endpoint.creates ? idempotencyKeyOf(request) : undefined;
@@ -96,14 +107,20 @@ function addEndpoint(
 
 function requireToken(server: FastifyInstance, tokens: AdminTokens): void {
   server.addHook('onRequest', async (request) => {
-    if (tokens.isIn(request.headers.authorization)) return;
+    if (tokens.isIn(request.headers.authorization)) return checkHeader(request.raw);
     throw new AppError('unauthenticated', 'the admin token is needed: Authorization: Bearer TOKEN');
   });
 }
 
-function answerErrors(server: FastifyInstance, log: Log): void {
+function answerErrors(server: FastifyInstance, log: Log, allowed: AllowedMethods): void {
   server.setNotFoundHandler((request, reply) => {
-    sendProblem(reply, new AppError('not_found', `there is no ${request.method} on this path`));
+    const methods = allowed.of(request.url.split('?', 1)[0] ?? '');
+    if (methods.length === 0) {
+      return sendProblem(reply, new AppError('not_found', 'there is nothing at this path'));
+    }
+    reply.header('allow', methods.join(', '));
+    const text = `this path does not take ${request.method}, only ${methods.join(', ')}`;
+    return sendProblem(reply, new AppError('method_not_allowed', text));
   });
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const known = toAppError(error);

@@ -19,7 +19,7 @@ export function viewClient(client: ClientRecord) {
     overrides: client.overrides,
     version: client.version,
     created_at: formatTime(client.createdAt),
-    erase_at: timeOrNull(client.eraseAt),
+    erase_at: timeOrNull(client.eraseAt && Math.abs(client.eraseAt)),
   };
 }
 

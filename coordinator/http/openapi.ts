@@ -11,7 +11,9 @@ interface ObjectSchema {
   required?: string[];
 }
 
+const CREATED = 201;
 const IDEMPOTENCY_KEY = header('Idempotency-Key', 'a repetition gets the answer of the first');
+const IF_NONE_MATCH = header('If-None-Match', '*: it must not be there');
 const IF_MATCH = header('If-Match', 'the ETag that it must still have');
 
 export function openApiDocument(endpoints: readonly AdminEndpoint[], version: string): object {
@@ -37,6 +39,7 @@ function operationOf(endpoint: AdminEndpoint): object {
     ...parametersOf(querystring as unknown as ObjectSchema, 'query'),
     ...(endpoint.creates ? [IDEMPOTENCY_KEY] : []),
     ...(isVersioned(endpoint) ? [IF_MATCH] : []),
+    ...(endpoint.method === 'PUT' ? [IF_NONE_MATCH] : []),
   ];
   return {
     operationId: name,
@@ -54,9 +57,10 @@ function operationOf(endpoint: AdminEndpoint): object {
 }
 
 /** Whether it changes one thing that has a version. */
-function isVersioned({ method, url, reply }: AdminEndpoint): boolean {
+function isVersioned({ method, url, status, reply }: AdminEndpoint): boolean {
+  const isNew = status === CREATED;
   const { properties } = reply as unknown as ObjectSchema;
-  return method !== 'GET' && url.includes(':') && 'version' in properties;
+  return !isNew && method !== 'GET' && url.includes(':') && 'version' in properties;
 }
 
 function header(name: string, description: string): object {

@@ -3,7 +3,10 @@
  *
  *   active <--> suspended (by an operator, with a reason)
  *      ^            |
- *      +--> deleting, until `erase_at` --> (gone, with all it has)
+ *      +--> deleting, until `erase_at` --> deleting, `erase_at` < 0 --> (gone, with all it has)
+ *
+ * A negative `erase_at` says that the erasure has begun: from then on nothing takes it back, whatever
+ * becomes of the system's clock.
  *
  * Every change raises `version`; one that takes a right away raises `epoch` too, in the same
  * statement.
@@ -31,7 +34,7 @@ export interface ClientRecord {
   /** Raised with each change. */
   version: number;
   createdAt: number;
-  /** When everything of a client that is `deleting` is erased. */
+  /** When everything of a client that is `deleting` is erased; negative once that has begun. */
   eraseAt: number | null;
 }
 
@@ -56,6 +59,7 @@ export class ClientsTable {
   >;
   readonly #count: Database.Statement<[], number>;
   readonly #toErase: Database.Statement<[], { clientId: ClientId; eraseAt: number }>;
+  readonly #beginErasure: Database.Statement<[ClientId]>;
   readonly #remove: Database.Statement<[ClientId]>;
   readonly #forgetGenerations: Database.Statement<[ClientId]>;
 
@@ -80,6 +84,10 @@ export class ClientsTable {
     this.#toErase = database.prepare(
       `SELECT client_id AS clientId, erase_at AS eraseAt FROM clients
         WHERE erase_at IS NOT NULL ORDER BY erase_at`,
+    );
+    this.#beginErasure = database.prepare(
+      `UPDATE clients SET erase_at = -abs(erase_at), version = version + 1
+        WHERE client_id = ? AND state = 'deleting' AND erase_at > 0`,
     );
     this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
     this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
@@ -130,6 +138,11 @@ export class ClientsTable {
   /** Clients that are being deleted, the next to be erased first. */
   toErase(): { clientId: ClientId; eraseAt: number }[] {
     return this.#toErase.all();
+  }
+
+  /** The erasure of a client that is `deleting` begins; repeating it is harmless. */
+  beginErasure(clientId: ClientId): void {
+    guarded(() => this.#beginErasure.run(clientId));
   }
 
   /** Forgets a client that has neither keys nor collections. */

@@ -50,6 +50,7 @@ export class ControlStore {
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
+  #afterCommit: (() => void)[] = [];
 
   private constructor(database: Database.Database, clock: Clock) {
     this.#database = database;
@@ -96,7 +97,17 @@ export class ControlStore {
   /** All of `work` or nothing. One within another is part of it. */
   transaction<T>(work: () => T): T {
     const run = this.#database.transaction(work);
-    return guarded(() => run.immediate());
+    if (this.#database.inTransaction) return run();
+    this.#afterCommit = [];
+    const result = guarded(() => run.immediate());
+    for (const action of this.#afterCommit.splice(0)) action();
+    return result;
+  }
+
+  /** Calls it when what is under way has committed, and not at all when it has not; else at once. */
+  afterCommit(action: () => void): void {
+    if (this.#database.inTransaction) this.#afterCommit.push(action);
+    else action();
   }
 
   /** Gives the lock back. No call is allowed afterwards; closing twice is. */

@@ -41,6 +41,7 @@ export class AdminRig {
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
   readonly #url: string;
+  readonly #told: { limits: number };
   #contract: Contract | undefined;
 
   private constructor(parts: {
@@ -48,11 +49,18 @@ export class AdminRig {
     authenticator: Authenticator;
     url: string;
     left: { collections: number };
+    told: { limits: number };
   }) {
     this.left = parts.left;
+    this.#told = parts.told;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
+  }
+
+  /** How often the limits of clients were said to have changed. */
+  get limitsChanged(): number {
+    return this.#told.limits;
   }
 
   get contract(): Contract {
@@ -71,7 +79,10 @@ export class AdminRig {
     const authenticator = new Authenticator({ ...auth, noteUse });
     const digest = (key: string) => digester.digest(key);
     const base = { store, caches: authenticator, random: secureRandom, log: quietLog, clock };
-    const limitsChanged = () => undefined;
+    const told = { limits: 0 };
+    const limitsChanged = () => {
+      told.limits += 1;
+    };
     const left = { collections: 0 };
     const eraseCollections = async () => left.collections;
     const erasure = new Erasure({ ...base, eraseCollections });
@@ -94,7 +105,7 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const rig = new AdminRig({ clock, authenticator, url, left });
+    const rig = new AdminRig({ clock, authenticator, url, left, told });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

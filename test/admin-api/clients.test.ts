@@ -186,6 +186,19 @@ test('the grace of a deletion is shortened to nothing; a suspended client is res
   }
 });
 
+test('an erasure that has begun is not taken back by a clock that is set', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  rig.left.collections = 1;
+  await rig.send('DELETE', `${path}?grace_seconds=0`);
+  await settled();
+  rig.clock.advance(-60_000);
+  const late = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([late.status, late.reply.code], [409, 'conflict']);
+  assert.equal((await rig.send('POST', `${path}/suspend`, { reason: 'r' })).status, 409);
+  assert.equal((await rig.send('DELETE', `${path}?grace_seconds=600`)).status, 409);
+});
+
 /** What was begun in this turn of the event loop has come to its end. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

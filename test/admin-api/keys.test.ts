@@ -141,6 +141,26 @@ test('role, namespaces and rate of a key are changed for its next request', asyn
   }
 });
 
+test('a key is revoked and rotated only at the version that was seen, and no change is a mistake', async (t) => {
+  const { rig, path } = await startWithKey(t);
+  const stale = { 'if-match': '"7"' };
+  assert.equal((await rig.send('DELETE', path, undefined, stale)).status, 412);
+  assert.equal((await rig.send('POST', `${path}/rotate`, {}, stale)).status, 412);
+  assert.equal((await rig.send('PATCH', path, {})).status, 400);
+  assert.equal((await rig.send('GET', path)).reply.version, 1);
+});
+
+test('the grace of a secret is 7 days from its rotation at most, however often it is drawn out', async (t) => {
+  const { rig, created, path, holds } = await startWithKey(t);
+  await rig.send('POST', `${path}/rotate`);
+  for (let day = 0; day < 7; day += 1) {
+    await rig.send('PATCH', path, { grace_seconds: 7 * 24 * 3_600 });
+    assert.ok(holds(created), `day ${day}`);
+    rig.clock.advance(24 * HOUR_MS);
+  }
+  assert.equal(holds(created), false);
+});
+
 test('a revoked key is neither rotated nor changed, and revoking it again says nothing new', async (t) => {
   const { rig, path } = await startWithKey(t);
   await rig.send('DELETE', path);
@@ -172,7 +192,8 @@ test('a creation that is repeated with its Idempotency-Key makes nothing more', 
   assert.equal(((await rig.send('GET', `${path}/keys`)).reply.keys as Reply[]).length, 1);
   const other = await create({ mode: 'live', name: 'other' });
   assert.deepEqual([other.status, other.reply.field], [409, 'Idempotency-Key']);
-  const elsewhere = await rig.send('POST', '/clients', { name: 'k' }, headers);
+  const body = { mode: 'live', name: 'k' };
+  const elsewhere = await rig.send('POST', `${await rig.client()}/keys`, body, headers);
   assert.equal(elsewhere.status, 409, 'it is bound to its path, too');
   const rotated = await rig.send(
     'POST',

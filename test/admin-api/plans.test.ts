@@ -71,3 +71,28 @@ test('bad terms are refused with the field named', async (t) => {
   }
   assert.deepEqual(await rig.audit(), []);
 });
+
+test('a plan is made only where none is, or changed only where one is, if so wanted', async (t) => {
+  const rig = await AdminRig.start(t);
+  const terms = { limits: LIMITS, prices: PRICES };
+  const put = (plan: string, headers: Record<string, string>) => {
+    return rig.send('PUT', `/plans/${plan}`, terms, headers);
+  };
+  assert.equal((await put('gold', { 'if-match': '*' })).status, 412);
+  assert.equal((await put('free', { 'if-none-match': '*' })).status, 412);
+  assert.equal((await put('gold', { 'if-none-match': '*' })).status, 200);
+  assert.equal((await put('gold', { 'if-match': '*' })).status, 200);
+  const removed = await rig.send('DELETE', '/plans/standard');
+  assert.deepEqual([removed.status, removed.reply.code], [409, 'conflict']);
+  assert.equal(
+    (await rig.send('DELETE', '/plans/gold', undefined, { 'if-match': '"9"' })).status,
+    412,
+  );
+});
+
+test('a plan that changes changes what holds for its clients', async (t) => {
+  const rig = await AdminRig.start(t);
+  const before = rig.limitsChanged;
+  await rig.send('PUT', '/plans/free', { limits: LIMITS, prices: PRICES });
+  assert.equal(rig.limitsChanged, before + 1);
+});

@@ -72,7 +72,7 @@ test('keys are bound, changed and rotated, and clients erased', async (t) => {
     return status === 200;
   };
   assert.deepEqual([await works(made?.key), await works(rotated?.key)], [true, true]);
-  await runJson(service, ['key', 'set', 'Ada', keyId, '--grace', 'now']);
+  await runJson(service, ['key', 'set', 'Ada', keyId, '--grace', 'now', '--yes']);
   assert.deepEqual([await works(made?.key), await works(rotated?.key)], [false, true]);
   const [shown] = await runJson(service, ['key', 'show', 'Ada', keyId]);
   assert.match(JSON.stringify(shown?.secrets), /^\[\{[^{}]+\}\]$/, 'one secret');
@@ -177,7 +177,15 @@ test('commands say what is wrong in a sentence', async (t) => {
     [2, ['key', 'rotate', 'first', 'key_a', '--grace', 'soon', ...where], /24h, or now/],
     [2, ['plan', 'set', 'free', '--limit', 'pionts=5', ...where], /pionts/],
     [2, ['plan', 'remove', 'free', ...where], /--yes/],
-    [5, ['plan', 'remove', 'standard', '--yes', ...where], /clients are on the plan/],
+    [5, ['plan', 'remove', 'standard', '--yes', ...where], /operator names none/],
+    [5, ['plan', 'remove', 'dedicated', '--yes', ...where], /clients are on the plan/],
+    [5, ['plan', 'set', 'free', '--from', 'standard', ...where], /it is there already/],
+    [2, ['key', 'rotate', 'first', 'key_a', '--grace', 'now', ...where], /at once: say --yes/],
+    [
+      2,
+      ['key', 'create', 'first', '--namespace', 'a', '--all-namespaces', ...where],
+      /conflict|cannot be used/,
+    ],
     [5, ['client', 'list', '--env-file', otherToken, '--admin-url', service.adminUrl], /token/],
     [1, ['client', 'list', '--env-file', '/nowhere/bulkhead.env'], /does not exist/],
     [

@@ -85,8 +85,8 @@ export class AdminClient {
     return parsePlan(await this.#call('GET', planPath(plan)));
   }
 
-  /** Without a version the plan is made or replaced; with one it fails when that is not its any more. */
-  async putPlan(plan: string, version: number | undefined, terms: object): Promise<PlanRow> {
+  /** Makes the plan, if it is not there, or changes the one of that version. */
+  async putPlan(plan: string, version: number | 'new', terms: object): Promise<PlanRow> {
     return parsePlan(await this.#call('PUT', planPath(plan), terms, version));
   }
 
@@ -171,9 +171,15 @@ export class AdminClient {
     return all;
   }
 
-  async #call(method: Method, path: string, body?: object, version?: number): Promise<Reply> {
+  async #call(
+    method: Method,
+    path: string,
+    body?: object,
+    version?: number | 'new',
+  ): Promise<Reply> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
-    if (version !== undefined) headers['if-match'] = `"${version}"`;
+    if (version === 'new') headers['if-none-match'] = '*';
+    else if (version !== undefined) headers['if-match'] = `"${version}"`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     let status: number;
     let text: string;

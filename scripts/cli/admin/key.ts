@@ -63,19 +63,26 @@ function addReads(key: Command, { write }: ProgramContext): void {
 
 function addChanges(key: Command, context: ProgramContext): void {
   const { write } = context;
-  addTermOptions(key.command('set <client> <key>').description('change what a key may do'))
+  addConfirmOption(
+    addTermOptions(key.command('set <client> <key>').description('change what a key may do')),
+  )
     .option('--grace <duration>', 'until the secret before the last rotation ends', parseDuration)
     .action((client: string, keyId: string, options: AdminOptions & SetOptions) => {
-      return withAdmin(options, write, (parts) => setKey(parts, client, keyId, options));
+      return withAdmin(options, write, async (parts) => {
+        if (options.grace === 0) await confirm(options, context, endsSecret(keyId));
+        await setKey(parts, client, keyId, options);
+      });
     });
-  addAdminOptions(key.command('rotate <client> <key>').description('give a key another secret'))
+  const rotate = key.command('rotate <client> <key>').description('give a key another secret');
+  addConfirmOption(addAdminOptions(rotate))
     .option(
       '--grace <duration>',
       'until the one before ends: 24h unless said, or now',
       parseDuration,
     )
-    .action((client: string, keyId: string, options: AdminOptions & { grace?: number }) => {
+    .action((client: string, keyId: string, options: AdminOptions & RotateOptions) => {
       return withAdmin(options, write, async ({ admin, output }) => {
+        if (options.grace === 0) await confirm(options, context, endsSecret(keyId));
         const clientId = await clientIdOf(admin, client);
         printSecret(output, await admin.rotateKey(clientId, keyId, options.grace));
       });
@@ -98,12 +105,17 @@ function addTermOptions(command: Command): Command {
     .option('--name <text>', 'what the key is for')
     .addOption(new Option('--role <role>', 'what it may do').choices(ROLES))
     .option('--namespace <name>', 'one that it may touch; may be said several times', collect)
-    .option('--all-namespaces', 'it may touch all of them')
+    .addOption(new Option('--all-namespaces', 'it may touch all of them').conflicts('namespace'))
     .option('--rate <n>', 'requests a second of this key alone, or none', parseRate)
     .option('--expires <time>', 'RFC 3339, or a duration such as 90d, or never', parseExpiry);
 }
 
-type SetOptions = TermOptions & { grace?: number };
+type RotateOptions = ConfirmOptions & { grace?: number };
+type SetOptions = TermOptions & RotateOptions;
+
+function endsSecret(keyId: string) {
+  return { what: `ends the secret of ${keyId} that is in use, at once`, name: keyId };
+}
 
 async function setKey(
   { admin, output }: AdminParts,

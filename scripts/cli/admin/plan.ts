@@ -64,7 +64,7 @@ async function setPlan(
     limits: withSettings(model.limits, limit),
     prices: withSettings(model.prices, price),
   };
-  const version = from === undefined ? model.version : undefined;
+  const version = from === undefined ? model.version : 'new';
   printTerms(output, await admin.putPlan(name, version, terms));
 }
 

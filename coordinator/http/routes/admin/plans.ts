@@ -30,8 +30,8 @@ export const PLAN_ENDPOINTS: readonly AdminEndpoint[] = [
     url: '/admin/v1/plans/:plan',
     body: closedObject({ limits: Terms, prices: Terms }),
     reply: Plan,
-    run({ plans }, { origin, params, ifVersion, body }) {
-      return viewPlan(plans.put(origin, params.plan, { ...body, ifVersion }));
+    run({ plans }, { origin, params, ifVersion, ifAbsent, body }) {
+      return viewPlan(plans.put(origin, params.plan, { ...body, ifVersion, ifAbsent }));
     },
   }),
   adminEndpoint({
