@@ -10,11 +10,11 @@ export class AuditAdmin {
   }
 
   /** Entries after the one of that number, oldest first; `next` is the number to continue after. */
-  list({ after, limit }: { after: number; limit: number }): {
+  list({ after, limit, target }: { after: number; limit: number; target?: string | undefined }): {
     items: AdminAuditEntry[];
     next: number | null;
   } {
-    const found = this.#store.adminAudit.page(after, limit + 1);
+    const found = this.#store.adminAudit.page(after, limit + 1, target ?? null);
     const items = found.slice(0, limit);
     const last = items.at(-1);
     return { items, next: found.length > limit && last !== undefined ? last.sequence : null };

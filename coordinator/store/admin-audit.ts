@@ -35,7 +35,10 @@ const COLUMNS = 'sequence, at, actor, action, target, before, after, request_id 
 export class AdminAuditTable {
   readonly #clock: Clock;
   readonly #insert: Database.Statement<[Omit<Row, 'sequence'>]>;
-  readonly #page: Database.Statement<[number, number], Row>;
+  readonly #page: Database.Statement<
+    [{ after: number; target: string | null; limit: number }],
+    Row
+  >;
 
   constructor(database: Database.Database, clock: Clock) {
     this.#clock = clock;
@@ -44,7 +47,9 @@ export class AdminAuditTable {
         VALUES (@at, @actor, @action, @target, @before, @after, @requestId)`,
     );
     this.#page = database.prepare(
-      `SELECT ${COLUMNS} FROM admin_audit WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+      `SELECT ${COLUMNS} FROM admin_audit
+        WHERE sequence > @after AND (@target IS NULL OR target = @target)
+        ORDER BY sequence LIMIT @limit`,
     );
   }
 
@@ -60,9 +65,9 @@ export class AdminAuditTable {
     });
   }
 
-  /** Up to `limit` entries after the one of that number, oldest first. */
-  page(after: number, limit: number): AdminAuditEntry[] {
-    return this.#page.all(after, limit).map((row) => ({
+  /** Up to `limit` entries after the one of that number, of that target if it is given, oldest first. */
+  page(after: number, limit: number, target: string | null = null): AdminAuditEntry[] {
+    return this.#page.all({ after, target, limit }).map((row) => ({
       ...row,
       before: parsed(row.before),
       after: parsed(row.after),

@@ -10,6 +10,7 @@ import { systemClock } from '../../shared/base/clock.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
+import { addAuditCommands } from './admin/audit.ts';
 import { addClientCommands } from './admin/client.ts';
 import { addCompletionCommands } from './admin/completion.ts';
 import { addKeyCommands } from './admin/key.ts';
@@ -74,6 +75,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);
+  addAuditCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );

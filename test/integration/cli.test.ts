@@ -81,6 +81,9 @@ test('keys are bound, changed and rotated, and clients erased', async (t) => {
   assert.equal(worker?.connected, true);
   const [deleted] = await runJson(service, ['client', 'delete', 'Ada', '--yes']);
   assert.deepEqual([deleted?.state, await works(rotated?.key)], ['deleting', false]);
+  const log = await runJson(service, ['audit', 'list', '--target', keyId]);
+  const actions = log.map(({ action }) => action);
+  assert.deepEqual(actions, ['key.create', 'key.update', 'key.rotate', 'key.update']);
   await runJson(service, ['client', 'resume', 'Ada']);
   assert.equal(await works(rotated?.key), true);
   await runJson(service, ['client', 'delete', 'Ada', '--grace', 'now', '--yes']);

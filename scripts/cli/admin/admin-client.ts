@@ -5,6 +5,8 @@
 import { Client } from 'undici';
 import { CommandError, type EXIT, systemCode } from '../command-error.ts';
 import type {
+  AuditPage,
+  AuditRow,
   ClientRow,
   KeyRow,
   KeyWithSecret,
@@ -14,6 +16,7 @@ import type {
   WorkerRow,
 } from './admin-replies.ts';
 import {
+  parseAudit,
   parseClient,
   parseKey,
   parseKeyWithSecret,
@@ -135,6 +138,18 @@ export class AdminClient {
 
   async revokeKey(clientId: string, keyId: string): Promise<KeyRow> {
     return parseKey(await this.#call('DELETE', keyPath(clientId, keyId)));
+  }
+
+  /** What operators changed, of one client, key or plan if it is named; oldest first. */
+  async listAudit(target?: string): Promise<AuditRow[]> {
+    const all: AuditRow[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const query = new URLSearchParams({ after: String(after), ...(target && { target }) });
+      const page: AuditPage = parseAudit(await this.#call('GET', `/admin/v1/audit?${query}`));
+      all.push(...page.items);
+      after = page.next;
+    }
+    return all;
   }
 
   async workers(): Promise<WorkerRow[]> {

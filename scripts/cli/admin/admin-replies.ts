@@ -51,6 +51,22 @@ export interface KeyWithSecret extends KeyRow {
   key: string;
 }
 
+export interface AuditRow {
+  sequence: number;
+  at: string;
+  actor: string;
+  action: string;
+  target: string;
+  before: Fields | null;
+  after: Fields | null;
+  request_id: string;
+}
+
+export interface AuditPage {
+  items: AuditRow[];
+  next: number | null;
+}
+
 export interface WorkerRow {
   worker_id: string;
   connected: boolean;
@@ -134,6 +150,24 @@ function parseSecret(value: unknown): KeyRow['secrets'][number] {
 
 export function parseKeyWithSecret(value: unknown): KeyWithSecret {
   return { ...parseKey(value), key: text(object(value), 'key') };
+}
+
+export function parseAudit(value: unknown): AuditPage {
+  const fields = object(value);
+  const items = list(fields, 'entries').map((item): AuditRow => {
+    const entry = object(item);
+    return {
+      sequence: integer(entry, 'sequence'),
+      at: text(entry, 'at'),
+      actor: text(entry, 'actor'),
+      action: text(entry, 'action'),
+      target: text(entry, 'target'),
+      before: entry.before === null ? null : object(entry.before),
+      after: entry.after === null ? null : object(entry.after),
+      request_id: text(entry, 'request_id'),
+    };
+  });
+  return { items, next: integerOrNull(fields, 'next') };
 }
 
 export function parseWorkers(value: unknown): WorkerRow[] {

@@ -14,10 +14,16 @@ export const AUDIT_ENDPOINTS: readonly AdminEndpoint[] = [
     query: closedObject({
       limit: Limit,
       after: formedText('^[0-9]{1,15}$', 'must be the number that "next" gave'),
+      target: formedText(
+        '^[!-~]{1,64}$',
+        'must be the id of a client or key, or the name of a plan',
+      ),
     }),
     reply: pageSchema('entries', AuditEntry, Type.Integer()),
     run({ audit }, { query }) {
-      const page = audit.list({ after: Number(query.after ?? 0), limit: parseLimit(query.limit) });
+      const { target } = query;
+      const limit = parseLimit(query.limit);
+      const page = audit.list({ after: Number(query.after ?? 0), limit, target });
       return { entries: page.items.map(viewAuditEntry), next: page.next };
     },
   }),
