@@ -76,12 +76,19 @@ export async function startCoordinator(
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
+  const idempotency = new Idempotency({ ...known, secret: config.keyPepper });
   const work = new WorkBudget({ ...known, buckets: new RateLimiter(known) });
   const dataPlane = new DataPlane({ ...known, store: store.collections, work });
   shutdown.add('data plane', dataPlane);
-  const { admin, erasure } = composeAdmin(config, { ...known, ...auth, dataPlane, work });
+  const { admin, erasure } = composeAdmin(config, {
+    ...known,
+    ...auth,
+    dataPlane,
+    work,
+    idempotency,
+  });
   shutdown.add('erasure', erasure);
-  const data = composeData(config, { ...known, ...auth, dataPlane, work });
+  const data = composeData(config, { ...known, ...auth, dataPlane, work, idempotency });
 
   dataPlane.start();
   erasure.plan();
@@ -114,6 +121,7 @@ type Composed = Known &
   Awaited<ReturnType<typeof composeKeys>> & {
     dataPlane: DataPlane;
     work: WorkBudget;
+    idempotency: Idempotency;
   };
 
 async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Shutdown) {
@@ -147,7 +155,6 @@ function composeAdmin(config: CoordinatorConfig, composed: Composed) {
       clients: new ClientAdmin({ ...composed, caches, limitsChanged, erasure }),
       plans: new PlanAdmin({ ...composed, limitsChanged }),
       audit: new AuditAdmin({ store }),
-      idempotency: new Idempotency({ ...composed, secret: config.keyPepper }),
       workers: new WorkerAdmin({ ...composed, live: () => router.workers() }),
     },
     { tokens: [config.adminToken, config.adminTokenOld] },

@@ -17,6 +17,7 @@ import type { Origin } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
+import type { Idempotency, Repeatable } from './idempotency.ts';
 import type { KeyAdmin, KeyWithSecret, NewKey } from './keys.ts';
 import { type Page, pageOf } from './page.ts';
 
@@ -36,7 +37,12 @@ export interface AccountDeps {
   /** Supplied by the data plane and by the limits. */
   limitsOf: (owner: Principal) => PlanLimits;
   usedBy: (owner: Principal) => Promise<Omit<Use, 'keys'>>;
+  idempotency: Idempotency;
   random: SecureRandom;
+}
+
+interface MaybeRepeated {
+  idempotencyKey: string | undefined;
 }
 
 type NewOwnKey = Omit<NewKey, 'clientId'>;
@@ -125,6 +131,17 @@ export class Account {
     }
     const target = { clientId: principal.clientId, keyId };
     return this.#deps.keys.rotate(this.#origin(principal), target, { graceSeconds });
+  }
+
+  /** The answer of `make`, or the one that the same key had for this request before. */
+  once<Answer extends object>(
+    { keyId }: Principal,
+    { idempotencyKey, ...request }: Omit<Repeatable, 'idempotencyKey'> & MaybeRepeated,
+    make: () => Answer,
+  ): Answer {
+    if (idempotencyKey === undefined) return make();
+    const own = { ...request, idempotencyKey: `${keyId} ${idempotencyKey}` };
+    return this.#deps.idempotency.once(own, make) as Answer;
   }
 
   /** Throws `not_found`. */

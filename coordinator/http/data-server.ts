@@ -29,6 +29,7 @@ import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
 import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
@@ -280,15 +281,17 @@ function addEndpoint(
     const { body } = request;
     const query = request.query as Record<string, string>;
     const path = { collection, id, fieldName: field_name };
+    const isSecret = endpoint.showsSecret === true;
+    const idempotencyKey = isSecret ? idempotencyKeyOf(request) : undefined;
     state.place?.startWork();
     try {
-      const call = { owner: principal, ...path, query, body, deadline, out };
+      const call = { owner: principal, ...path, query, body, idempotencyKey, deadline, out };
       await endpoint.run(plane, call);
     } finally {
       state.place?.endWork();
     }
     // No proxy and no browser may keep a secret.
-    if (endpoint.showsSecret === true) reply.header('cache-control', 'no-store');
+    if (isSecret) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
   };
   const { method, url, needs, schema, floatsField, bodyBytesMax } = endpoint;

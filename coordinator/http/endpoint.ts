@@ -23,6 +23,8 @@ export interface Call<Body = unknown> {
   /** The query string, checked. */
   query: Readonly<Record<string, string>>;
   body: Body;
+  /** Of a request whose answer shows a secret. */
+  idempotencyKey: string | undefined;
   deadline: Deadline;
   /** Gets the JSON text of `result`. */
   out: JsonWriter;

@@ -100,6 +100,22 @@ test('a key gives nothing that it has not', async (t) => {
   assert.equal(up.status, 403);
 });
 
+test('a key that is asked for again gets the answer that was lost', async (t) => {
+  const { rig, make } = await start(t);
+  const [one, other] = [make(), make()];
+  const create = (secret: string) => {
+    const headers = { 'api-key': secret, 'idempotency-key': 'x' };
+    return rig.call('POST', '/v1/keys', { mode: 'live', role: 'reader' }, headers);
+  };
+  const [first, again, strangers] = [
+    await create(one.secret),
+    await create(one.secret),
+    await create(other.secret),
+  ];
+  assert.deepEqual(again.json.result, first.json.result);
+  assert.notEqual(strangers.json.result.key_id, first.json.result.key_id, 'it is its own');
+});
+
 test('a key that ends, or is slowed, makes no secret that is not', async (t) => {
   const { rig, make } = await start(t);
   const bound = make({ expiresAt: Date.now() + 60_000, requestsPerSecond: 50 });

@@ -6,6 +6,7 @@ import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import type { Principal } from '../../coordinator/auth/principal.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
+import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { limitsFor } from '../../coordinator/data-plane/test-limits.ts';
@@ -209,7 +210,9 @@ function accountOver(
     return { ...(await plane.usageOf(owner)), inFlight: 1 };
   };
   const limitsOf = (owner: Principal) => limitsFor(owner, limits);
-  return new Account({ store, keys, limitsOf, usedBy, random: secureRandom });
+  const secret = 'pepper'.repeat(8);
+  const idempotency = new Idempotency({ store, secret, random: secureRandom, clock: systemClock });
+  return new Account({ store, keys, limitsOf, usedBy, idempotency, random: secureRandom });
 }
 
 /** `body` is sent as it is when it is a text, else as JSON. */

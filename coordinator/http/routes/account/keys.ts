@@ -28,8 +28,11 @@ export const createOwnKey = endpoint({
   showsSecret: true,
   bodyBytesMax: LIMITS.adminBodyBytesMax,
   body: NewKeyBody,
-  run({ account }, { owner, body: { mode, ...terms }, out }) {
-    out.value(viewKeyWithSecret(account.createKey(owner, { mode, ...parseKeyTerms(terms) })));
+  run({ account }, { owner, body, idempotencyKey, out }) {
+    const { mode, ...terms } = body;
+    const request = { idempotencyKey, method: 'POST', url: '/v1/keys', body };
+    const make = () => account.createKey(owner, { mode, ...parseKeyTerms(terms) });
+    out.value(account.once(owner, request, () => viewKeyWithSecret(make())));
   },
 });
 
@@ -51,9 +54,11 @@ export const rotateOwnKey = endpoint({
   showsSecret: true,
   bodyBytesMax: LIMITS.adminBodyBytesMax,
   body: RotateBody,
-  run({ account }, { owner, id, body, out }) {
+  run({ account }, { owner, id, body, idempotencyKey, out }) {
     const graceSeconds = body?.grace_seconds ?? undefined;
-    out.value(viewKeyWithSecret(account.rotateKey(owner, id, graceSeconds)));
+    const request = { idempotencyKey, method: 'POST', url: `/v1/keys/${id}/rotate`, body };
+    const make = () => account.rotateKey(owner, id, graceSeconds);
+    out.value(account.once(owner, request, () => viewKeyWithSecret(make())));
   },
 });
 
