@@ -43,6 +43,8 @@ export interface AdminEndpoint {
   schema: { params: TSchema; querystring: TSchema; body?: TSchema };
   /** Whether repeating it makes another one: it takes an `Idempotency-Key`. */
   creates: boolean;
+  /** What its body has to be beyond its schema, which leaves a part to a parser of its own. */
+  bodyDescription?: TSchema;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
   run(plane: ControlPlane, call: AdminCall): object;
@@ -57,7 +59,7 @@ type ParamsOf<Url extends string> = Url extends `${string}:${infer Name}/${infer
 
 type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pick<
   AdminEndpoint,
-  'name' | 'help' | 'method' | 'reply'
+  'name' | 'help' | 'method' | 'reply' | 'bodyDescription'
 > & {
   url: Url;
   status?: AdminEndpoint['status'];

@@ -112,6 +112,13 @@ export const Problem = closedObject({
   field: Type.Optional(Type.String({ description: 'what in the request is wrong' })),
 });
 
+export const PlanTerms = closedObject({ limits: Limits, prices: Prices });
+export const ClientTerms = closedObject({
+  name: Type.Optional(Type.String()),
+  plan: Type.Optional(Type.String()),
+  overrides: Type.Optional(Type.Partial(Limits)),
+});
+
 /** The names that the OpenAPI document gives them. */
 export const ADMIN_SCHEMAS = {
   Client,
@@ -122,6 +129,8 @@ export const ADMIN_SCHEMAS = {
   Worker,
   Status,
   Problem,
+  PlanTerms,
+  ClientTerms,
 } as const;
 
 /** One page of a listing: `next` is what `after` continues from. */

@@ -28,7 +28,9 @@ export function openApiDocument(endpoints: readonly AdminEndpoint[], version: st
   const info = { title: 'Bulkhead admin API', version };
   const securitySchemes = { adminToken: { type: 'http', scheme: 'bearer' } };
   const components = { schemas, securitySchemes };
-  return { openapi: '3.1.0', info, security: [{ adminToken: [] }], paths, components };
+  const servers = [{ url: '/' }];
+  const security = [{ adminToken: [] }];
+  return { openapi: '3.1.0', info, servers, security, paths, components };
 }
 
 function operationOf(endpoint: AdminEndpoint): object {
@@ -45,15 +47,30 @@ function operationOf(endpoint: AdminEndpoint): object {
     operationId: name,
     summary: help,
     parameters,
-    ...(body && { requestBody: { required: true, content: jsonOf(body) } }),
+    ...(body && { requestBody: bodyOf(body, endpoint.bodyDescription) }),
     responses: {
-      [status]: { description: 'done', content: jsonOf(reply) },
+      [status]: { description: 'done', headers: headersOf(endpoint), content: jsonOf(reply) },
       default: {
         description: 'refused or failed',
+        headers: REQUEST_ID,
         content: { 'application/problem+json': { schema: referenced(Problem) } },
       },
     },
   };
+}
+
+/** One that may be null may be left out. */
+function bodyOf(body: TSchema, description = body): object {
+  const isOptional = 'anyOf' in body;
+  return { required: !isOptional, content: jsonOf(description) };
+}
+
+const TEXT = { schema: { type: 'string' } };
+const REQUEST_ID = { 'x-request-id': TEXT };
+
+function headersOf({ reply }: AdminEndpoint): object {
+  const { properties } = reply as unknown as ObjectSchema;
+  return 'version' in properties ? { ...REQUEST_ID, ETag: TEXT } : REQUEST_ID;
 }
 
 /** Whether it changes one thing that has a version. */
@@ -69,8 +86,14 @@ function header(name: string, description: string): object {
 
 function parametersOf({ properties, required = [] }: ObjectSchema, place: string): object[] {
   return Object.entries(properties).map(([name, schema]) => {
-    return { name, in: place, required: required.includes(name), schema: referenced(schema) };
+    const shown = isNumeral(schema) ? { type: 'integer', minimum: 0 } : referenced(schema);
+    return { name, in: place, required: required.includes(name), schema: shown };
   });
+}
+
+/** Everything in a URL is text; one of digits only is a number to its sender. */
+function isNumeral(schema: TSchema): boolean {
+  return 'pattern' in schema && String(schema.pattern).startsWith('^[0-9]{1,');
 }
 
 function jsonOf(schema: TSchema): object {

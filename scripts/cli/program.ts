@@ -46,6 +46,10 @@ export async function runProgram(
 }
 
 function systemContext(): ProgramContext {
+  // Who reads the output may have seen enough (`| head`); that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   const ask = askTerminal();
   const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
   return {

@@ -14,6 +14,8 @@ test('the document has every endpoint, and every reference leads somewhere', asy
   assert.deepEqual(ids.toSorted(), ADMIN_ENDPOINTS.map(({ name }) => name).toSorted());
   assert.equal(new Set(ids).size, ids.length, 'each name is given once');
   const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g);
+  const text = JSON.stringify(document);
+  assert.doesNotMatch(text, /patternProperties/, 'terms are described field by field');
   for (const [, pointer = ''] of references) {
     const target = pointer.split('/').reduce<unknown>((at, step) => (at as Reply)[step], document);
     assert.equal(typeof target, 'object', pointer);

@@ -104,6 +104,13 @@ async function startCanary(t: TestContext): Promise<Canary> {
   search.add(KEY, key.split('_')[2]);
   assert.equal(search.namesIn(reply).length, 1, 'what is there is found');
   search.look('the reply to the creation, but the key', JSON.stringify(rest));
+  // The answer to this one is kept, sealed, for a day.
+  const rotated = await fetch(`${service.adminUrl}/admin/v1${keys}/${rest.key_id}/rotate`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'canary-rotation' },
+  });
+  const second = ((await rotated.json()) as { key: string }).key;
+  search.add('the key after its rotation', second.split('_')[2] ?? '');
   return canary;
 }
 

@@ -3,6 +3,7 @@
  * header; it is never an argument and never printed.
  */
 import { Client } from 'undici';
+import { secureRandom } from '../../../shared/base/random.ts';
 import { CommandError, type EXIT, systemCode } from '../command-error.ts';
 import type {
   AuditPage,
@@ -196,16 +197,20 @@ export class AdminClient {
     if (version === 'new') headers['if-none-match'] = '*';
     else if (version !== undefined) headers['if-match'] = `"${version}"`;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    let status: number;
-    let text: string;
-    try {
-      const json = body === undefined ? null : JSON.stringify(body);
+    // What makes something can be asked for again when its answer is lost.
+    if (method === 'POST') headers['idempotency-key'] = secureRandom.uuid();
+    const json = body === undefined ? null : JSON.stringify(body);
+    const ask = async () => {
       const answer = await this.#http.request({ method, path, headers, body: json });
-      status = answer.statusCode;
-      text = await answer.body.text();
-    } catch (cause) {
-      throw unreachable(this.#url, cause);
-    }
+      return { status: answer.statusCode, text: await answer.body.text() };
+    };
+    const { status, text } = await ask().catch((cause: unknown) => {
+      if (method !== 'POST' || systemCode(cause) === 'ECONNREFUSED')
+        throw unreachable(this.#url, cause);
+      return ask().catch((again: unknown) => {
+        throw unreachable(this.#url, again);
+      });
+    });
     const reply = parseReply(text);
     if (status >= 200 && status < 300) return reply;
     throw new CommandError(explain(status, reply), { exit: exitOf(status) });

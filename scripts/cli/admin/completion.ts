@@ -68,8 +68,10 @@ function read(program: Command, words: readonly string[]) {
       options[awaited.attributeName()] = word;
       awaited = undefined;
     } else if (word.startsWith('-')) {
-      const option = command.options.find(({ long }) => long === word);
-      if (option?.required === true) awaited = option;
+      const [name, value] = word.split('=', 2);
+      const option = command.options.find(({ long }) => long === name);
+      if (option !== undefined && value !== undefined) options[option.attributeName()] = value;
+      else if (option?.required === true) awaited = option;
     } else {
       const inner = command.commands.find((known) => known.name() === word);
       if (inner === undefined) given.push(word);

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
-import { Client, pageSchema } from '../../admin-schemas.ts';
+import { Client, ClientTerms, pageSchema } from '../../admin-schemas.ts';
 import { viewClient } from '../../admin-views.ts';
 import { pageQuery, parsePageQuery } from '../../page-query.ts';
 import { closedObject, formedText, nullable } from '../../validation.ts';
@@ -51,6 +51,7 @@ export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
       plan: Type.Optional(Type.String()),
       overrides: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     }),
+    bodyDescription: ClientTerms,
     reply: Client,
     run({ clients }, { origin, params, ifVersion, body: { name, plan, overrides } }) {
       const update = { name, planId: plan, overrides, ifVersion };

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
-import { Plan } from '../../admin-schemas.ts';
+import { Plan, PlanTerms } from '../../admin-schemas.ts';
 import { viewPlan } from '../../admin-views.ts';
 import { closedObject } from '../../validation.ts';
 
@@ -29,6 +29,7 @@ export const PLAN_ENDPOINTS: readonly AdminEndpoint[] = [
     method: 'PUT',
     url: '/admin/v1/plans/:plan',
     body: closedObject({ limits: Terms, prices: Terms }),
+    bodyDescription: PlanTerms,
     reply: Plan,
     run({ plans }, { origin, params, ifVersion, ifAbsent, body }) {
       return viewPlan(plans.put(origin, params.plan, { ...body, ifVersion, ifAbsent }));
