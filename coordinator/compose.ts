@@ -71,6 +71,14 @@ export async function startCoordinator(
   shutdown.add('worker link', link);
   const router = new Router({ link, shardCounts: () => store.shards.countByWorker() });
   link.onConnect((workerId) => store.workers.seen(workerId));
+  link.onLoss((workerId) => {
+    try {
+      store.workers.seen(workerId);
+    } catch (error) {
+      // When it was seen last is for people; a full disk must not end this process.
+      log.event('unexpected_error', { place: 'worker loss', error });
+    }
+  });
 
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);

@@ -1,4 +1,5 @@
 /** Workers as operators see them: every one that ever proved itself, with what it does now. */
+import type { Clock } from '../../shared/base/clock.ts';
 import type { WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { ControlStore } from '../store/control-store.ts';
@@ -31,7 +32,7 @@ interface WorkerAdminDeps {
   store: Pick<ControlStore, 'clients' | 'collections' | 'workers'>;
   /** Supplied by routing. */
   live: () => LiveWorker[];
-  clock: { monotonicMs(): number };
+  clock: Pick<Clock, 'now' | 'monotonicMs'>;
 }
 
 export class WorkerAdmin {
@@ -51,7 +52,8 @@ export class WorkerAdmin {
     }
     for (const live of this.#deps.live()) {
       const seen = views.get(live.workerId) ?? { firstSeenAt: null, lastSeenAt: null };
-      const { firstSeenAt, lastSeenAt } = seen;
+      const { firstSeenAt } = seen;
+      const lastSeenAt = live.connected ? this.#deps.clock.now() : seen.lastSeenAt;
       views.set(live.workerId, { ...live, firstSeenAt, lastSeenAt });
     }
     return [...views.values()].toSorted((a, b) => (a.workerId < b.workerId ? -1 : 1));

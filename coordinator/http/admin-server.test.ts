@@ -203,7 +203,7 @@ describe('workers and status', () => {
           shards: 3,
           in_flight: 2,
           first_seen_at: null,
-          last_seen_at: null,
+          last_seen_at: seenAt,
         },
       ],
     });

@@ -61,6 +61,7 @@ export class WorkerLink {
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #connections = new Set<Connection>();
   readonly #connectListeners: ((workerId: WorkerId) => void)[] = [];
+  readonly #lossListeners: ((workerId: WorkerId) => void)[] = [];
   #epoch: number;
   #state: 'new' | 'open' | 'closing' = 'new';
   #onIdle: (() => void) | undefined;
@@ -140,6 +141,11 @@ export class WorkerLink {
   /** Calls `listener` after each completed handshake. */
   onConnect(listener: (workerId: WorkerId) => void): void {
     this.#connectListeners.push(listener);
+  }
+
+  /** Calls `listener` after each connection that was lost. */
+  onLoss(listener: (workerId: WorkerId) => void): void {
+    this.#lossListeners.push(listener);
   }
 
   /** Takes no new requests, waits for those that are sent until the deadline, then hangs up. */
@@ -222,6 +228,7 @@ export class WorkerLink {
     const inFlight = lane.disconnect();
     const { workerId, epoch } = connection;
     this.#deps.log.event('link_lost', { workerId, epoch, reason, inFlight });
+    for (const listener of this.#lossListeners) listener(workerId);
   }
 
   #lane(workerId: WorkerId): Lane {
