@@ -17,7 +17,10 @@ import type { Write } from './write.ts';
 
 type Configured = Pick<CollectionRecord, 'config' | 'payloadIndexes'>;
 
-/** What a client may spend: `spend` before the work, throws `rate_limited`; `charge` after it. */
+/**
+ * What a client may spend: `spend` before the work, throws `rate_limited`; `charge` after it, also
+ * less than nothing when less was needed.
+ */
 export interface Work {
   spend(clientId: ClientId, units: number): void;
   charge(clientId: ClientId, units: number): void;
@@ -62,8 +65,11 @@ const ROUNDING = 1e-6;
 
 /** The cost of a whole request, at least that of a plain one. */
 export function unitsOf(costs: readonly number[]): number {
-  const sum = costs.reduce((total, cost) => total + cost, 0);
-  return Math.max(PLAIN, Math.floor(sum + ROUNDING));
+  return Math.max(PLAIN, Math.floor(sumOf(costs) + ROUNDING));
+}
+
+export function sumOf(costs: readonly number[]): number {
+  return costs.reduce((total, cost) => total + cost, 0);
 }
 
 /** `components`: of all vectors of the shard, undefined when it is not known. */

@@ -14,6 +14,7 @@ import { CollectionLocks } from './collection-locks.ts';
 import { Collections, type LimitsOf } from './collections.ts';
 import { ConfigRepair } from './config-repair.ts';
 import type { Work } from './cost.ts';
+import { FilterCosts } from './filter-costs.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
 import { limitsFor } from './test-limits.ts';
@@ -66,10 +67,11 @@ export class DataPlane {
     this.#usage = usage;
     this.collections = new Collections({ ...known, reconciler, repair, usage, limitsOf, random });
     const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
-    this.queries = new Queries({ catalog, router, work, pointsOf, clock });
+    const filterCosts = new FilterCosts(pointsOf);
+    this.queries = new Queries({ catalog, router, work, filterCosts, pointsOf, clock });
     const quotaOf = (owner: UsageOwner) => limitsFor(owner, limitsOf(owner.clientId));
     const bounded = new BoundedWrites({ router, usage, quotaOf, clock });
-    this.writes = new Writes({ catalog, bounded, work, clock });
+    this.writes = new Writes({ catalog, bounded, work, filterCosts, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */

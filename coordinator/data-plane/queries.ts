@@ -7,6 +7,7 @@ import type { Deadline } from '../../shared/base/deadline.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
+import type { Filter } from '../../shared/domain/filter.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -16,7 +17,7 @@ import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import { lateCost, readCost, searchCost, unitsOf, type Work, workCost } from './cost.ts';
+import { readCost, searchCost, sumOf, unitsOf, type Work } from './cost.ts';
 import {
   type RecordList,
   type ScoredList,
@@ -25,8 +26,8 @@ import {
   writeRecords,
   writeScoredPoints,
 } from './encode-records.ts';
+import type { FilterCosts } from './filter-costs.ts';
 import type { JsonWriter } from './json-writer.ts';
-import { isLate } from './late.ts';
 import { pickDiverse } from './mmr.ts';
 import {
   type OldSearchInput,
@@ -41,12 +42,14 @@ import {
   parsePayloadSelector,
   parseWithVector,
 } from './parse-selectors.ts';
+import { settled } from './settle-work.ts';
 import { soleShard } from './sole-shard.ts';
 
 export interface QueriesDeps {
   catalog: Catalog;
   router: Pick<Router, 'request'>;
   work: Work;
+  filterCosts: FilterCosts;
   /** Points of a shard, as far as is known. */
   pointsOf: (record: CollectionRecord) => number | undefined;
   clock: Clock;
@@ -140,10 +143,10 @@ export class Queries {
   async scroll(call: ReadCall, input: ScrollInput): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const body = parseScroll(input);
-    this.#deps.work.spend(record.clientId, unitsOf([readCost(body.limit, body.filter)]));
     const { deadline } = call;
-    const isFiltered = body.filter !== undefined;
-    const reply = await this.#ask(record, 'points-scroll', { body, deadline, isFiltered });
+    const costs = [readCost(body.limit, body.filter)];
+    const filters = body.filter === undefined ? [] : [body.filter];
+    const reply = await this.#ask(record, 'points-scroll', { body, deadline, costs, filters });
     const { records, next } = reply.body;
     call.out.ascii('{"points":');
     await writeRecords(call.out, { records, vectors: reply.vectors }, this.#slices());
@@ -159,10 +162,10 @@ export class Queries {
     const filter = parseOptionalFilter(input.filter);
     const exact = input.exact ?? true;
     const body = filter === undefined ? { exact } : { exact, filter };
-    this.#deps.work.spend(record.clientId, unitsOf([readCost(0, filter)]));
     const { deadline } = call;
-    const isFiltered = filter !== undefined;
-    const reply = await this.#ask(record, 'points-count', { body, deadline, isFiltered });
+    const costs = [readCost(0, filter)];
+    const filters = filter === undefined ? [] : [filter];
+    const reply = await this.#ask(record, 'points-count', { body, deadline, costs, filters });
     call.out.ascii(`{"count":${reply.body.count}}`);
   }
 
@@ -184,11 +187,13 @@ export class Queries {
     const { vector } = record.config;
     const { dimension } = vector;
     checkDiversity(parsed, vector);
-    this.#spend(record, parsed);
     const body = { searches: parsed.map(searchOf) };
     const vectors = joinVectors(parsed, dimension);
-    const isFiltered = parsed.some(({ search }) => search.filter !== undefined);
-    const reply = await this.#ask(record, 'points-query', { body, vectors, deadline, isFiltered });
+    const filters = parsed.flatMap(({ search }) => search.filter ?? []);
+    const reply = await this.#ask(record, 'points-query', {
+      ...{ body, vectors, deadline, filters },
+      costs: this.#costsOf(record, parsed),
+    });
     const found = splitResults(reply.body, reply.vectors, dimension);
     const slices = this.#slices();
     for (let i = 0; i < found.length; i += 1) {
@@ -199,34 +204,34 @@ export class Queries {
     return found;
   }
 
-  #spend(record: CollectionRecord, parsed: readonly ParsedSearch[]): void {
-    const { work, pointsOf } = this.#deps;
+  #costsOf(record: CollectionRecord, parsed: readonly ParsedSearch[]): number[] {
     const { dimension } = record.config.vector;
     const isExact = parsed.some(({ search }) => search.exact);
-    const points = isExact ? pointsOf(record) : undefined;
+    const points = isExact ? this.#deps.pointsOf(record) : undefined;
     const components = points === undefined ? undefined : points * dimension;
-    work.spend(record.clientId, unitsOf(parsed.map((search) => searchCost(search, components))));
+    return parsed.map((search) => searchCost(search, components));
   }
 
-  /** Asks the shard, and charges for what a filter had to look at. */
+  /** Takes what it costs, asks the shard, and settles what filters had to look at. */
   async #ask<N extends 'points-query' | 'points-scroll' | 'points-count'>(
     record: CollectionRecord,
     name: N,
-    { body, vectors, deadline, isFiltered }: Question<N>,
+    { body, vectors, deadline, costs, filters }: Question<N>,
   ): Promise<WithVectors<Reply<N>>> {
-    const { router, work, clock } = this.#deps;
+    const { router, work, filterCosts } = this.#deps;
     const shard = soleShard(record);
-    if (!isFiltered) return router.request(shard, name, body, vectors, deadline);
-    const startMs = clock.monotonicMs();
-    try {
-      const reply = await router.request(shard, name, body, vectors, deadline);
-      const { examined = 0 } = reply.body as Reply<'points-count'>;
-      work.charge(record.clientId, workCost({ examined, changed: 0 }));
-      return reply;
-    } catch (error) {
-      if (isLate(error)) work.charge(record.clientId, lateCost(clock.monotonicMs() - startMs));
-      throw error;
+    const ask = () => router.request(shard, name, body, vectors, deadline);
+    if (filters.length === 0) {
+      work.spend(record.clientId, unitsOf(costs));
+      return ask();
     }
+    const expected = filters.map((filter) => filterCosts.expected(record, filter));
+    work.spend(record.clientId, unitsOf([...costs, ...expected]));
+    const settling = { record, expected: sumOf(expected), filters: filters.length };
+    return settled(this.#deps, settling, ask, (reply) => {
+      const { examined = 0 } = reply.body as Reply<'points-count'>;
+      return { examined, changed: 0 };
+    });
   }
 
   #slices(): Slices {
@@ -238,8 +243,9 @@ interface Question<N extends MessageName> {
   body: Request<N>;
   vectors?: Float32Array | undefined;
   deadline: Deadline;
-  /** Whether a filter decides what is found. */
-  isFiltered: boolean;
+  /** Of all that it asks, but for what filters have to look at. */
+  costs: readonly number[];
+  filters: readonly Filter[];
 }
 
 /** A query for nothing lists points, page after page, as a scroll does. */

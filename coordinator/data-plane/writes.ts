@@ -15,17 +15,19 @@ import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { BoundedWrites } from './bounded-writes.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import { lateCost, unitsOf, type Work, workCost, writeCost } from './cost.ts';
+import { unitsOf, type Work, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
-import { isLate } from './late.ts';
+import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
+import { settled } from './settle-work.ts';
 import { isByFilter, type Write } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
   bounded: Pick<BoundedWrites, 'send'>;
   work: Work;
+  filterCosts: FilterCosts;
   clock: Clock;
 }
 
@@ -69,8 +71,8 @@ export class Writes {
   async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
-    this.#charge(record, [write]);
-    return this.#send(record, write, call.deadline);
+    const [planned] = this.#take(record, [write]);
+    return planned === undefined ? null : this.#send(record, planned, call.deadline);
   }
 
   /** All are checked before the first is sent; each is then stored whole, in order. */
@@ -79,42 +81,48 @@ export class Writes {
     const slices = new Slices(this.#deps.clock);
     const writes: Write[] = [];
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));
-    this.#charge(record, writes);
     const versions: WriteVersion[] = [];
-    for (const write of writes) versions.push(await this.#send(record, write, call.deadline));
+    for (const planned of this.#take(record, writes)) {
+      versions.push(await this.#send(record, planned, call.deadline));
+    }
     return versions;
   }
 
-  #charge({ clientId, config }: CollectionRecord, writes: readonly Write[]): void {
-    const costs = writes.map((write) => writeCost(write, config));
-    this.#deps.work.spend(clientId, unitsOf(costs));
+  /** Takes what they cost. Throws `rate_limited`. */
+  #take(record: CollectionRecord, writes: readonly Write[]): Planned[] {
+    const planned = writes.map((write) => ({ write, expected: this.#expected(record, write) }));
+    const costs = planned.map(({ write, expected }) => writeCost(write, record.config) + expected);
+    this.#deps.work.spend(record.clientId, unitsOf(costs));
+    return planned;
   }
 
-  async #send(record: CollectionRecord, write: Write, deadline: Deadline): Promise<WriteVersion> {
-    if (write.empty === true) return null;
-    const { bounded } = this.#deps;
-    if (!isByFilter(write)) return (await bounded.send({ record, write, deadline })).version;
-    return this.#sendByFilter(record, write, deadline);
+  /** Of a change by filter: what finding its points will probably cost. */
+  #expected(record: CollectionRecord, { body }: Write): number {
+    if (!('points' in body) || body.points.kind === 'ids') return 0;
+    return this.#deps.filterCosts.expected(record, body.points.filter);
   }
 
-  /** Charges for what the filter had to look at, and for what was changed. */
-  async #sendByFilter(
+  async #send(
     record: CollectionRecord,
-    write: Write,
+    { write, expected }: Planned,
     deadline: Deadline,
   ): Promise<WriteVersion> {
-    const { bounded, work, clock } = this.#deps;
-    const startMs = clock.monotonicMs();
-    try {
-      const written = await bounded.send({ record, write, deadline });
-      if (written.work !== undefined) work.charge(record.clientId, workCost(written.work));
-      return written.version;
-    } catch (error) {
-      if (isLate(error)) work.charge(record.clientId, lateCost(clock.monotonicMs() - startMs));
-      throw error;
-    }
+    if (write.empty === true) return null;
+    const ask = () => this.#deps.bounded.send({ record, write, deadline });
+    if (!isByFilter(write)) return (await ask()).version;
+    const settling = { record, expected, filters: 1 };
+    const written = await settled(this.#deps, settling, ask, ({ work }) => work ?? NO_WORK);
+    return written.version;
   }
 }
+
+interface Planned {
+  write: Write;
+  /** Units that were taken for its filter. */
+  expected: number;
+}
+
+const NO_WORK = { examined: 0, changed: 0 };
 
 export function upsertWrite(input: UpsertInput, path = ''): ParseWrite {
   return async (config, slices) => {

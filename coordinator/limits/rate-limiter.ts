@@ -36,7 +36,7 @@ export interface Buckets<Id> {
   readonly size: number;
   /** Takes units, one if nobody says how many. */
   take(id: Id, rate: Rate, units?: number): RateDecision;
-  /** Takes units of which it is known only now that they were used, whatever is left. */
+  /** Takes units of which it is known only now that they were used, or gives some back. */
   charge(id: Id, rate: Rate, units: number): void;
   /** How long until one unit would pass; 0 when it would now. Takes nothing. */
   waitMs(id: Id, rate: Rate): number;
@@ -89,7 +89,7 @@ export class RateLimiter<Id> implements Buckets<Id> {
     if (known === undefined && this.#fullAtMs.size >= this.#lookAt) this.#forgetIdle(nowMs);
     const mostMs = (burst * 1_000) / perSecond + 1_000 * debtSecondsMax;
     const owedMs = Math.max(0, (known ?? 0) - nowMs) + (units * 1_000) / perSecond;
-    this.#fullAtMs.set(id, nowMs + Math.min(owedMs, mostMs));
+    this.#fullAtMs.set(id, nowMs + Math.max(0, Math.min(owedMs, mostMs)));
   }
 
   waitMs(id: Id, { perSecond, burst }: Rate): number {

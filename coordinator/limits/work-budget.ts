@@ -43,9 +43,9 @@ export class WorkBudget {
     throw new RateLimited(text, { of: 'work', rate, ...decision });
   }
 
-  /** Takes what a request is known to have cost only after it; less than a unit is free. */
+  /** Takes what a request is known to have cost only after it, or gives back; a unit is free. */
   charge(clientId: ClientId, units: number): void {
-    if (units >= 1) this.#deps.buckets.charge(clientId, this.#rateOf(clientId), units);
+    if (Math.abs(units) >= 1) this.#deps.buckets.charge(clientId, this.#rateOf(clientId), units);
   }
 
   #rateOf(clientId: ClientId): Rate {

@@ -106,6 +106,32 @@ test('what a filter had to look at is paid for afterwards, by who asked', async 
   }
 });
 
+test('what the latest filter cost is taken before the next, and given back if it costs less', async (t) => {
+  const clock = new ManualClock();
+  const rig = await startRig(t, { limits: { cost_per_second: 10 }, clock });
+  await createSmall(rig);
+  const [shard] = rig.worker.shards.values();
+  assert.ok(shard !== undefined);
+  shard.examined = 80_000;
+  const count = async () => {
+    const body = { filter: FILTER };
+    return (await rig.call('POST', '/collections/c/points/count', body)).status;
+  };
+  clock.advance(200_000);
+  assert.equal(await count(), 200);
+  clock.advance(200_000);
+  shard.examined = 0;
+  const sent = rig.worker.sent.length;
+  const released = Promise.withResolvers<void>();
+  rig.worker.interfere = () => released.promise;
+  const first = count();
+  while (rig.worker.sent.length === sent) await new Promise((resume) => setImmediate(resume));
+  assert.deepEqual(await Promise.all([count(), count()]), [429, 429], 'before it is answered');
+  released.resolve();
+  assert.equal(await first, 200);
+  assert.deepEqual([await count(), await count()], [200, 200], 'it was given back');
+});
+
 test('collections that are made are counted as well', async (t) => {
   const clock = new ManualClock();
   const { call } = await startRig(t, { limits: { cost_per_second: 1 }, clock });
