@@ -13,7 +13,6 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
-import { AppError } from '../shared/errors/app-error.ts';
 import type { Log } from '../shared/log/log.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
@@ -85,7 +84,10 @@ export async function startCoordinator(
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const idempotency = new Idempotency({ ...known, secret: config.keyPepper });
-  const work = new WorkBudget({ ...known, buckets: new RateLimiter(known) });
+  const work = new WorkBudget({
+    limitsOf: (clientId) => clientLimits.find(clientId),
+    buckets: new RateLimiter(known),
+  });
   const dataPlane = new DataPlane({ ...known, store: store.collections, work });
   shutdown.add('data plane', dataPlane);
   const { admin, erasure } = composeAdmin(config, {
@@ -110,10 +112,9 @@ export async function startCoordinator(
   return { host, port, adminPort, linkPort };
 }
 
-/** Throws `unauthenticated` for a client that was erased while its request was under way. */
-function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits {
+function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits | undefined {
   const client = store.clients.get(clientId);
-  if (client === undefined) throw new AppError('unauthenticated');
+  if (client === undefined) return undefined;
   const plan = must(store.plans.get(client.planId), 'a client is on a plan');
   return effectiveLimits(plan.limits, client.overrides);
 }
@@ -153,8 +154,11 @@ async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Sh
 }
 
 function composeAdmin(config: CoordinatorConfig, composed: Composed) {
-  const { store, router, clientLimits, authenticator: caches, dataPlane } = composed;
-  const limitsChanged = () => clientLimits.changed();
+  const { store, router, clientLimits, authenticator: caches, dataPlane, work } = composed;
+  const limitsChanged = () => {
+    clientLimits.changed();
+    work.limitsChanged();
+  };
   const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
   const erasure = new Erasure({ ...composed, eraseCollections });
   const admin = createAdminServer(
@@ -180,6 +184,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
   const usedBy = async (owner: Principal) => {
     return { ...(await dataPlane.usageOf(owner)), inFlight: inFlight.count(owner.clientId) };
   };
+  const spend = (clientId: ClientId, units: number) => composed.work.spend(clientId, units);
   const limitsOf = (owner: Principal) => limitsFor(owner, composed.limitsOf(owner.clientId));
   const { collections, queries, writes } = dataPlane;
   return createDataServer(
@@ -189,7 +194,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         collections,
         queries,
         writes,
-        account: new Account({ ...composed, limitsOf, usedBy }),
+        account: new Account({ ...composed, limitsOf, usedBy, spend }),
       },
       badKeys: new BadKeys(new RateLimiter(composed)),
       rates: new RequestRates({

@@ -85,7 +85,7 @@ it('names the client, mode and key, and reads the database once', () => {
   for (let i = 0; i < 5; i += 1) {
     assert.deepEqual(authenticator.authenticate(key), {
       ...{ clientId, mode, keyId, role: 'admin' },
-      ...{ namespaces: null, namespace: 'default', requestsPerSecond: null },
+      ...{ namespaces: null, namespace: 'default', requestsPerSecond: null, endsAt: null },
     });
   }
   assert.equal(reads, 1);

@@ -147,8 +147,9 @@ export class Authenticator {
       this.#unknown.set(slot, { digest: kept, untilMs: nowMs + UNKNOWN_TTL_MS });
       throw new AppError('unauthenticated');
     }
-    const { digest: _, expiresAt: __, epoch, ...rights } = found;
-    const principal = Object.freeze({ ...rights, namespace: homeOf(rights.namespaces) });
+    const { digest: _, expiresAt: endsAt, epoch, ...rights } = found;
+    const namespace = homeOf(rights.namespaces);
+    const principal = Object.freeze({ ...rights, endsAt, namespace });
     epochs.raise(principal.clientId, epoch);
     const known = { digest: kept, notedAt: 0, epoch, expiresAt, principal };
     this.#noteUse(known, clock.now());

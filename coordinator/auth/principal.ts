@@ -13,6 +13,8 @@ export interface Principal {
   readonly namespaces: readonly string[] | null;
   /** The one that a request works in. */
   readonly namespace: string;
+  /** When the secret that was shown ends, with its key or before; null for never. */
+  readonly endsAt: number | null;
   /** Of this key alone, within its client's; null for no bound of its own. */
   readonly requestsPerSecond: number | null;
 }

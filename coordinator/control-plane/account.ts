@@ -4,7 +4,7 @@
  * them. What lies beyond its reach is not there for it. Secrets it makes only for itself and for
  * lesser keys that neither outlast it nor may ask more often, so none gives it more than it has.
  */
-import { type RequestId, randomId } from '../../shared/base/ids.ts';
+import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -37,9 +37,14 @@ export interface AccountDeps {
   /** Supplied by the data plane and by the limits. */
   limitsOf: (owner: Principal) => PlanLimits;
   usedBy: (owner: Principal) => Promise<Omit<Use, 'keys'>>;
+  /** Takes units of work. Throws `rate_limited`. */
+  spend: (clientId: ClientId, units: number) => void;
   idempotency: Idempotency;
   random: SecureRandom;
 }
+
+/** Of a change: several writes to disk, and rows that stay. */
+const CHANGE_COST = 16;
 
 interface MaybeRepeated {
   idempotencyKey: string | undefined;
@@ -97,7 +102,8 @@ export class Account {
   /** Throws `InvalidInput` or `forbidden` for more than the key may do itself, `quota_exceeded`. */
   createKey(principal: Principal, wanted: NewOwnKey): KeyWithSecret {
     const { keys } = this.#deps;
-    const own = keys.show(principal);
+    const own = this.#own(principal);
+    this.#spend(principal);
     const { clientId, namespaces, mode, role } = principal;
     if (mode === 'test' && wanted.mode === 'live') {
       throw new AppError('forbidden', 'a test key makes test keys only');
@@ -124,7 +130,14 @@ export class Account {
   /** Throws `not_found`, `forbidden` for a key that may do more, what `KeyAdmin.rotate` throws. */
   rotateKey(principal: Principal, keyId: string, graceSeconds: number | undefined): KeyWithSecret {
     const key = this.showKey(principal, keyId);
-    const own = this.#deps.keys.show(principal);
+    const own = this.#own(principal);
+    this.#spend(principal);
+    if (key.keyId === own.keyId && key.expiresAt !== principal.endsAt) {
+      throw new AppError(
+        'forbidden',
+        'a secret that was replaced does not replace the one after it',
+      );
+    }
     if (key.keyId !== own.keyId && !givesLess(key, own)) {
       const text = 'a key rotates itself and lesser keys that end when it does; revoke the other';
       throw new AppError('forbidden', text);
@@ -147,8 +160,18 @@ export class Account {
   /** Throws `not_found`. */
   revokeKey(principal: Principal, keyId: string): ApiKeyRecord {
     this.showKey(principal, keyId);
+    this.#spend(principal);
     const target = { clientId: principal.clientId, keyId };
     return this.#deps.keys.revoke(this.#origin(principal), target);
+  }
+
+  /** The key that asks, with the end of the secret that was shown. */
+  #own(principal: Principal): ApiKeyRecord {
+    return { ...this.#deps.keys.show(principal), expiresAt: principal.endsAt };
+  }
+
+  #spend({ clientId }: Principal): void {
+    this.#deps.spend(clientId, CHANGE_COST);
   }
 
   #origin({ keyId }: Principal): Origin {

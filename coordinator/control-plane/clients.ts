@@ -98,7 +98,8 @@ export class ClientAdmin {
     if (update.overrides !== undefined) {
       change.overrides = parseSomeLimits(update.overrides, 'overrides');
     }
-    return this.#change(origin, 'client.update', clientId, update, () => {
+    return this.#change(origin, 'client.update', clientId, update, (client) => {
+      checkNotDeleting(client);
       if (change.planId !== undefined) this.#checkPlan(change.planId);
       return change;
     });

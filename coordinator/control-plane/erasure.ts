@@ -74,7 +74,7 @@ export class Erasure {
     const { store, eraseCollections, log } = this.#deps;
     this.#underWay.add(clientId);
     try {
-      store.clients.beginErasure(clientId);
+      if (!store.clients.beginErasure(clientId)) return this.#settle(clientId);
       const left = await eraseCollections(clientId);
       if (this.#closed) return;
       if (left > 0) {
@@ -88,9 +88,13 @@ export class Erasure {
       if (next !== undefined) log.event('client_erase_failed', { clientId, ...next, error });
       return;
     }
+    this.#settle(clientId);
+    log.event('client_erased', { clientId });
+  }
+
+  #settle(clientId: ClientId): void {
     this.#underWay.delete(clientId);
     this.#retries.settle(clientId);
-    log.event('client_erased', { clientId });
   }
 
   #remove(clientId: ClientId): void {

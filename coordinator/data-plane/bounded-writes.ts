@@ -112,6 +112,8 @@ export class BoundedWrites {
         const written = await this.#tryShare(growing);
         if (written !== undefined) return written;
         hadTurn = true;
+        // From here on it needs all that it may add at most.
+        this.#promise(growing);
         await this.#turn(growing);
       }
       const whole = this.#promise(growing) || (await this.#promiseSurely(growing));

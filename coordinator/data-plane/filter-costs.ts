@@ -10,6 +10,8 @@ import { formatPayloadPath } from '../../shared/domain/payload-path.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import { workCost } from './cost.ts';
 
+/** Of a shard of which nobody knows how many it has. */
+const POINTS_UNKNOWN = 10_000;
 /** More are forgotten, all at once: then guesses are made anew. */
 const COLLECTIONS_KEPT = 10_000;
 
@@ -26,6 +28,12 @@ export class FilterCosts {
     if (isIndexed(filter, record.payloadIndexes)) return 0;
     const latest = this.#latest.get(record.collectionId);
     return latest ?? workCost({ examined: this.#pointsOf(record) ?? 0, changed: 0 });
+  }
+
+  /** What one can cost at most: every point looked at, and changed. */
+  most(record: CollectionRecord): number {
+    const points = this.#pointsOf(record) ?? POINTS_UNKNOWN;
+    return workCost({ examined: points, changed: points });
   }
 
   /** What one of its filters did cost. */

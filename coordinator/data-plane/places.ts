@@ -25,7 +25,8 @@ export class Places {
     const collections = counts.values().reduce((sum, count) => sum + count, taken.length);
     if (collections >= limits.collections) throw full(limits.collections, 'collections');
     const namespaces = new Set([...counts.keys(), ...taken, owner.namespace]).size;
-    if (namespaces > limits.namespaces) throw full(limits.namespaces, 'namespaces');
+    const isNew = !counts.has(owner.namespace) && !taken.includes(owner.namespace);
+    if (isNew && namespaces > limits.namespaces) throw full(limits.namespaces, 'namespaces');
     this.#taken.set(key, [...taken, owner.namespace]);
     return () => this.#giveBack(key, owner.namespace);
   }

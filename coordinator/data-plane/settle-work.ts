@@ -32,7 +32,9 @@ export async function settled<Answer>(
     return answer;
   } catch (error) {
     const late = isLate(error) ? lateCost(clock.monotonicMs() - startMs) : 0;
-    work.charge(record.clientId, Math.max(late, 0) - expected);
+    // Time that passed is not always time that was worked: no more than for all its points.
+    const most = filterCosts.most(record) * filters;
+    work.charge(record.clientId, Math.min(late, most) - expected);
     throw error;
   }
 }

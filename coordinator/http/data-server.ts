@@ -48,7 +48,7 @@ import { createValidatorCompiler } from './validation.ts';
 export interface DataServerDeps {
   authenticator: Pick<Authenticator, 'authenticate' | 'mayHold' | 'epochOf'>;
   badKeys: BadKeys;
-  work: Pick<WorkBudget, 'spend' | 'charge'>;
+  work: Pick<WorkBudget, 'admitBody'>;
   plane: Plane;
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
@@ -75,6 +75,8 @@ const RECEIVE_TIMEOUT_MS = 300_000;
 const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
 /** In the log only: the client was gone before the answer. */
 const STATUS_HUNG_UP = 499;
+/** Of a body of unknown length, so much is paid for at once. */
+const PAID_BYTES = 256 * 1024;
 /** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
 const DISCARDED_BYTES_MAX = 4 * LIMITS.bodyBytesMax;
 
@@ -175,7 +177,10 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       state.principal = inNamespace(request.raw, principal);
       state.epoch = deps.authenticator.epochOf(clientId);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
-      deps.work.spend(clientId, Math.floor(announcedBytes(request.headers) / BODY_BYTES_PER_UNIT));
+      deps.work.admitBody(
+        clientId,
+        Math.floor(announcedBytes(request.headers) / BODY_BYTES_PER_UNIT),
+      );
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
       return done(error as Error);
@@ -247,18 +252,17 @@ function countBodies(server: FastifyInstance, { work }: DataServerDeps): void {
   server.addHook('preParsing', (request, reply, body, done) => {
     const { place, principal } = request.dataState;
     if (place === undefined || !isCounted(request.headers)) return done(null, body);
+    // What was announced is paid for; what was not, as it comes.
     const isAnnounced = announcedBytes(request.headers) > 0;
-    let received = 0;
+    let unpaid = 0;
     const counted = new CountedBody(request.raw, (bytes) => {
-      received += bytes;
       place.receive(bytes);
+      unpaid += isAnnounced ? 0 : bytes;
+      if (unpaid < PAID_BYTES || principal === undefined) return;
+      work.admitBody(principal.clientId, unpaid / BODY_BYTES_PER_UNIT);
+      unpaid = 0;
     });
-    reply.raw.once('close', () => {
-      counted.destroy();
-      // What was announced is paid for.
-      if (isAnnounced || principal === undefined) return;
-      work.charge(principal.clientId, received / BODY_BYTES_PER_UNIT);
-    });
+    reply.raw.once('close', () => counted.destroy());
     done(null, counted);
   });
 }
@@ -301,17 +305,18 @@ function addEndpoint(
 }
 
 /**
- * A body may come long after its header. If a right of the client was taken away meanwhile, its key
- * is looked at again, so that nobody keeps one by holding requests half sent.
+ * A body may come long after its header. If a right of the client was taken away meanwhile, or the
+ * secret has come to its end, its key is looked at again, so that nobody keeps one by holding requests half sent.
  */
 function principalNow(
   request: FastifyRequest,
   { needs }: Endpoint,
-  { authenticator }: DataServerDeps,
+  { authenticator, clock }: DataServerDeps,
 ): Principal {
   const { principal, epoch } = request.dataState;
   if (principal === undefined) throw new AppError('unauthenticated');
-  if (authenticator.epochOf(principal.clientId) === epoch) return principal;
+  const hasEnded = principal.endsAt !== null && clock.now() >= principal.endsAt;
+  if (!hasEnded && authenticator.epochOf(principal.clientId) === epoch) return principal;
   const known = authenticator.authenticate(presentedKey(request.raw));
   requirePermission(known, needs);
   return inNamespace(request.raw, known);

@@ -4,24 +4,33 @@
  */
 import type { ClientId } from '../../shared/base/ids.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 
 const CLIENTS_KEPT = 10_000;
 
 export class ClientLimits {
-  readonly #lookUp: (clientId: ClientId) => PlanLimits;
+  readonly #lookUp: (clientId: ClientId) => PlanLimits | undefined;
   readonly #known = new Map<ClientId, PlanLimits>();
 
-  constructor(lookUp: (clientId: ClientId) => PlanLimits) {
+  /** `lookUp` finds nothing for a client that was erased. */
+  constructor(lookUp: (clientId: ClientId) => PlanLimits | undefined) {
     this.#lookUp = lookUp;
   }
 
+  /** Throws `unauthenticated` for a client that was erased while its request was under way. */
   of(clientId: ClientId): PlanLimits {
-    let limits = this.#known.get(clientId);
-    if (limits === undefined) {
-      limits = this.#lookUp(clientId);
-      if (this.#known.size >= CLIENTS_KEPT) this.#known.clear();
-      this.#known.set(clientId, limits);
-    }
+    const limits = this.find(clientId);
+    if (limits === undefined) throw new AppError('unauthenticated');
+    return limits;
+  }
+
+  find(clientId: ClientId): PlanLimits | undefined {
+    const known = this.#known.get(clientId);
+    if (known !== undefined) return known;
+    const limits = this.#lookUp(clientId);
+    if (limits === undefined) return undefined;
+    if (this.#known.size >= CLIENTS_KEPT) this.#known.clear();
+    this.#known.set(clientId, limits);
     return limits;
   }
 

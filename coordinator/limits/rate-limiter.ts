@@ -38,8 +38,10 @@ export interface Buckets<Id> {
   take(id: Id, rate: Rate, units?: number): RateDecision;
   /** Takes units of which it is known only now that they were used, or gives some back. */
   charge(id: Id, rate: Rate, units: number): void;
-  /** How long until one unit would pass; 0 when it would now. Takes nothing. */
-  waitMs(id: Id, rate: Rate): number;
+  /** How long until so many units, one at least, are there; 0 when they are. Takes nothing. */
+  waitMs(id: Id, rate: Rate, units?: number): number;
+  /** All are full again. */
+  clear(): void;
 }
 
 /** Idle buckets stay, up to a number: a Map whose entries come and go is costly (`PendingCalls`). */
@@ -92,11 +94,15 @@ export class RateLimiter<Id> implements Buckets<Id> {
     this.#fullAtMs.set(id, nowMs + Math.max(0, Math.min(owedMs, mostMs)));
   }
 
-  waitMs(id: Id, { perSecond, burst }: Rate): number {
+  waitMs(id: Id, { perSecond, burst }: Rate, units = 1): number {
     const known = this.#fullAtMs.get(id);
     if (known === undefined) return 0;
     const aheadMs = known - this.#clock.monotonicMs();
-    return Math.max(0, aheadMs - ((burst - 1) * 1_000) / perSecond);
+    return Math.max(0, aheadMs - ((burst - units) * 1_000) / perSecond);
+  }
+
+  clear(): void {
+    this.#fullAtMs.clear();
   }
 
   #forgetIdle(nowMs: number): void {

@@ -7,6 +7,7 @@
  */
 import type { ClientId } from '../../shared/base/ids.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import { RateLimited } from './rate-limited.ts';
 import type { Buckets, Rate } from './rate-limiter.ts';
 
@@ -14,11 +15,14 @@ import type { Buckets, Rate } from './rate-limiter.ts';
 const BURST_SECONDS = 10;
 /** Who costs more passes when this part of what can be saved up is there. */
 const ENOUGH = 1 / 4;
+/** What a body asks for costs several times what it takes to read it. */
+const ASKED_PER_BODY = 8;
 /** A debt that takes longer to pay off is remitted down to this. */
 const DEBT_SECONDS_MAX = 3_600;
 
 export interface WorkBudgetDeps {
-  limitsOf: (clientId: ClientId) => Pick<PlanLimits, 'cost_per_second'>;
+  /** Undefined for a client that was erased meanwhile. */
+  limitsOf: (clientId: ClientId) => Pick<PlanLimits, 'cost_per_second'> | undefined;
   buckets: Buckets<ClientId>;
 }
 
@@ -36,6 +40,7 @@ export class WorkBudget {
   spend(clientId: ClientId, units: number): void {
     if (units <= 1) return;
     const rate = this.#rateOf(clientId);
+    if (rate === undefined) throw new AppError('unauthenticated');
     const decision = this.#deps.buckets.take(clientId, rate, units);
     if (decision.allowed) return;
     const { perSecond } = rate;
@@ -45,11 +50,39 @@ export class WorkBudget {
 
   /** Takes what a request is known to have cost only after it, or gives back; a unit is free. */
   charge(clientId: ClientId, units: number): void {
-    if (Math.abs(units) >= 1) this.#deps.buckets.charge(clientId, this.#rateOf(clientId), units);
+    const rate = Math.abs(units) < 1 ? undefined : this.#rateOf(clientId);
+    if (rate !== undefined) this.#deps.buckets.charge(clientId, rate, units);
   }
 
-  #rateOf(clientId: ClientId): Rate {
-    const { cost_per_second: perSecond } = this.#deps.limitsOf(clientId);
+  /**
+   * Takes what a body costs to be received and parsed, if there is as much again and more for what
+   * it will ask for: else it would be read and then refused. Throws `RateLimited`.
+   */
+  admitBody(clientId: ClientId, units: number): void {
+    if (units < 1) return;
+    const { buckets } = this.#deps;
+    const rate = this.#rateOf(clientId);
+    if (rate === undefined) throw new AppError('unauthenticated');
+    const { perSecond, burst, enough } = rate;
+    const needed = Math.min(units, burst / 2) + Math.min(ASKED_PER_BODY * units, enough);
+    const retryAfterMs = buckets.waitMs(clientId, rate, needed);
+    if (retryAfterMs === 0) {
+      buckets.charge(clientId, rate, units);
+      return;
+    }
+    const text = `a body of this length needs ${Math.ceil(needed)} units of work to be left of the client's ${perSecond} a second; send less at once, or wait as long as Retry-After says`;
+    const state = { allowed: false, remaining: 0, resetMs: retryAfterMs, retryAfterMs };
+    throw new RateLimited(text, { of: 'work', rate, ...state });
+  }
+
+  /** What was owed at another rate is remitted. */
+  limitsChanged(): void {
+    this.#deps.buckets.clear();
+  }
+
+  #rateOf(clientId: ClientId): (Rate & { enough: number }) | undefined {
+    const perSecond = this.#deps.limitsOf(clientId)?.cost_per_second;
+    if (perSecond === undefined) return undefined;
     const burst = BURST_SECONDS * perSecond;
     return { perSecond, burst, enough: ENOUGH * burst, debtSecondsMax: DEBT_SECONDS_MAX };
   }

@@ -86,8 +86,8 @@ export class ClientsTable {
         WHERE erase_at IS NOT NULL ORDER BY erase_at`,
     );
     this.#beginErasure = database.prepare(
-      `UPDATE clients SET erase_at = -abs(erase_at), version = version + 1
-        WHERE client_id = ? AND state = 'deleting' AND erase_at > 0`,
+      `UPDATE clients SET erase_at = -abs(erase_at), version = version + (erase_at > 0)
+        WHERE client_id = ? AND state = 'deleting'`,
     );
     this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
     this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
@@ -140,9 +140,9 @@ export class ClientsTable {
     return this.#toErase.all();
   }
 
-  /** The erasure of a client that is `deleting` begins; repeating it is harmless. */
-  beginErasure(clientId: ClientId): void {
-    guarded(() => this.#beginErasure.run(clientId));
+  /** The erasure of a client begins, or goes on. False when it is not `deleting`. */
+  beginErasure(clientId: ClientId): boolean {
+    return guarded(() => this.#beginErasure.run(clientId)).changes === 1;
   }
 
   /** Forgets a client that has neither keys nor collections. */

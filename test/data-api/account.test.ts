@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { NewKey } from '../../coordinator/control-plane/keys.ts';
+import { ManualClock } from '../../shared/base/clock.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
 import { CLIENT_A, type DataRig, startRig } from './data-rig.ts';
 
@@ -192,6 +193,33 @@ class HalfSent {
     return text;
   }
 }
+
+test('a secret in its grace makes nothing that outlasts it', async (t) => {
+  const { rig, make } = await start(t);
+  const old = make();
+  const target = { clientId: CLIENT_A, keyId: old.record.keyId };
+  const { secret } = rig.keys.rotate(ORIGIN, target, { graceSeconds: 60 });
+  const made = await ask(rig, old, 'POST', '/v1/keys', { mode: 'live', role: 'writer' });
+  const endsAt = Date.parse(made.json.result.expires_at);
+  assert.ok(endsAt > Date.now() && endsAt <= Date.now() + 60_000);
+  const late = { mode: 'live', role: 'writer', expires_at: '2100-01-01T00:00:00Z' };
+  assert.equal((await ask(rig, old, 'POST', '/v1/keys', late)).status, 400);
+  const path = `/v1/keys/${old.record.keyId}/rotate`;
+  const taken = await ask(rig, old, 'POST', path, { grace_seconds: 0 });
+  assert.deepEqual([taken.status, taken.json.code], [403, 'forbidden']);
+  assert.equal((await ask(rig, { secret }, 'POST', path, { grace_seconds: 0 })).status, 200);
+});
+
+test('a request whose secret ends before its body has come is refused', async (t) => {
+  const clock = new ManualClock(Date.now());
+  const rig = await startRig(t, { clock });
+  const key = { clientId: CLIENT_A, mode: 'live', expiresAt: clock.now() + 1_000 } as const;
+  const { secret } = rig.keys.create(ORIGIN, key);
+  const body = '{"mode":"live","role":"reader"}';
+  const request = await HalfSent.start(rig.url, secret, '/v1/keys', body);
+  clock.advance(1_000);
+  assert.match(await request.finish(), /^HTTP\/1\.1 401 /);
+});
 
 test('what is beyond the reach of a key is not there', async (t) => {
   const { rig, make } = await start(t);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../../shared/base/clock.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { createSmall, startRig } from './data-rig.ts';
+import { CLIENT_A, createSmall, startRig } from './data-rig.ts';
 
 test('a client that has spent its work waits, and only for what costs', async (t) => {
   const clock = new ManualClock();
@@ -157,22 +157,59 @@ test('a filter that does not come to its end in time is paid for by the time', a
   assert.notEqual((await count()).status, 504);
 });
 
-test('a large body is paid for when it is announced, one of unknown length when it has come', async (t) => {
+const MIB = 2 ** 20;
+
+function putLarge(url: string, init: RequestInit): Promise<Response> {
+  const headers = { 'api-key': 'a-live', 'content-type': 'application/json' };
+  return fetch(`${url}/collections/c/points`, { method: 'PUT', headers, ...init });
+}
+
+test('a large body is paid for when it is announced, one of unknown length as it comes', async (t) => {
   const clock = new ManualClock();
-  const rig = await startRig(t, { limits: { cost_per_second: 2 }, clock });
+  const rig = await startRig(t, { limits: { cost_per_second: 4 }, clock });
   await createSmall(rig);
   clock.advance(60_000);
-  const large = ' '.repeat(1_000_000);
-  const send = (init: RequestInit) => {
-    const headers = { 'api-key': 'a-live', 'content-type': 'application/json' };
-    return fetch(`${rig.url}/collections/c/points`, { method: 'PUT', headers, ...init });
-  };
-  assert.equal((await send({ body: large })).status, 400);
-  const second = await send({ body: large });
-  assert.equal(second.status, 429, '30 units are owed of 20');
-  await second.body?.cancel();
+  const large = ' '.repeat(MIB);
+  assert.equal((await putLarge(rig.url, { body: large })).status, 400, '32 of 40 units');
+  const second = await putLarge(rig.url, { body: large });
+  assert.equal(second.status, 429);
+  assert.match(await second.text(), /a body of this length needs 30 units of work to be left/);
   clock.advance(60_000);
-  const stream = new Blob([large]).stream();
-  assert.equal((await send({ body: stream, duplex: 'half' } as RequestInit)).status, 400);
-  assert.equal((await send({ body: large })).status, 429);
+  const chunked = () => {
+    const body = new Blob([large, large]).stream();
+    return putLarge(rig.url, { body, duplex: 'half' } as RequestInit);
+  };
+  assert.equal((await chunked()).status, 429, 'in the middle: what it may ask for is not left');
+  clock.advance(60_000);
+  rig.limits.cost_per_second = 100;
+  assert.equal((await chunked()).status, 400);
+});
+
+test('who waits as long as it is told loads as much as its rate allows', async (t) => {
+  const clock = new ManualClock();
+  const rig = await startRig(t, { limits: { cost_per_second: 200 }, clock });
+  await createSmall(rig);
+  clock.advance(60_000);
+  const points = Array.from({ length: 2_400 }, (_, id) => ({ id, vector: [1, id, 0, 0] }));
+  const body = `${' '.repeat(4 * MIB)}${JSON.stringify({ points })}`;
+  let accepted = 0;
+  for (let asked = 0; asked < 40 && accepted < 10; asked += 1) {
+    const answer = await putLarge(rig.url, { body });
+    await answer.text();
+    if (answer.status === 200) accepted += 1;
+    else clock.advance(1_000 * Number(answer.headers.get('retry-after')));
+  }
+  assert.equal(accepted, 10);
+});
+
+test('a client that is erased while its request is under way harms nobody', async (t) => {
+  const rig = await startRig(t);
+  await createSmall(rig);
+  for (const shard of rig.worker.shards.values()) shard.examined = 80_000;
+  rig.worker.interfere = () => {
+    rig.gone.add(CLIENT_A);
+  };
+  const ask = () => rig.call('POST', '/collections/c/points/count', { filter: FILTER });
+  assert.equal((await ask()).status, 200);
+  assert.equal((await ask()).status, 401);
 });

@@ -43,6 +43,7 @@ const keyOf = (clientId: ClientId, mode: Mode) => ({
   namespaces: [NAMESPACE_DEFAULT],
   namespace: NAMESPACE_DEFAULT,
   requestsPerSecond: null,
+  endsAt: null,
 });
 /**
  * `a-live`, `a-test`, `b-live` may do everything in `default`; `a-live-reader`, `b-test-writer` and so
@@ -125,10 +126,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const state = { notReady: undefined as string | undefined };
   const planes: DataPlane[] = [];
   const clock = options.clock ?? systemClock;
-  const work = new WorkBudget({
-    limitsOf: () => limits,
-    buckets: new RateLimiter({ clock }),
-  });
+  const gone = new Set<ClientId>();
+  const work = workOver(limits, gone, clock);
   const openPlane = () => {
     const plane = new DataPlane({
       store: store.collections,
@@ -187,12 +186,20 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     inFlight,
     state,
     limits,
+    gone,
     work,
     plane,
     keys,
     call,
     openPlane,
   };
+}
+
+function workOver(limits: PlanLimits, gone: ReadonlySet<ClientId>, clock: Clock): WorkBudget {
+  return new WorkBudget({
+    limitsOf: (clientId) => (gone.has(clientId) ? undefined : limits),
+    buckets: new RateLimiter({ clock }),
+  });
 }
 
 function planeOf(data: DataPlane, account: (data: DataPlane) => Account): Plane {
@@ -212,7 +219,15 @@ function accountOver(
   const limitsOf = (owner: Principal) => limitsFor(owner, limits);
   const secret = 'pepper'.repeat(8);
   const idempotency = new Idempotency({ store, secret, random: secureRandom, clock: systemClock });
-  return new Account({ store, keys, limitsOf, usedBy, idempotency, random: secureRandom });
+  return new Account({
+    store,
+    keys,
+    limitsOf,
+    usedBy,
+    idempotency,
+    spend: () => undefined,
+    random: secureRandom,
+  });
 }
 
 /** `body` is sent as it is when it is a text, else as JSON. */

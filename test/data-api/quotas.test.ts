@@ -11,6 +11,7 @@ const PRINCIPAL = {
   namespaces: null,
   namespace: 'default',
   requestsPerSecond: null,
+  endsAt: null,
 } as const;
 const SMALL = { vectors: { size: 4, distance: 'Cosine' } };
 

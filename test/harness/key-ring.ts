@@ -88,7 +88,7 @@ export class KeyRing {
     const rights = { clientId, mode, keyId, role, namespaces: null, requestsPerSecond: null };
     this.#store.apiKeys.create({ ...rights, secret, name: 'k', expiresAt: null });
     this.authenticator.keyCreated();
-    return { key, principal: { ...rights, namespace: NAMESPACE_DEFAULT } };
+    return { key, principal: { ...rights, namespace: NAMESPACE_DEFAULT, endsAt: null } };
   }
 
   revoke({ principal: { clientId, keyId } }: HeldKey): void {
