@@ -90,15 +90,10 @@ export async function startCoordinator(
   });
   const dataPlane = new DataPlane({ ...known, store: store.collections, work });
   shutdown.add('data plane', dataPlane);
-  const { admin, erasure } = composeAdmin(config, {
-    ...known,
-    ...auth,
-    dataPlane,
-    work,
-    idempotency,
-  });
+  const composed = { ...known, ...auth, dataPlane, work, idempotency };
+  const { admin, erasure } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
-  const data = composeData(config, { ...known, ...auth, dataPlane, work, idempotency });
+  const data = composeData(config, composed);
 
   dataPlane.start();
   erasure.plan();

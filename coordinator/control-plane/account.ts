@@ -103,7 +103,6 @@ export class Account {
   createKey(principal: Principal, wanted: NewOwnKey): KeyWithSecret {
     const { keys } = this.#deps;
     const own = this.#own(principal);
-    this.#spend(principal);
     const { clientId, namespaces, mode, role } = principal;
     if (mode === 'test' && wanted.mode === 'live') {
       throw new AppError('forbidden', 'a test key makes test keys only');
@@ -124,6 +123,7 @@ export class Account {
       throw new InvalidInput('requests_per_second', 'may not be above that of the key that asks');
     }
     const key = { ...wanted, clientId, namespaces: wantedSpaces, expiresAt, requestsPerSecond };
+    this.#spend(principal);
     return keys.create(this.#origin(principal), key);
   }
 
@@ -131,7 +131,6 @@ export class Account {
   rotateKey(principal: Principal, keyId: string, graceSeconds: number | undefined): KeyWithSecret {
     const key = this.showKey(principal, keyId);
     const own = this.#own(principal);
-    this.#spend(principal);
     if (key.keyId === own.keyId && key.expiresAt !== principal.endsAt) {
       throw new AppError(
         'forbidden',
@@ -142,6 +141,7 @@ export class Account {
       const text = 'a key rotates itself and lesser keys that end when it does; revoke the other';
       throw new AppError('forbidden', text);
     }
+    this.#spend(principal);
     const target = { clientId: principal.clientId, keyId };
     return this.#deps.keys.rotate(this.#origin(principal), target, { graceSeconds });
   }

@@ -10,6 +10,7 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import type { ClientChange, ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
+import { checkGrace } from './grace.ts';
 import type { KeyCaches } from './keys.ts';
 import { parseName } from './name.ts';
 import { type Page, pageOf } from './page.ts';
@@ -144,10 +145,7 @@ export class ClientAdmin {
     clientId: string,
     { graceSeconds, ...expected }: { graceSeconds?: number | undefined } & Expected,
   ): ClientRecord {
-    if (graceSeconds !== undefined && graceSeconds > LIMITS.clientGraceSecondsMax) {
-      const problem = `must be from 0 to ${LIMITS.clientGraceSecondsMax}`;
-      throw new InvalidInput('grace_seconds', problem);
-    }
+    checkGrace(graceSeconds, LIMITS.clientGraceSecondsMax);
     const { clock, erasure } = this.#deps;
     const client = this.#change(origin, 'client.delete', clientId, expected, (before) => {
       if (before.state === 'deleting') this.#checkNotLate(before);
@@ -180,11 +178,14 @@ export class ClientAdmin {
       const shown = { before: shownOf(before), after: shownOf(result) };
       return { action, target: clientId, ...shown, result };
     });
-    caches.epochRaised(client.clientId, client.epoch);
-    // Its keys may have been tried, and noted as unknown, while it was not active.
-    if (client.state === 'active') caches.keyCreated();
-    limitsChanged();
-    log.event('client_changed', { clientId: client.clientId, action, state: client.state });
+    const { state, epoch } = client;
+    store.afterCommit(() => {
+      caches.epochRaised(client.clientId, epoch);
+      // Its keys may have been tried, and noted as unknown, while it was not active.
+      if (state === 'active') caches.keyCreated();
+      limitsChanged();
+      log.event('client_changed', { clientId: client.clientId, action, state });
+    });
     return client;
   }
 

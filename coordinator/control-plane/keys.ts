@@ -24,6 +24,7 @@ import type { Origin } from '../store/admin-audit.ts';
 import type { ApiKeyRecord, ChangedKey, KeyTerms, NewSecret } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
+import { checkGrace } from './grace.ts';
 import { parseName } from './name.ts';
 import { type Page, pageOf } from './page.ts';
 import { checkVersion, type Expected } from './version.ts';
@@ -147,7 +148,8 @@ export class KeyAdmin {
   update(origin: Origin, target: KeyTarget, update: KeyUpdate): ApiKeyRecord {
     const { store, clock } = this.#deps;
     const change = this.#parseTerms(update);
-    const graceSeconds = parseGrace(update.graceSeconds);
+    const { graceSeconds } = update;
+    checkGrace(graceSeconds, LIMITS.keyGraceSecondsMax);
     if (Object.keys(change).length === 0 && graceSeconds === undefined) {
       throw new InvalidInput('', 'nothing to change: give a term of the key, or grace_seconds');
     }
@@ -174,7 +176,8 @@ export class KeyAdmin {
     options: { graceSeconds?: number | undefined } & Expected = {},
   ): KeyWithSecret {
     const { store, clock } = this.#deps;
-    const graceSeconds = parseGrace(options.graceSeconds) ?? GRACE_SECONDS_DEFAULT;
+    const { graceSeconds = GRACE_SECONDS_DEFAULT } = options;
+    checkGrace(graceSeconds, LIMITS.keyGraceSecondsMax);
     let secret = '';
     const record = this.#change(origin, 'key.rotate', target, options, (before) => {
       const old = oldSecretOf(before);
@@ -271,13 +274,6 @@ function stillHolds(endsAt: number | null): AppError {
   const until = new Date(endsAt ?? 0).toISOString();
   const text = `the secret before still holds, until ${until}: end it first, or rotate without grace`;
   return new AppError('conflict', text);
-}
-
-function parseGrace(seconds: number | undefined): number | undefined {
-  if (seconds === undefined || (seconds >= 0 && seconds <= LIMITS.keyGraceSecondsMax)) {
-    return seconds;
-  }
-  throw new InvalidInput('grace_seconds', `must be from 0 to ${LIMITS.keyGraceSecondsMax}`);
 }
 
 function shownOf(key: ApiKeyRecord): object {

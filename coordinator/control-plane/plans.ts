@@ -15,7 +15,7 @@ export interface PlanTerms extends Expected {
 }
 
 export interface PlanAdminDeps {
-  store: Pick<ControlStore, 'plans' | 'audited'>;
+  store: Pick<ControlStore, 'plans' | 'audited' | 'afterCommit'>;
   /** Told after each change. */
   limitsChanged: () => void;
   log: Log;
@@ -78,9 +78,11 @@ export class PlanAdmin {
   }
 
   #changed(action: string, plan: PlanRecord): PlanRecord {
-    const { limitsChanged, log } = this.#deps;
-    limitsChanged();
-    log.event('plan_changed', { plan: plan.planId, action, version: plan.version });
+    const { store, limitsChanged, log } = this.#deps;
+    store.afterCommit(() => {
+      limitsChanged();
+      log.event('plan_changed', { plan: plan.planId, action, version: plan.version });
+    });
     return plan;
   }
 }

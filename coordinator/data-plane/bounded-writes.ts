@@ -11,7 +11,8 @@
  *                                  +-- else: waits for its turn, and once more
  *
  * The worker that refuses a write for its room has changed nothing, so sending it again is safe.
- * A change by filter may have changed some points by then; it waits for its turn first.
+ * A change by filter may have changed some points by then, and changes them again. It is promised a
+ * quarter of what is left first, and waits for its turn before it is promised more.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';

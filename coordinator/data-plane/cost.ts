@@ -5,7 +5,7 @@
  * about as long, rounded; they need to be right to a factor, not to a percent.
  *
  * What a request asks for is known before it is sent. How many rows a filter has to look at that no
- * index answers for is not, so it is charged when the answer tells.
+ * index answers for is not, so a guess is taken (`filter-costs.ts`), and settled when the answer tells.
  */
 import type { ClientId } from '../../shared/base/ids.ts';
 import { type CollectionConfig, HNSW_DEFAULTS } from '../../shared/domain/collection.ts';

@@ -190,10 +190,9 @@ export class Queries {
     const body = { searches: parsed.map(searchOf) };
     const vectors = joinVectors(parsed, dimension);
     const filters = parsed.flatMap(({ search }) => search.filter ?? []);
-    const reply = await this.#ask(record, 'points-query', {
-      ...{ body, vectors, deadline, filters },
-      costs: this.#costsOf(record, parsed),
-    });
+    const costs = this.#costsOf(record, parsed);
+    const question = { body, vectors, deadline, costs, filters };
+    const reply = await this.#ask(record, 'points-query', question);
     const found = splitResults(reply.body, reply.vectors, dimension);
     const slices = this.#slices();
     for (let i = 0; i < found.length; i += 1) {

@@ -306,7 +306,8 @@ function addEndpoint(
 
 /**
  * A body may come long after its header. If a right of the client was taken away meanwhile, or the
- * secret has come to its end, its key is looked at again, so that nobody keeps one by holding requests half sent.
+ * secret has come to its end, its key is looked at again, so that nobody keeps one by holding
+ * requests half sent.
  */
 function principalNow(
   request: FastifyRequest,

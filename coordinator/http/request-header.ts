@@ -1,6 +1,6 @@
 /** What is wrong with a request by its header alone, and the key that it shows. */
 import type { IncomingMessage } from 'node:http';
-import { isNamespace } from '../../shared/domain/namespace.ts';
+import { isNamespace, NAMESPACE_FORM } from '../../shared/domain/namespace.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
 
@@ -68,8 +68,7 @@ export function inNamespace({ headers }: IncomingMessage, principal: Principal):
   const mayTouch = principal.namespaces?.includes(namespace as string) ?? true;
   if (!mayTouch || typeof namespace !== 'string') throw disagrees('X-Namespace');
   if (isNamespace(namespace)) return { ...principal, namespace };
-  const form = 'must be 1 to 63 of a-z, 0-9, - and _, a letter or digit first';
-  throw new AppError('invalid_argument', `the header X-Namespace ${form}`);
+  throw new AppError('invalid_argument', `the header X-Namespace ${NAMESPACE_FORM}`);
 }
 
 function disagrees(name: string): AppError {

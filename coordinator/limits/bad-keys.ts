@@ -1,6 +1,6 @@
 /**
  * Addresses that present what is no key, one after the other. Each may do so some times at once
- * and once a second over time; beyond that it waits, before anything is computed for it.
+ * and once a second over time; beyond that it waits, unless its key may hold, and no digest is computed.
  */
 import { addressGroup } from './address-group.ts';
 import type { Buckets, Rate } from './rate-limiter.ts';
@@ -14,7 +14,7 @@ export class BadKeys {
     this.#buckets = buckets;
   }
 
-  /** Whether any address has presented one of late. */
+  /** Whether any address is remembered: a look at a number, for each request. */
   get any(): boolean {
     return this.#buckets.size > 0;
   }

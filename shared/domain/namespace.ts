@@ -6,6 +6,7 @@ import { LIMITS } from './limits.ts';
 export const NAMESPACE_DEFAULT = 'default';
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const NAMESPACE_FORM = 'must be 1 to 63 of a-z, 0-9, - and _, a letter or digit first';
 
 export function isNamespace(text: string): boolean {
   return NAME.test(text);
@@ -23,8 +24,7 @@ export function parseNamespaces(
   }
   names.forEach((name, i) => {
     if (isNamespace(name)) return;
-    const form = 'must be 1 to 63 of a-z, 0-9, - and _, a letter or digit first';
-    throw new InvalidInput(`${path}[${i}]`, form);
+    throw new InvalidInput(`${path}[${i}]`, NAMESPACE_FORM);
   });
   return [...new Set(names)];
 }

@@ -1,5 +1,6 @@
 /** Durations (`90s`, `30m`, `24h`, `7d`) and points in time as people write them. */
 import { InvalidArgumentError } from 'commander';
+import { systemClock } from '../../../shared/base/clock.ts';
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const FORM = /^([0-9]{1,9})([smhd])$/;
@@ -16,5 +17,5 @@ export function parseDuration(text: string): number {
 /** An expiry: a duration counts from now; a time, and `never`, are passed on. */
 export function parseExpiry(text: string): string {
   if (!FORM.test(text)) return text;
-  return new Date(Date.now() + parseDuration(text) * 1_000).toISOString();
+  return new Date(systemClock.now() + parseDuration(text) * 1_000).toISOString();
 }

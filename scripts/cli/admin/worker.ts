@@ -4,9 +4,7 @@ import type { ProgramContext } from '../context.ts';
 import { printRows } from '../output.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
 
-const COLUMNS = [
-  ...['worker_id', 'connected', 'shards', 'in_flight', 'first_seen_at', 'last_seen_at'],
-];
+const COLUMNS = ['worker_id', 'connected', 'shards', 'in_flight', 'first_seen_at', 'last_seen_at'];
 
 export function addWorkerCommands(program: Command, { write }: ProgramContext): void {
   const worker = program.command('worker').description('processes that hold the data');
