@@ -3,12 +3,12 @@
  * nobody is answered by half a coordinator; closing goes the other way round, so that requests
  * under way still find their workers and the store.
  */
-import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { must } from '../shared/base/assert.ts';
 import type { Clock } from '../shared/base/clock.ts';
-import type { ClientId } from '../shared/base/ids.ts';
+import type { Deadline } from '../shared/base/deadline.ts';
+import type { ClientId, ShardId, WorkerId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
@@ -20,6 +20,13 @@ import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
 import type { Principal } from './auth/principal.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { Moves } from './cluster/moves.ts';
+import { placeShards } from './cluster/placement.ts';
+import { REPLICATION_TIMING } from './cluster/timing.ts';
+import { HEALTH_TIMING, WorkerHealth } from './cluster/worker-health.ts';
+import { WorkerLoads } from './cluster/worker-loads.ts';
+import { Workforce } from './cluster/workforce.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
@@ -28,7 +35,8 @@ import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
-import { WorkerAdmin } from './control-plane/workers.ts';
+import { ReplicaAdmin } from './control-plane/replicas.ts';
+import { type HeldShard, WorkerAdmin } from './control-plane/workers.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
 import { limitsFor } from './data-plane/test-limits.ts';
 import { createAdminServer } from './http/admin-server.ts';
@@ -40,7 +48,7 @@ import { InFlight } from './limits/in-flight.ts';
 import { RateLimiter } from './limits/rate-limiter.ts';
 import { RequestRates } from './limits/request-rates.ts';
 import { WorkBudget } from './limits/work-budget.ts';
-import { Router } from './routing/router.ts';
+import { HEDGE_MS, Router } from './routing/router.ts';
 import { ControlStore } from './store/control-store.ts';
 import { WorkerLink } from './worker-link/worker-link.ts';
 
@@ -58,7 +66,6 @@ export async function startCoordinator(
 ) {
   const { clock, log } = deps;
   const startMs = clock.monotonicMs();
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
   shutdown.add('control store', store);
 
@@ -68,16 +75,20 @@ export async function startCoordinator(
     secret: config.linkSecret,
   });
   shutdown.add('worker link', link);
-  const router = new Router({ link, shardCounts: () => store.shards.countByWorker() });
-  link.onConnect((workerId) => store.workers.seen(workerId));
-  link.onLoss((workerId) => {
+  const seen = (workerId: WorkerId) => {
     try {
       store.workers.seen(workerId);
     } catch (error) {
-      // When it was seen last is for people; a full disk must not end this process.
-      log.event('unexpected_error', { place: 'worker loss', error });
+      // When it was seen last is for people: a disk that is full or fails must neither end this
+      // process nor keep a worker out.
+      log.event('unexpected_error', { place: 'worker seen', error });
     }
-  });
+  };
+  link.onConnect(seen);
+  link.onLoss(seen);
+
+  const fleet = composeCluster({ ...deps, store, link }, shutdown);
+  const { router } = fleet;
 
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
@@ -88,14 +99,22 @@ export async function startCoordinator(
     limitsOf: (clientId) => clientLimits.find(clientId),
     buckets: new RateLimiter(known),
   });
-  const dataPlane = new DataPlane({ ...known, store: store.collections, work });
+  const dataPlane = new DataPlane({
+    ...known,
+    ...fleet,
+    store: store.collections,
+    copiesChanged: () => moves.soon(),
+    work,
+  });
   shutdown.add('data plane', dataPlane);
-  const composed = { ...known, ...auth, dataPlane, work, idempotency };
+  const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
+  const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency };
   const { admin, erasure } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
 
   dataPlane.start();
+  moves.start();
   erasure.plan();
   const { port: linkPort } = await link.start();
   const { host } = config;
@@ -105,6 +124,52 @@ export async function startCoordinator(
   const ms = clock.monotonicMs() - startMs;
   log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
   return { host, port, adminPort, linkPort };
+}
+
+function composeCluster(
+  { store, link, clock, log }: CoordinatorDeps & { store: ControlStore; link: WorkerLink },
+  shutdown: Shutdown,
+) {
+  const isSilent = (workerId: WorkerId) => link.isSilent(workerId);
+  const health = new WorkerHealth({ clock, log, isSilent, timing: HEALTH_TIMING });
+  for (const { workerId, draining } of store.workers.all()) if (draining) health.drain(workerId);
+  link.onConnect((workerId) => health.connected(workerId));
+  link.onLoss((workerId) => health.disconnected(workerId));
+  health.start();
+  shutdown.add('worker health', health);
+  const timing = REPLICATION_TIMING;
+  const cluster = new Cluster({ link, store: store.replicas, clock, log, timing });
+  shutdown.add('cluster', cluster);
+  const setOf = (shardId: ShardId) => cluster.set(shardId);
+  const router = new Router({ link, setOf, health, clock, hedgeMs: HEDGE_MS });
+  const loads = new WorkerLoads({ link, clock, log });
+  loads.start();
+  shutdown.add('worker loads', loads);
+  const workforce = new Workforce({ store, link, cluster, health, loadOf: (id) => loads.of(id) });
+  const placesFor = (clientId: ClientId, shards: readonly ShardId[], count: number) => {
+    return placeShards(clientId, shards, count, workforce.all());
+  };
+  return { cluster, health, router, workforce, placesFor };
+}
+
+function composeMoves(
+  parts: CoordinatorDeps & {
+    store: ControlStore;
+    link: WorkerLink;
+    cluster: Cluster;
+    workforce: Workforce;
+    dataPlane: DataPlane;
+  },
+  shutdown: Shutdown,
+): Moves {
+  const { store, workforce, dataPlane } = parts;
+  const moves = new Moves({
+    ...parts,
+    store: store.replicas,
+    shards: () => dataPlane.wantedShards(),
+    workers: () => workforce.all(),
+  });
+  return shutdown.add('moves', moves);
 }
 
 function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits | undefined {
@@ -122,7 +187,7 @@ interface Known extends CoordinatorDeps {
 }
 
 type Composed = Known &
-  Awaited<ReturnType<typeof composeKeys>> & {
+  ReturnType<typeof composeCluster> & { moves: Moves } & Awaited<ReturnType<typeof composeKeys>> & {
     dataPlane: DataPlane;
     work: WorkBudget;
     idempotency: Idempotency;
@@ -149,20 +214,31 @@ async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Sh
 }
 
 function composeAdmin(config: CoordinatorConfig, composed: Composed) {
-  const { store, router, clientLimits, authenticator: caches, dataPlane, work } = composed;
+  const { store, cluster, workforce, clientLimits, dataPlane, work } = composed;
+  const { authenticator: caches } = composed;
   const limitsChanged = () => {
     clientLimits.changed();
     work.limitsChanged();
   };
   const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
   const erasure = new Erasure({ ...composed, eraseCollections });
+  const release = async (shard: HeldShard, deadline: Deadline) => {
+    return (await composed.router.ask(shard, 'shard-release', {}, undefined, deadline)).body
+      .released;
+  };
   const admin = createAdminServer(
     {
       ...composed,
       clients: new ClientAdmin({ ...composed, caches, limitsChanged, erasure }),
       plans: new PlanAdmin({ ...composed, limitsChanged }),
       audit: new AuditAdmin({ store }),
-      workers: new WorkerAdmin({ ...composed, live: () => router.workers() }),
+      workers: new WorkerAdmin({
+        ...composed,
+        live: () => workforce.live(),
+        count: () => cluster.count(),
+        release,
+      }),
+      replicas: new ReplicaAdmin(composed),
     },
     { tokens: [config.adminToken, config.adminTokenOld] },
   );
@@ -181,7 +257,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
   };
   const spend = (clientId: ClientId, units: number) => composed.work.spend(clientId, units);
   const limitsOf = (owner: Principal) => limitsFor(owner, composed.limitsOf(owner.clientId));
-  const { collections, queries, writes } = dataPlane;
+  const { collections, queries, writes, clusterInfo } = dataPlane;
   return createDataServer(
     {
       ...composed,
@@ -189,6 +265,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         collections,
         queries,
         writes,
+        clusterInfo,
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
       },
       badKeys: new BadKeys(new RateLimiter(composed)),

@@ -75,7 +75,8 @@ async function make(): Promise<void> {
     const { shardId } = descriptor;
     await worker.ask(shardId, 'shard-create', { descriptor });
     const vectors = vectorsOf(random, shape.points);
-    await worker.ask(shardId, 'points-upsert', { ids, names: [''], payloads }, vectors);
+    const body = { version: 1, ids, names: [''], payloads };
+    await worker.ask(shardId, 'points-upsert', body, vectors);
   });
   await worker.stop();
   const seconds = (systemClock.monotonicMs() - startMs) / 1_000;

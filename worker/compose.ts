@@ -2,8 +2,8 @@
  * Builds the worker's parts once and hands each what it needs. Closing goes the other way round:
  * no new requests, shards saved, last commits done, the folder free for another process.
  */
-import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.ts';
+import { makeFolderDurably } from '../shared/base/durable-folder.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import type { Log } from '../shared/log/log.ts';
@@ -13,6 +13,7 @@ import { lockFolder } from './points/folder-lock.ts';
 import { PointsStore } from './points/points-store.ts';
 import { createHandlers } from './server/handlers.ts';
 import { CoordinatorLink } from './server/link.ts';
+import { OwnStatus, processUsage } from './server/own-status.ts';
 import { ShardRegistry } from './shard/registry.ts';
 import { loadWorkerId } from './worker-id.ts';
 
@@ -26,7 +27,7 @@ export interface WorkerDeps {
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdown: Shutdown) {
   const { dataDir, purgeAfterMs } = config;
   const startMs = deps.clock.monotonicMs();
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  makeFolderDurably(dataDir);
   const lock = lockFolder(dataDir);
   shutdown.add('folder lock', { close: () => lock.release() });
   const workerId = await loadWorkerId(dataDir, deps.random);
@@ -40,14 +41,16 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
   shutdown.add('shards', registry);
   await registry.start();
 
+  const status = new OwnStatus({ ...deps, registry, usage: processUsage }, { dataDir });
   const link = new CoordinatorLink(
-    { ...deps, handlers: createHandlers(registry) },
+    { ...deps, handlers: createHandlers(registry, deps.clock, () => status.read()) },
     { coordinatorUrl: config.coordinatorUrl, workerId, secret: config.linkSecret },
   );
   shutdown.add('coordinator link', link);
   link.start();
 
   const ms = deps.clock.monotonicMs() - startMs;
-  deps.log.event('worker_ready', { workerId, shards: registry.size, ms });
+  const quarantined = registry.quarantined.length;
+  deps.log.event('worker_ready', { workerId, shards: registry.size, quarantined, ms });
   return { workerId, shards: registry.size };
 }

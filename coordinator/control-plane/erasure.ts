@@ -5,7 +5,7 @@
  *   deleting --- erase_at ---> collections: taken away, erased by their workers ---> none left
  *                                    ^   |  some left: a worker is away                 |
  *                                    +---+  again after a pause that grows              v
- *                                                                      keys, client: removed, audited
+ *                                                       keys, client, its name on workers: removed, audited
  *
  * What the store says is all there is to know, so that a start takes up what an earlier run left,
  * and each step does no harm when it is repeated.
@@ -15,11 +15,13 @@ import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.t
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Origin } from '../store/admin-audit.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import { shownOf } from './clients.ts';
+import { termsOf } from './workers.ts';
 
 export interface ErasureDeps {
-  store: Pick<ControlStore, 'clients' | 'apiKeys' | 'audited'>;
+  store: Pick<ControlStore, 'clients' | 'apiKeys' | 'workers' | 'audited'>;
   /** Erases what a client has, as far as its workers are there; answers what is left. */
   eraseCollections: (clientId: ClientId) => Promise<number>;
   clock: Clock;
@@ -100,12 +102,27 @@ export class Erasure {
   #remove(clientId: ClientId): void {
     const { store, random } = this.#deps;
     const requestId = randomId<RequestId>('req_', random.bytes);
-    store.audited({ actor: 'system', requestId }, () => {
+    const origin = { actor: 'system', requestId };
+    store.audited(origin, () => {
+      this.#freeWorkers(origin, clientId);
       const client = store.clients.get(clientId);
       store.apiKeys.removeAll(clientId);
       store.clients.remove(clientId);
       const before = client === undefined ? null : shownOf(client);
       return { action: 'client.erase', target: clientId, before, after: null, result: undefined };
     });
+  }
+
+  /** Workers that held its data alone hold nothing now, and are free for all. */
+  #freeWorkers(origin: Origin, clientId: ClientId): void {
+    const { store } = this.#deps;
+    for (const worker of store.workers.dedicatedTo(clientId)) {
+      store.audited(origin, () => {
+        const after = { ...worker, dedicatedTo: null };
+        const result = store.workers.setTerms(worker.workerId, after);
+        const shown = { before: termsOf(worker), after: termsOf(result) };
+        return { action: 'worker.update', target: worker.workerId, ...shown, result };
+      });
+    }
   }
 }

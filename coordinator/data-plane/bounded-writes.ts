@@ -23,31 +23,33 @@ import type { Written } from '../../shared/protocol/schema.ts';
 import type { ClientUsage, UsageOwner } from '../limits/client-usage.ts';
 import type { Quota, Reservation, ShardUsage, UsageAccount } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
-import type { CollectionRecord } from '../store/collections.ts';
-import { soleShard } from './sole-shard.ts';
+import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';
 import { growthMax, isByFilter, mayGrow, type Write } from './write.ts';
 
 export interface BoundedWritesDeps {
-  router: Pick<Router, 'request'>;
+  router: Pick<Router, 'write'>;
   usage: ClientUsage;
   quotaOf: (owner: UsageOwner) => Quota;
   clock: Clock;
 }
 
-interface Call {
+export interface BoundedWrite {
   record: CollectionRecord;
+  /** Whose points the write is for. */
+  shard: ShardPlacement;
   write: Write;
   deadline: Deadline;
 }
 
 /** A write that may grow its shard. */
-interface Growing extends Call {
+interface Growing extends BoundedWrite {
   account: UsageAccount;
   reservation: Reservation;
 }
 
 /** Errors by which a write says that it changed nothing. After any other it may have. */
 const NOTHING_CHANGED = new Set([
+  'stale_write',
   'quota_exceeded',
   'point_not_found',
   'invalid_argument',
@@ -56,6 +58,7 @@ const NOTHING_CHANGED = new Set([
   'overloaded',
   'shutting_down',
   'unavailable',
+  'shard_quarantined',
 ]);
 
 export class BoundedWrites {
@@ -66,22 +69,20 @@ export class BoundedWrites {
   }
 
   /** Throws `quota_exceeded` and what `Router.request` throws. */
-  send(call: Call): Promise<Written> {
+  send(call: BoundedWrite): Promise<Written> {
     return mayGrow(call.write) ? this.#grow(call) : this.#change(call);
   }
 
-  async #request({ record, write, deadline }: Call, room?: Reservation): Promise<Written> {
+  async #request({ shard, write, deadline }: BoundedWrite, room?: Reservation): Promise<Written> {
     const { name, body, vectors } = write;
     const bounded = room && { ...body, room: { points: room.points, bytes: room.bytes } };
-    const shard = soleShard(record);
-    const reply = await this.#deps.router.request(shard, name, bounded ?? body, vectors, deadline);
-    return reply.body as Written;
+    return this.#deps.router.write(shard, name, bounded ?? body, vectors, deadline);
   }
 
   /** A write that needs no room; what it frees is free when it is answered. */
-  async #change(call: Call): Promise<Written> {
+  async #change(call: BoundedWrite): Promise<Written> {
     const account = this.#deps.usage.account(call.record);
-    const shard = account.shard(soleShard(call.record).shardId);
+    const shard = account.shard(call.shard.shardId);
     try {
       const written = await this.#request(call);
       if (shard !== undefined) account.learn(shard, written);
@@ -92,12 +93,12 @@ export class BoundedWrites {
     }
   }
 
-  async #grow(call: Call): Promise<Written> {
+  async #grow(call: BoundedWrite): Promise<Written> {
     const { usage } = this.#deps;
     const { record, deadline } = call;
     if (usage.mustAsk(record)) await this.#inTime(usage.ask(record), deadline);
     const account = usage.account(record);
-    const reservation = account.enter(account.shard(soleShard(record).shardId));
+    const reservation = account.enter(account.shard(call.shard.shardId));
     try {
       return await this.#sendGrowing({ ...call, account, reservation });
     } finally {
@@ -245,7 +246,8 @@ function isQuotaExceeded(error: unknown): boolean {
   return error instanceof AppError && error.code === 'quota_exceeded';
 }
 
-function changedNothing(error: unknown, write: Write): boolean {
+/** Whether the error that `send` threw says that the write changed nothing. */
+export function changedNothing(error: unknown, write: Write): boolean {
   if (error instanceof InvalidInput) return true;
   if (!(error instanceof AppError) || isByFilter(write)) return false;
   return NOTHING_CHANGED.has(error.code);

@@ -5,7 +5,7 @@
  * The key of a lookup begins with the client and the mode that the API key proved, so another
  * client's collection is not forbidden, it is not there: the same 404, from the same code.
  */
-import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
+import type { CollectionId, ShardId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';
@@ -17,8 +17,7 @@ export type Owner = Pick<Principal, 'clientId' | 'mode' | 'namespace'>;
 export class Catalog {
   /** By client and mode, namespace, name; there is no empty map in it. */
   readonly #byOwner = new Map<string, Map<string, Map<string, CollectionRecord>>>();
-  /** How many shards each worker holds; a worker without any is not in it. */
-  readonly #shards = new Map<WorkerId, number>();
+  readonly #byShard = new Map<ShardId, CollectionRecord>();
 
   constructor(records: Iterable<CollectionRecord> = []) {
     for (const record of records) if (record.state === 'active') this.put(record);
@@ -58,9 +57,14 @@ export class Catalog {
     return namespaces.flatMap((records) => [...records.values()].flatMap(({ shards }) => shards));
   }
 
-  /** Every worker that holds a shard of a collection that is there. */
-  workers(): WorkerId[] {
-    return [...this.#shards.keys()];
+  /** The collection of a shard. */
+  ofShard(shardId: ShardId): CollectionRecord | undefined {
+    return this.#byShard.get(shardId);
+  }
+
+  /** Every collection that is there. */
+  all(): Iterable<CollectionRecord> {
+    return new Set(this.#byShard.values());
   }
 
   /** Adds a collection or replaces its record. */
@@ -68,9 +72,8 @@ export class Catalog {
     const key = keyOf(record);
     const namespaces = this.#byOwner.get(key) ?? new Map<string, Map<string, CollectionRecord>>();
     const records = namespaces.get(record.namespace) ?? new Map<string, CollectionRecord>();
-    const before = records.get(record.name);
-    if (before !== undefined) this.#countShards(before, -1);
-    this.#countShards(record, 1);
+    this.#forgetShards(records.get(record.name));
+    for (const { shardId } of record.shards) this.#byShard.set(shardId, record);
     records.set(record.name, record);
     namespaces.set(record.namespace, records);
     this.#byOwner.set(key, namespaces);
@@ -83,18 +86,14 @@ export class Catalog {
     const records = namespaces?.get(record.namespace);
     const known = records?.get(record.name);
     if (records === undefined || known?.collectionId !== record.collectionId) return;
-    this.#countShards(known, -1);
+    this.#forgetShards(known);
     records.delete(record.name);
     if (records.size === 0) namespaces?.delete(record.namespace);
     if (namespaces?.size === 0) this.#byOwner.delete(key);
   }
 
-  #countShards({ shards }: CollectionRecord, change: 1 | -1): void {
-    for (const { workerId } of shards) {
-      const count = (this.#shards.get(workerId) ?? 0) + change;
-      if (count === 0) this.#shards.delete(workerId);
-      else this.#shards.set(workerId, count);
-    }
+  #forgetShards(record: CollectionRecord | undefined): void {
+    for (const { shardId } of record?.shards ?? []) this.#byShard.delete(shardId);
   }
 }
 

@@ -9,20 +9,28 @@ import type { CollectionRecord } from '../store/collections.ts';
 
 type ShardStatus = Reply<'shard-status'>;
 
-export function describeCollection(record: CollectionRecord, status: ShardStatus): JsonObject {
+/** `statuses`: one a shard. */
+export function describeCollection(
+  record: CollectionRecord,
+  statuses: readonly ShardStatus[],
+): JsonObject {
+  const sum = (of: (status: ShardStatus) => number) => {
+    return statuses.reduce((total, status) => total + of(status), 0);
+  };
   return {
     // Yellow: some points are still found by an exact scan, because the graph lacks them.
-    status: status.state === 'ready' ? 'green' : 'yellow',
+    status: statuses.every(({ state }) => state === 'ready') ? 'green' : 'yellow',
     optimizer_status: 'ok',
-    points_count: status.points,
-    indexed_vectors_count: status.indexed,
+    points_count: sum(({ points }) => points),
+    indexed_vectors_count: sum(({ indexed }) => indexed),
     segments_count: record.shards.length,
     config: describeConfig(record),
-    payload_schema: describeIndexes(record, status),
+    payload_schema: describeIndexes(record, sum),
   };
 }
 
-function describeConfig({ config, shards }: CollectionRecord): JsonObject {
+function describeConfig(record: CollectionRecord): JsonObject {
+  const { config, shards } = record;
   return {
     params: {
       vectors: {
@@ -31,8 +39,8 @@ function describeConfig({ config, shards }: CollectionRecord): JsonObject {
         ...(config.vector.onDisk && { on_disk: true }),
       },
       shard_number: shards.length,
-      replication_factor: 1,
-      write_consistency_factor: 1,
+      replication_factor: record.replicationFactor,
+      write_consistency_factor: record.writeConsistencyFactor,
       on_disk_payload: true,
     },
     hnsw_config: {
@@ -57,11 +65,15 @@ function describeConfig({ config, shards }: CollectionRecord): JsonObject {
   };
 }
 
-function describeIndexes(record: CollectionRecord, status: ShardStatus): JsonObject {
+function describeIndexes(
+  record: CollectionRecord,
+  sum: (of: (status: ShardStatus) => number) => number,
+): JsonObject {
   const schema: JsonObject = {};
   for (const [field, type] of Object.entries(record.payloadIndexes)) {
-    const known = Object.hasOwn(status.payloadIndexPoints, field);
-    const points = known ? (status.payloadIndexPoints[field] ?? 0) : 0;
+    const points = sum(({ payloadIndexPoints }) => {
+      return Object.hasOwn(payloadIndexPoints, field) ? (payloadIndexPoints[field] ?? 0) : 0;
+    });
     schema[field] = { data_type: type, points };
   }
   return schema;

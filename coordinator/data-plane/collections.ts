@@ -1,18 +1,19 @@
 /**
  * The life of collections. Creating one is a row before a worker hears of it and a change of that
- * row's state after the worker has made it, so a crash anywhere leaves a row that says what to
+ * row's state after the workers have made its shards, so a crash anywhere leaves a row that says what to
  * undo (`reconcile.ts`):
  *
- *   check -> place -> store: creating -> worker: shard-create -> store: active -> catalog
- *                                            | fails
- *                                            +--> store: deleting -> worker: shard-drop -> gone
+ *   check -> place -> store: creating -> workers: shard-create -> store: active -> catalog
+ *                                            | one fails, all have ended
+ *                                            +--> store: deleting -> workers: shard-drop -> gone
  *
  * Changes of one collection, its deletion too, come one after the other. `config-repair.ts` says
  * what becomes of a change that fails.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId, CollectionId, ShardId } from '../../shared/base/ids.ts';
+import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -21,44 +22,60 @@ import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { JsonObject } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { ClientUsage } from '../limits/client-usage.ts';
 import type { Router } from '../routing/router.ts';
-import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
+import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
 import type { CollectionLocks } from './collection-locks.ts';
 import type { ConfigRepair } from './config-repair.ts';
 import { COLLECTION_COST, changeCost, unitsOf, type Work } from './cost.ts';
+import { everyShard } from './every-shard.ts';
 import {
   type CreateInput,
   collectionNameProblem,
+  type ParsedCollection,
   parseCollection,
   parseIndexType,
+  parseReplication,
+  parseShardNumber,
   parseUpdate,
   type UpdateInput,
 } from './parse-collection.ts';
 import { Places } from './places.ts';
 import type { Reconciler } from './reconcile.ts';
+import { checkReplicas, isSameReplication, replicationOf, spreadCost } from './replication.ts';
 import { descriptorOf } from './shard-descriptor.ts';
-import { soleShard } from './sole-shard.ts';
 
 /** What a client's plan allows. */
 export type LimitsOf = (
   clientId: ClientId,
-) => Pick<PlanLimits, 'collections' | 'namespaces' | 'dimensions'>;
+) => Pick<PlanLimits, 'collections' | 'namespaces' | 'dimensions' | 'replicas'>;
 
 export interface CollectionsDeps {
   catalog: Catalog;
   locks: CollectionLocks;
   store: Pick<
     CollectionsTable,
-    'create' | 'activate' | 'beginChange' | 'finishChange' | 'markDeleting' | 'ofClient'
+    | 'create'
+    | 'activate'
+    | 'beginChange'
+    | 'finishChange'
+    | 'setReplication'
+    | 'markDeleting'
+    | 'ofClient'
   >;
-  router: Pick<Router, 'request' | 'place'>;
+  router: Pick<Router, 'ask' | 'read'>;
+  cluster: Pick<Cluster, 'add' | 'remove' | 'set'>;
+  /** Workers for `count` replicas of each new shard; fewer when there are not so many. */
+  placesFor: (clientId: ClientId, shards: readonly ShardId[], count: number) => WorkerId[][];
   reconciler: Pick<Reconciler, 'erase'>;
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
   usage: Pick<ClientUsage, 'created' | 'dropped' | 'forget'>;
   limitsOf: LimitsOf;
+  /** Told when shards shall have more copies or fewer. */
+  copiesChanged: () => void;
   work: Work;
   clock: Clock;
   random: SecureRandom;
@@ -93,17 +110,19 @@ export class Collections {
     const startMs = clock.monotonicMs();
     const problem = collectionNameProblem(name);
     if (problem !== undefined) throw new AppError('invalid_argument', problem);
-    const config = parseCollection(input);
+    const parsed = parseCollection(input);
+    const shardCount = parseShardNumber(input.shard_number);
     if (this.exists(owner, name)) throw alreadyExists(name);
     const most = this.#deps.limitsOf(owner.clientId);
-    const { dimension } = config.vector;
+    const { dimension } = parsed.config.vector;
     if (dimension > most.dimensions) {
       throw new InvalidInput('vectors.size', `is at most ${most.dimensions} on your plan`);
     }
-    const release = this.#places.take(owner, most);
+    checkReplicas(parsed, most, { path: 'replication_factor' });
+    const release = this.#places.take(owner, most, shardCount);
     try {
-      this.#deps.work.spend(owner.clientId, COLLECTION_COST);
-      const record = this.#record(owner, name, config);
+      this.#deps.work.spend(owner.clientId, COLLECTION_COST * shardCount);
+      const record = this.#record(owner, name, parsed, shardCount);
       await this.#build(record, deadline);
       const { collectionId, clientId, shards } = record;
       const ms = Math.round(clock.monotonicMs() - startMs);
@@ -114,16 +133,25 @@ export class Collections {
   }
 
   async info(owner: Owner, name: string, deadline: Deadline): Promise<JsonObject> {
-    const record = this.#deps.catalog.find(owner, name);
-    const shard = soleShard(record);
-    const status = await this.#deps.router.request(shard, 'shard-status', {}, undefined, deadline);
-    return describeCollection(record, status.body);
+    const { catalog, router } = this.#deps;
+    const record = catalog.find(owner, name);
+    const asked = record.shards.map((shard) => {
+      return router.read(shard, 'shard-status', {}, undefined, deadline);
+    });
+    const statuses = (await Promise.all(asked)).map(({ body }) => body);
+    return describeCollection(record, statuses);
   }
 
+  /** Copies are made and taken away after the answer. */
   async update(owner: Owner, name: string, input: UpdateInput, deadline: Deadline): Promise<void> {
+    const at = 'params.';
+    const path = `${at}replication_factor`;
     await this.#change(owner, name, deadline, (record) => {
       const config = parseUpdate(input, record.config);
-      return { ...record, config };
+      const replication = parseReplication(input.params ?? {}, record, at);
+      const most = this.#deps.limitsOf(owner.clientId);
+      checkReplicas(replication, most, { path, current: record.replicationFactor });
+      return { ...record, config, ...replication };
     });
   }
 
@@ -132,10 +160,11 @@ export class Collections {
     const { catalog, locks, reconciler, clock } = this.#deps;
     const record = catalog.get(owner, name);
     if (record === undefined) return false;
-    if (!(await locks.run(record.collectionId, async () => this.#remove(record)))) return false;
+    const removed = await locks.run(record.collectionId, async () => this.#remove(record));
+    if (removed === undefined) return false;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancel = clock.after(deadline.remainingMs(), resolve);
-    const erased = reconciler.erase({ ...record, state: 'deleting' });
+    const erased = reconciler.erase(removed);
     await Promise.race([erased, late]).finally(cancel);
     return true;
   }
@@ -149,8 +178,8 @@ export class Collections {
     // One that is being made is met by the next try, as what becomes of it.
     const erasures = store.ofClient(clientId).map(async (record) => {
       if (record.state !== 'active') return;
-      if (!(await locks.run(record.collectionId, async () => this.#remove(record)))) return;
-      await reconciler.erase({ ...record, state: 'deleting' });
+      const removed = await locks.run(record.collectionId, async () => this.#remove(record));
+      if (removed !== undefined) await reconciler.erase(removed);
     });
     await Promise.all(erasures);
     const left = store.ofClient(clientId).length;
@@ -158,19 +187,26 @@ export class Collections {
     return left;
   }
 
-  /** Takes the collection away from its client; false when that was done meanwhile. */
-  #remove(record: CollectionRecord): boolean {
-    const { catalog, store, repair, usage } = this.#deps;
+  /**
+   * Takes the collection away from its client; answers what is to be erased, with all copies that
+   * there are by now. Undefined when that was done meanwhile.
+   */
+  #remove(record: CollectionRecord): CollectionRecord | undefined {
+    const { catalog, store, cluster, repair, usage } = this.#deps;
     const { collectionId, name } = record;
-    if (catalog.get(record, name)?.collectionId !== collectionId) return false;
+    if (catalog.get(record, name)?.collectionId !== collectionId) return undefined;
+    const shards = record.shards.map((shard) => {
+      return { ...shard, replicas: [...cluster.set(shard.shardId).replicas] };
+    });
     store.markDeleting(collectionId);
     catalog.remove(record);
+    cluster.remove(record.shards);
     usage.dropped(record);
     repair.settle(collectionId);
-    return true;
+    return { ...record, shards, state: 'deleting' };
   }
 
-  /** Answers the version the shard gave when the index is filled. */
+  /** Answers the version the shard gave, the highest of several, when the index is filled. */
   async createIndex(
     owner: Owner,
     name: string,
@@ -204,8 +240,13 @@ export class Collections {
     });
   }
 
-  #record(owner: Owner, name: string, config: CollectionRecord['config']): CollectionRecord {
-    const { store, router, random } = this.#deps;
+  #record(
+    owner: Owner,
+    name: string,
+    { config, ...spread }: ParsedCollection,
+    shardCount: number,
+  ): CollectionRecord {
+    const { store, random } = this.#deps;
     return store.create({
       collectionId: random.uuid() as CollectionId,
       clientId: owner.clientId,
@@ -214,25 +255,51 @@ export class Collections {
       name,
       config,
       payloadIndexes: {},
-      shards: [{ shardId: random.uuid() as ShardId, ordinal: 0, workerId: router.place() }],
+      replicationFactor: spread.replicationFactor,
+      writeConsistencyFactor: spread.writeConsistencyFactor,
+      shards: this.#place(owner.clientId, shardCount, spread.replicationFactor),
+    });
+  }
+
+  #place(clientId: ClientId, count: number, replicas: number): ShardPlacement[] {
+    const { placesFor, random } = this.#deps;
+    const shardIds = Array.from({ length: count }, () => random.uuid() as ShardId);
+    const places = placesFor(clientId, shardIds, replicas);
+    return shardIds.map((shardId, ordinal) => {
+      const workers = places[ordinal] ?? [];
+      if (workers.length === 0) {
+        const text = 'no worker that may hold this data is connected; try again';
+        throw new AppError('unavailable', text);
+      }
+      const replicaOf = (workerId: WorkerId) => {
+        return { workerId, state: 'in_sync', syncedVersion: 0 } as const;
+      };
+      return { shardId, ordinal, replicas: workers.map(replicaOf) };
     });
   }
 
   async #build(record: CollectionRecord, deadline: Deadline): Promise<void> {
-    const { store, catalog, router, usage } = this.#deps;
-    const shard = soleShard(record);
+    const { store, catalog, router, cluster, usage } = this.#deps;
     try {
-      const body = { descriptor: descriptorOf(record) };
-      await router.request(shard, 'shard-create', body, undefined, deadline);
+      await everyShard(record, async (shard) => {
+        const body = { descriptor: descriptorOf(record, shard) };
+        const made = shard.replicas.map(({ workerId }) => {
+          const route = { shardId: shard.shardId, workerId };
+          return router.ask(route, 'shard-create', body, undefined, deadline);
+        });
+        const failed = (await Promise.allSettled(made)).find(({ status }) => status === 'rejected');
+        if (failed?.status === 'rejected') throw failed.reason;
+      });
       store.activate(record.collectionId);
     } catch (error) {
       // The client gets its answer now; row and shard go when disk and worker let them.
       void this.#deps.reconciler.erase(record);
       // Undone, so this is no longer "may or may not have happened".
       if (!(error instanceof AppError) || error.code !== 'write_outcome_unknown') throw error;
-      const text = 'the worker was lost and no collection was created; try again';
+      const text = 'a worker was lost and no collection was created; try again';
       throw new AppError('unavailable', text, { cause: error });
     }
+    cluster.add(record.shards, record.writeConsistencyFactor, true);
     catalog.put({ ...record, state: 'active' });
     usage.created(record);
   }
@@ -249,11 +316,31 @@ export class Collections {
       const current = catalog.find(owner, name);
       if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
       const changed = change(current);
-      const shard = soleShard(current);
-      const { body } = await router.request(shard, 'shard-usage', {}, undefined, deadline);
-      work.spend(owner.clientId, unitsOf([changeCost(current, changed, body.points)]));
-      return this.#configure(current, changed, deadline);
+      const usages = await everyShard(current, (shard) => {
+        return router.read(shard, 'shard-usage', {}, undefined, deadline);
+      });
+      const points = usages.reduce((sum, { body }) => sum + body.points, 0);
+      const others = (usages.length - 1) * COLLECTION_COST;
+      const copying = spreadCost(current, changed, points);
+      work.spend(owner.clientId, unitsOf([changeCost(current, changed, points), others, copying]));
+      if (isSameReplication(current, changed)) return this.#configure(current, changed, deadline);
+      const configured = { ...changed, ...replicationOf(current) };
+      const isSame = isDeepStrictEqual(configured, current);
+      const version = isSame ? 0 : await this.#configure(current, configured, deadline);
+      this.#spread(changed);
+      return version;
     });
+  }
+
+  /** Workers hear nothing of it: the copies are made and taken away in the background. */
+  #spread(changed: CollectionRecord): void {
+    const { catalog, store, cluster, copiesChanged } = this.#deps;
+    store.setReplication(changed.collectionId, changed);
+    catalog.put(changed);
+    for (const { shardId } of changed.shards) {
+      cluster.set(shardId).writeConsistency = changed.writeConsistencyFactor;
+    }
+    copiesChanged();
   }
 
   /** See the head of `config-repair.ts`. */
@@ -262,16 +349,17 @@ export class Collections {
     changed: CollectionRecord,
     deadline: Deadline,
   ): Promise<number> {
-    const { catalog, store, router, repair } = this.#deps;
+    const { catalog, store, cluster, repair } = this.#deps;
     const { collectionId } = current;
     store.beginChange(collectionId);
     let version: number;
     try {
-      const body = { descriptor: descriptorOf(changed) };
-      const shard = soleShard(changed);
-      const reply = await router.request(shard, 'shard-configure', body, undefined, deadline);
+      const replies = await everyShard(changed, (shard) => {
+        const body = { descriptor: descriptorOf(changed, shard) };
+        return cluster.set(shard.shardId).all('shard-configure', body, deadline);
+      });
       store.finishChange(collectionId, changed);
-      version = reply.body.version;
+      version = Math.max(...replies.map((reply) => reply.version));
     } catch (error) {
       repair.later(current);
       throw error;

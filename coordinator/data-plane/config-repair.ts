@@ -1,15 +1,15 @@
 /**
- * A collection's configuration stands in two places, its record and its shard's descriptor at the
- * worker, and the record is right. A change (`collections.ts`) goes
+ * A collection's configuration stands in two places, its record and its shards' descriptors at the
+ * workers, and the record is right. A change (`collections.ts`) goes
  *
- *   store: pending -> worker: shard-configure -> store: the new configuration, not pending
- *         | fails          | fails, or lost           | fails
- *         v                +--------------------------+--> still pending
+ *   store: pending -> workers: shard-configure -> store: the new configuration, not pending
+ *         | fails          | one fails, or is lost     | fails
+ *         v                +---------------------------+--> still pending
  *    nothing changed
  *
- * so while a collection is pending its worker may have a descriptor that the record does not. The
- * caller has heard that the change failed; here the worker gets the record's descriptor again,
- * after a pause that grows and whenever the worker connects, until it has answered and the record
+ * so while a collection is pending its workers may have descriptors that the record does not. The
+ * caller has heard that the change failed; here the workers get the record's descriptor again,
+ * after a pause that grows and whenever one of them connects, until all have answered and the record
  * is no longer pending. A coordinator that dies in the middle finds the mark at its next start.
  * A descriptor replaces the one before it, so sending it too often does no harm.
  */
@@ -18,18 +18,20 @@ import { Deadline } from '../../shared/base/deadline.ts';
 import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import type { Catalog } from './catalog.ts';
 import type { CollectionLocks } from './collection-locks.ts';
+import { everyShard } from './every-shard.ts';
 import { descriptorOf } from './shard-descriptor.ts';
-import { soleShard } from './sole-shard.ts';
 
 export interface ConfigRepairDeps {
   catalog: Catalog;
   locks: CollectionLocks;
   store: Pick<CollectionsTable, 'settleChange'>;
-  router: Pick<Router, 'request' | 'connected' | 'onConnect'>;
+  router: Pick<Router, 'onConnect'>;
+  cluster: Pick<Cluster, 'set' | 'reaches'>;
   clock: Clock;
   log: Log;
 }
@@ -74,7 +76,10 @@ export class ConfigRepair {
 
   #connected(workerId: WorkerId): void {
     for (const [id, record] of this.#pending) {
-      if (soleShard(record).workerId === workerId) void this.#try(id);
+      const isThere = record.shards.some(({ shardId }) =>
+        this.#deps.cluster.reaches(shardId, workerId),
+      );
+      if (isThere) void this.#try(id);
     }
   }
 
@@ -91,17 +96,18 @@ export class ConfigRepair {
   }
 
   async #repair(collectionId: CollectionId): Promise<void> {
-    const { catalog, store, router, clock } = this.#deps;
+    const { catalog, store, cluster, clock } = this.#deps;
     const known = this.#pending.get(collectionId);
     if (known === undefined) return;
     const record = catalog.get(known, known.name);
     if (record?.collectionId !== collectionId) return this.settle(collectionId);
-    const shard = soleShard(record);
-    // It is tried again when the worker connects.
-    if (!router.connected().includes(shard.workerId)) return;
+    // It is tried again when the one that is away connects.
+    if (record.shards.some(({ shardId }) => !cluster.reaches(shardId))) return;
     const deadline = Deadline.after(clock, CONFIGURE_TIMEOUT_MS);
-    const body = { descriptor: descriptorOf(record) };
-    await router.request(shard, 'shard-configure', body, undefined, deadline);
+    await everyShard(record, (shard) => {
+      const body = { descriptor: descriptorOf(record, shard) };
+      return cluster.set(shard.shardId).all('shard-configure', body, deadline);
+    });
     store.settleChange(collectionId);
     this.settle(collectionId);
   }

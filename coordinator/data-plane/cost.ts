@@ -108,6 +108,11 @@ function linkCost({ vector, hnsw }: CollectionConfig): number {
   return STORE_COST + (LINK_COST + vector.dimension / LINKED_COMPONENTS_PER_UNIT) * effort * links;
 }
 
+/** Of one more copy of so many points at another worker. */
+export function copyCost(config: CollectionConfig, points: number): number {
+  return points * linkCost(config);
+}
+
 /** Of another configuration or another set of payload indexes, for so many points. */
 export function changeCost(before: Configured, after: Configured, points: number): number {
   const fields = Object.keys(after.payloadIndexes);

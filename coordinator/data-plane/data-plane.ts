@@ -1,22 +1,29 @@
 /** What a client's requests can do, built over one catalog. */
 import type { Clock } from '../../shared/base/clock.ts';
-import type { ClientId } from '../../shared/base/ids.ts';
+import type { ClientId, ShardId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
+import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { WantedShard } from '../cluster/moves.ts';
 import { ClientUsage, type UsageOwner } from '../limits/client-usage.ts';
 import type { Quota } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
 import { BoundedWrites } from './bounded-writes.ts';
 import { Catalog } from './catalog.ts';
+import { ClusterInfo } from './cluster-info.ts';
 import { CollectionLocks } from './collection-locks.ts';
-import { Collections, type LimitsOf } from './collections.ts';
+import { CollectionReads } from './collection-reads.ts';
+import { CollectionWrites } from './collection-writes.ts';
+import { Collections, type CollectionsDeps, type LimitsOf } from './collections.ts';
 import { ConfigRepair } from './config-repair.ts';
 import type { Work } from './cost.ts';
 import { FilterCosts } from './filter-costs.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
+import { descriptorOf } from './shard-descriptor.ts';
 import { limitsFor } from './test-limits.ts';
 import { Writes } from './writes.ts';
 
@@ -24,7 +31,12 @@ export interface DataPlaneDeps {
   /** `ControlStore.collections`. */
   store: CollectionsTable;
   router: Router;
+  cluster: Cluster;
+  /** See `CollectionsDeps`. */
+  placesFor: CollectionsDeps['placesFor'];
   limitsOf: (clientId: ClientId) => ReturnType<LimitsOf> & Quota;
+  /** See `CollectionsDeps`. */
+  copiesChanged: CollectionsDeps['copiesChanged'];
   work: Work;
   clock: Clock;
   random: SecureRandom;
@@ -37,45 +49,59 @@ export class DataPlane {
   readonly collections: Collections;
   readonly queries: Queries;
   readonly writes: Writes;
+  readonly clusterInfo: ClusterInfo;
   readonly #catalog: Catalog;
   readonly #router: Router;
+  readonly #cluster: Cluster;
   readonly #store: CollectionsTable;
   readonly #reconciler: Reconciler;
   readonly #repair: ConfigRepair;
   readonly #usage: ClientUsage;
 
-  constructor({ store, router, limitsOf, work, clock, random, log }: DataPlaneDeps) {
+  constructor(deps: DataPlaneDeps) {
+    const { store, router, cluster, limitsOf, work, clock, random, log } = deps;
     const catalog = new Catalog(store.all());
     const locks = new CollectionLocks();
-    const known = { catalog, locks, store, router, work, clock, log };
+    const known = { catalog, locks, store, router, cluster, work, clock, log };
     const reconciler = new Reconciler({ collections: store, router, clock, log });
     const repair = new ConfigRepair(known);
     this.#catalog = catalog;
     this.#router = router;
+    this.#cluster = cluster;
     this.#store = store;
     this.#reconciler = reconciler;
     this.#repair = repair;
     const usage = new ClientUsage({
       shardsOf: (owner) => catalog.shardsOf(owner),
-      ask: async (shard, deadline) => {
-        return (await router.request(shard, 'shard-usage', {}, undefined, deadline)).body;
+      ask: async (shardId, deadline) => {
+        return (await router.read({ shardId }, 'shard-usage', {}, undefined, deadline)).body;
       },
+      holderOf: (shardId) => cluster.holderOf(shardId),
       connected: () => router.connected(),
       clock,
       log,
     });
     this.#usage = usage;
-    this.collections = new Collections({ ...known, reconciler, repair, usage, limitsOf, random });
+    const { placesFor, copiesChanged } = deps;
+    const living = { reconciler, repair, usage, placesFor, copiesChanged };
+    this.collections = new Collections({ ...known, ...living, limitsOf, random });
+    this.clusterInfo = new ClusterInfo(known);
     const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
     const filterCosts = new FilterCosts(pointsOf);
-    this.queries = new Queries({ catalog, router, work, filterCosts, pointsOf, clock });
+    const reads = new CollectionReads({ router, clock });
+    this.queries = new Queries({ catalog, reads, work, filterCosts, pointsOf, clock });
     const quotaOf = (owner: UsageOwner) => limitsFor(owner, limitsOf(owner.clientId));
     const bounded = new BoundedWrites({ router, usage, quotaOf, clock });
-    this.writes = new Writes({ catalog, bounded, work, filterCosts, clock });
+    const collectionWrites = new CollectionWrites({ bounded, clock });
+    this.writes = new Writes({ catalog, collectionWrites, work, filterCosts, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */
   start(): void {
+    for (const { shards, writeConsistencyFactor } of this.#catalog.all()) {
+      this.#cluster.add(shards, writeConsistencyFactor, false);
+    }
+    this.#cluster.start((shardId) => this.#describe(shardId));
     this.#router.onConnect((workerId) => this.#usage.workerCame(workerId));
     this.#reconciler.start();
     this.#repair.start(this.#store.all().filter(isPending));
@@ -97,14 +123,28 @@ export class DataPlane {
     return { points, bytes, collections, namespaces: counts.size };
   }
 
+  /** Every shard of the collections that are there, with how many replicas it should have. */
+  *wantedShards(): Iterable<WantedShard> {
+    for (const record of this.#catalog.all()) {
+      const { replicationFactor } = record;
+      for (const shard of record.shards) {
+        yield { descriptor: descriptorOf(record, shard), replicationFactor };
+      }
+    }
+  }
+
+  #describe(shardId: ShardId): ShardDescriptor | undefined {
+    const record = this.#catalog.ofShard(shardId);
+    const shard = record?.shards.find((one) => one.shardId === shardId);
+    return record && shard && descriptorOf(record, shard);
+  }
+
   /** Why not every collection can be served; undefined when all can. */
   notReady(): string | undefined {
-    const connected = new Set(this.#router.connected());
-    if (connected.size === 0) return 'no worker is connected';
-    const holders = this.#catalog.workers();
-    const away = holders.filter((workerId) => !connected.has(workerId)).length;
-    if (away === 0) return undefined;
-    return `${away} of ${holders.length} workers that hold shards are not connected`;
+    if (this.#router.connected().length === 0) return 'no worker is connected';
+    const { shards, unreachable } = this.#cluster.count();
+    if (unreachable === 0) return undefined;
+    return `${unreachable} of ${shards} shards have no worker that is connected`;
   }
 }
 

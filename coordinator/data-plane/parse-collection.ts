@@ -2,8 +2,8 @@
  * What a request may say about a collection. Settings fall in three groups, and none is passed
  * over in silence: those that are kept (size, distance, HNSW), hints about how to store or when to
  * optimise that this service needs no help with (accepted, without effect on any answer), and
- * those that promise what is not there (named or sparse vectors, quantization, replicas), which
- * are refused with a sentence.
+ * those that promise what is not there (named or sparse vectors, quantization), which are refused
+ * with a sentence.
  */
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import {
@@ -25,6 +25,8 @@ import { unknownVectorName } from './parse-vector.ts';
 /** With fewer links a graph falls apart. 0 is allowed too: no graph, every search is exact. */
 const M_RANGE: Range = { min: 4, max: LIMITS.hnswMMax };
 const EF_CONSTRUCT_RANGE: Range = { min: 4, max: LIMITS.hnswEfConstructMax };
+
+const SHARDS_RANGE: Range = { min: 1, max: LIMITS.shardsPerCollectionMax };
 
 /** Why no collection can have this name; undefined when one can. */
 export function collectionNameProblem(name: string): string | undefined {
@@ -54,9 +56,41 @@ export interface CreateInput {
   metadata?: unknown;
 }
 
+export interface ParsedCollection {
+  config: CollectionConfig;
+  /** Copies of each shard. */
+  replicationFactor: number;
+  /** Copies that must have a write before it is acknowledged. */
+  writeConsistencyFactor: number;
+}
+
 /** Throws `InvalidInput`. */
-export function parseCollection(input: CreateInput): CollectionConfig {
+export function parseCollection(input: CreateInput): ParsedCollection {
   refuseUnavailable(input);
+  return { config: parseConfig(input), ...parseReplication(input) };
+}
+
+type ReplicationInput = Pick<CreateInput, 'replication_factor' | 'write_consistency_factor'>;
+
+/** Without `current` of a new collection. `at` is where the fields stand. Throws `InvalidInput`. */
+export function parseReplication(
+  input: ReplicationInput,
+  current = { replicationFactor: 1, writeConsistencyFactor: 1 },
+  at = '',
+): Pick<ParsedCollection, 'replicationFactor' | 'writeConsistencyFactor'> {
+  const replicationFactor = input.replication_factor ?? current.replicationFactor;
+  const writeConsistencyFactor = input.write_consistency_factor ?? current.writeConsistencyFactor;
+  if (replicationFactor > LIMITS.replicasMax) {
+    throw new InvalidInput(`${at}replication_factor`, `is at most ${LIMITS.replicasMax}`);
+  }
+  if (writeConsistencyFactor > replicationFactor) {
+    const problem = 'is at most the replication_factor: no more copies can have a write';
+    throw new InvalidInput(`${at}write_consistency_factor`, problem);
+  }
+  return { replicationFactor, writeConsistencyFactor };
+}
+
+function parseConfig(input: CreateInput): CollectionConfig {
   const vector = unnamedConfigOf(input.vectors);
   const hnsw = mergeHnsw(HNSW_DEFAULTS, input.hnsw_config, 'hnsw_config');
   return {
@@ -67,6 +101,11 @@ export function parseCollection(input: CreateInput): CollectionConfig {
     },
     hnsw: mergeHnsw(hnsw, vector.hnsw_config, 'vectors.hnsw_config'),
   };
+}
+
+/** How many shards a collection shall have. Throws `InvalidInput`. */
+export function parseShardNumber(input: unknown): number {
+  return integerOr(1, input, SHARDS_RANGE, 'shard_number');
 }
 
 export interface UpdateInput {
@@ -94,9 +133,6 @@ export function parseUpdate(input: UpdateInput, current: CollectionConfig): Coll
 }
 
 function refuseUnavailable(input: CreateInput): void {
-  refuseOther(input.shard_number, 1, 'shard_number', 'a collection has one shard');
-  refuseOther(input.replication_factor, 1, 'replication_factor', 'there is one copy of each shard');
-  refuseOther(input.write_consistency_factor, 1, 'write_consistency_factor', 'it is always 1');
   refuseOther(input.sharding_method, 'auto', 'sharding_method', 'only "auto" is available');
   refuseGiven(input.quantization_config, 'quantization_config', 'vectors are kept as float32');
   refuseGiven(input.sparse_vectors, 'sparse_vectors', 'sparse vectors are not available');

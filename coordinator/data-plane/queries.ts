@@ -1,6 +1,7 @@
 /**
- * Reads. Each is one frame to the shard's worker and one back; the reply is written as JSON
- * straight from it, payload bytes as they are, in slices when it is large.
+ * Reads. Each is one frame to the shard's worker and one back, or one to each shard's
+ * (`collection-reads.ts`); the reply is written as JSON straight from it, payload bytes as they are,
+ * in slices when it is large.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
@@ -12,11 +13,11 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import type { Request } from '../../shared/protocol/messages.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
-import type { Router } from '../routing/router.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
+import type { CollectionReads } from './collection-reads.ts';
 import { readCost, searchCost, sumOf, unitsOf, type Work } from './cost.ts';
 import {
   type RecordList,
@@ -28,6 +29,7 @@ import {
 } from './encode-records.ts';
 import type { FilterCosts } from './filter-costs.ts';
 import type { JsonWriter } from './json-writer.ts';
+import { hitsOf } from './merge-replies.ts';
 import { pickDiverse } from './mmr.ts';
 import {
   type OldSearchInput,
@@ -43,14 +45,13 @@ import {
   parseWithVector,
 } from './parse-selectors.ts';
 import { settled } from './settle-work.ts';
-import { soleShard } from './sole-shard.ts';
 
 export interface QueriesDeps {
   catalog: Catalog;
-  router: Pick<Router, 'request'>;
+  reads: CollectionReads;
   work: Work;
   filterCosts: FilterCosts;
-  /** Points of a shard, as far as is known. */
+  /** Points of a collection, as far as is known. */
   pointsOf: (record: CollectionRecord) => number | undefined;
   clock: Clock;
 }
@@ -146,7 +147,8 @@ export class Queries {
     const { deadline } = call;
     const costs = [readCost(body.limit, body.filter)];
     const filters = body.filter === undefined ? [] : [body.filter];
-    const reply = await this.#ask(record, 'points-scroll', { body, deadline, costs, filters });
+    const ask = () => this.#deps.reads.scroll(record, body, deadline);
+    const reply = await this.#ask(record, { costs, filters }, ask);
     const { records, next } = reply.body;
     call.out.ascii('{"points":');
     await writeRecords(call.out, { records, vectors: reply.vectors }, this.#slices());
@@ -165,16 +167,16 @@ export class Queries {
     const { deadline } = call;
     const costs = [readCost(0, filter)];
     const filters = filter === undefined ? [] : [filter];
-    const reply = await this.#ask(record, 'points-count', { body, deadline, costs, filters });
+    const ask = () => this.#deps.reads.count(record, body, deadline);
+    const reply = await this.#ask(record, { costs, filters }, ask);
     call.out.ascii(`{"count":${reply.body.count}}`);
   }
 
   async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
-    const shard = soleShard(record);
-    const { router, work } = this.#deps;
+    const { reads, work } = this.#deps;
     work.spend(record.clientId, unitsOf([readCost(body.ids.length, undefined)]));
-    const reply = await router.request(shard, 'points-retrieve', body, undefined, call.deadline);
+    const reply = await reads.retrieve(record, body, call.deadline);
     return { records: reply.body, vectors: reply.vectors };
   }
 
@@ -191,9 +193,8 @@ export class Queries {
     const vectors = joinVectors(parsed, dimension);
     const filters = parsed.flatMap(({ search }) => search.filter ?? []);
     const costs = this.#costsOf(record, parsed);
-    const question = { body, vectors, deadline, costs, filters };
-    const reply = await this.#ask(record, 'points-query', question);
-    const found = splitResults(reply.body, reply.vectors, dimension);
+    const ask = () => this.#deps.reads.query(record, body, vectors, deadline);
+    const found = hitsOf(await this.#ask(record, { costs, filters }, ask), dimension);
     const slices = this.#slices();
     for (let i = 0; i < found.length; i += 1) {
       const search = parsed[i];
@@ -211,15 +212,13 @@ export class Queries {
     return parsed.map((search) => searchCost(search, components));
   }
 
-  /** Takes what it costs, asks the shard, and settles what filters had to look at. */
-  async #ask<N extends 'points-query' | 'points-scroll' | 'points-count'>(
+  /** Takes what it costs, asks, and settles what filters had to look at. */
+  async #ask<Answer extends { body: { examined?: number } }>(
     record: CollectionRecord,
-    name: N,
-    { body, vectors, deadline, costs, filters }: Question<N>,
-  ): Promise<WithVectors<Reply<N>>> {
-    const { router, work, filterCosts } = this.#deps;
-    const shard = soleShard(record);
-    const ask = () => router.request(shard, name, body, vectors, deadline);
+    { costs, filters }: Price,
+    ask: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const { work, filterCosts } = this.#deps;
     if (filters.length === 0) {
       work.spend(record.clientId, unitsOf(costs));
       return ask();
@@ -227,9 +226,8 @@ export class Queries {
     const expected = filters.map((filter) => filterCosts.expected(record, filter));
     work.spend(record.clientId, unitsOf([...costs, ...expected]));
     const settling = { record, expected: sumOf(expected), filters: filters.length };
-    return settled(this.#deps, settling, ask, (reply) => {
-      const { examined = 0 } = reply.body as Reply<'points-count'>;
-      return { examined, changed: 0 };
+    return settled(this.#deps, settling, ask, ({ body }) => {
+      return { examined: body.examined ?? 0, changed: 0 };
     });
   }
 
@@ -238,10 +236,8 @@ export class Queries {
   }
 }
 
-interface Question<N extends MessageName> {
-  body: Request<N>;
-  vectors?: Float32Array | undefined;
-  deadline: Deadline;
+/** What a request costs. */
+interface Price {
   /** Of all that it asks, but for what filters have to look at. */
   costs: readonly number[];
   filters: readonly Filter[];
@@ -326,21 +322,6 @@ function joinVectors(parsed: ParsedSearch[], dimension: number): Float32Array | 
     joined.set(vector, i * dimension);
   });
   return joined;
-}
-
-/** Gives each search its part of the reply's float section. */
-function splitResults(
-  reply: Reply<'points-query'>,
-  vectors: Float32Array,
-  dimension: number,
-): ScoredList[] {
-  let at = 0;
-  return reply.results.map(({ records, scores }) => {
-    const floats = records.vectors ? records.ids.length * dimension : 0;
-    const list = { records, vectors: vectors.subarray(at, at + floats) };
-    at += floats;
-    return { list, scores };
-  });
 }
 
 async function diversify(

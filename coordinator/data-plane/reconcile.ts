@@ -15,7 +15,7 @@
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -25,7 +25,7 @@ import { descriptorOf } from './shard-descriptor.ts';
 
 export interface ReconcilerDeps {
   collections: Pick<CollectionsTable, 'all' | 'markDeleting' | 'remove'>;
-  router: Pick<Router, 'request' | 'connected' | 'onConnect'>;
+  router: Pick<Router, 'ask' | 'connected' | 'onConnect'>;
   clock: Clock;
   log: Log;
 }
@@ -34,8 +34,13 @@ interface Doomed {
   record: CollectionRecord;
   /** Whether the store has it as `deleting`. */
   marked: boolean;
-  /** Shards that have not been dropped yet. */
-  shards: Map<ShardId, ShardPlacement>;
+  /** Replicas that have not been dropped yet, by shard and worker. */
+  replicas: Map<string, Replica>;
+}
+
+interface Replica {
+  shard: ShardPlacement;
+  workerId: WorkerId;
 }
 
 /** How long one worker may take to erase one shard before it is tried again. */
@@ -46,8 +51,8 @@ const NOBODY: ReadonlySet<WorkerId> = new Set();
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #doomed = new Map<CollectionId, Doomed>();
-  /** Shards that a worker is being asked to drop at this moment. */
-  readonly #dropping = new Set<ShardId>();
+  /** Replicas that a worker is being asked to drop at this moment. */
+  readonly #dropping = new Set<string>();
   readonly #retries: Retries<CollectionId>;
 
   constructor(deps: ReconcilerDeps) {
@@ -80,8 +85,13 @@ export class Reconciler {
   }
 
   #add(record: CollectionRecord): Doomed {
-    const shards = new Map(record.shards.map((shard) => [shard.shardId, shard]));
-    const doomed = { record, shards, marked: record.state === 'deleting' };
+    const replicas = new Map<string, Replica>();
+    for (const shard of record.shards) {
+      for (const { workerId } of shard.replicas) {
+        replicas.set(`${shard.shardId}/${workerId}`, { shard, workerId });
+      }
+    }
+    const doomed = { record, replicas, marked: record.state === 'deleting' };
     this.#doomed.set(record.collectionId, doomed);
     return doomed;
   }
@@ -109,12 +119,12 @@ export class Reconciler {
 
   /** One try of all that is left to do, with the shards of `workers`. */
   async #try(doomed: Doomed, workers: ReadonlySet<WorkerId>): Promise<void> {
-    const { shards, record } = doomed;
+    const { replicas, record } = doomed;
     try {
       this.#mark(doomed);
-      const reachable = [...shards.values()].filter((shard) => workers.has(shard.workerId));
-      await Promise.all(reachable.map((shard) => this.#drop(doomed, shard)));
-      if (shards.size > 0 || !this.#doomed.has(record.collectionId)) return;
+      const reachable = [...replicas.values()].filter(({ workerId }) => workers.has(workerId));
+      await Promise.all(reachable.map((replica) => this.#drop(doomed, replica)));
+      if (replicas.size > 0 || !this.#doomed.has(record.collectionId)) return;
       this.#deps.collections.remove(record.collectionId);
     } catch (error) {
       this.#failed(doomed, error);
@@ -138,17 +148,19 @@ export class Reconciler {
     doomed.marked = true;
   }
 
-  async #drop(doomed: Doomed, shard: ShardPlacement): Promise<void> {
-    if (this.#dropping.has(shard.shardId)) return;
-    this.#dropping.add(shard.shardId);
+  async #drop(doomed: Doomed, { shard, workerId }: Replica): Promise<void> {
+    const { shardId } = shard;
+    const key = `${shardId}/${workerId}`;
+    if (this.#dropping.has(key)) return;
+    this.#dropping.add(key);
     const { router, clock } = this.#deps;
     try {
       const deadline = Deadline.after(clock, DROP_TIMEOUT_MS);
-      const { place } = descriptorOf(doomed.record);
-      await router.request(shard, 'shard-drop', { place }, undefined, deadline);
-      doomed.shards.delete(shard.shardId);
+      const { place } = descriptorOf(doomed.record, shard);
+      await router.ask({ shardId, workerId }, 'shard-drop', { place }, undefined, deadline);
+      doomed.replicas.delete(key);
     } finally {
-      this.#dropping.delete(shard.shardId);
+      this.#dropping.delete(key);
     }
   }
 
@@ -161,6 +173,6 @@ export class Reconciler {
 }
 
 function holds(doomed: Doomed, workerId: WorkerId): boolean {
-  for (const shard of doomed.shards.values()) if (shard.workerId === workerId) return true;
+  for (const replica of doomed.replicas.values()) if (replica.workerId === workerId) return true;
   return false;
 }

@@ -1,12 +1,10 @@
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
-import type { CollectionRecord } from '../store/collections.ts';
-import { soleShard } from './sole-shard.ts';
+import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';
 
-/** What a worker is told of a collection's shard. */
-export function descriptorOf(record: CollectionRecord): ShardDescriptor {
-  const { shardId, ordinal } = soleShard(record);
+/** What a worker is told of one of a collection's shards. */
+export function descriptorOf(record: CollectionRecord, shard: ShardPlacement): ShardDescriptor {
   return {
-    shardId,
+    shardId: shard.shardId,
     collectionId: record.collectionId,
     place: {
       clientId: record.clientId,
@@ -14,7 +12,7 @@ export function descriptorOf(record: CollectionRecord): ShardDescriptor {
       namespace: record.namespace,
       collection: record.name,
       generation: record.generation,
-      ordinal,
+      ordinal: shard.ordinal,
     },
     config: record.config,
     payloadIndexes: record.payloadIndexes,

@@ -8,13 +8,13 @@ import { EACH, type PayloadPath } from '../../shared/domain/payload-path.ts';
 import type { MessageName, Request } from '../../shared/protocol/messages.ts';
 import type { Room } from '../../shared/protocol/schema.ts';
 
-/** One checked change, ready to be sent. */
+/** One checked change, ready to be sent but for its version. */
 export type Write = WriteOf<
   'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
 >;
 
 type WriteOf<N extends MessageName> = N extends MessageName
-  ? { name: N; body: Request<N>; vectors?: Float32Array; empty?: boolean }
+  ? { name: N; body: Omit<Request<N>, 'version'>; vectors?: Float32Array; empty?: boolean }
   : never;
 
 /** Quotes and commas aside, what a step of a path adds around what it leads to: `:{}` and `,`, or

@@ -1,6 +1,6 @@
 /**
- * Changes of points. Each is checked whole, becomes one message, and is answered after the worker
- * has it on disk: `wait: false` is accepted and waits too, because an acknowledgement that may be
+ * Changes of points. Each is checked whole, becomes one message a shard that it concerns
+ * (`collection-writes.ts`), and is answered after the workers have it on disk: `wait: false` is accepted and waits too, because an acknowledgement that may be
  * lost is not one.
  */
 import type { Clock } from '../../shared/base/clock.ts';
@@ -13,8 +13,8 @@ import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { CollectionRecord } from '../store/collections.ts';
-import type { BoundedWrites } from './bounded-writes.ts';
 import type { Catalog, Owner } from './catalog.ts';
+import type { CollectionWrites } from './collection-writes.ts';
 import { unitsOf, type Work, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
 import type { FilterCosts } from './filter-costs.ts';
@@ -25,7 +25,7 @@ import { isByFilter, type Write } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
-  bounded: Pick<BoundedWrites, 'send'>;
+  collectionWrites: Pick<CollectionWrites, 'send'>;
   work: Work;
   filterCosts: FilterCosts;
   clock: Clock;
@@ -55,7 +55,7 @@ export interface UpdateVectorsInput {
   points?: unknown;
 }
 
-/** The version that the shard gave; null when there was nothing to do. */
+/** The version that the shard gave, the highest of several; null when there was nothing to do. */
 export type WriteVersion = number | null;
 
 /** Checks a change against the collection it is for. Throws `InvalidInput`. */
@@ -108,7 +108,7 @@ export class Writes {
     deadline: Deadline,
   ): Promise<WriteVersion> {
     if (write.empty === true) return null;
-    const ask = () => this.#deps.bounded.send({ record, write, deadline });
+    const ask = () => this.#deps.collectionWrites.send({ record, write, deadline });
     if (!isByFilter(write)) return (await ask()).version;
     const settling = { record, expected, filters: 1 };
     const written = await settled(this.#deps, settling, ask, ({ work }) => work ?? NO_WORK);

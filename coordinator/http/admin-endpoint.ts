@@ -7,6 +7,7 @@ import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
+import type { ReplicaAdmin } from '../control-plane/replicas.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import { closedObject } from './validation.ts';
@@ -18,6 +19,7 @@ export interface ControlPlane {
   plans: PlanAdmin;
   audit: AuditAdmin;
   workers: WorkerAdmin;
+  replicas: ReplicaAdmin;
 }
 
 export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {
@@ -47,7 +49,7 @@ export interface AdminEndpoint {
   bodyDescription?: TSchema;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
-  run(plane: ControlPlane, call: AdminCall): object;
+  run(plane: ControlPlane, call: AdminCall): object | Promise<object>;
 }
 
 /** The names in `/clients/:client/keys/:key`. */
@@ -66,7 +68,10 @@ type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pic
   creates?: boolean;
   query?: Query;
   body?: Body;
-  run(plane: ControlPlane, call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>): object;
+  run(
+    plane: ControlPlane,
+    call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>,
+  ): object | Promise<object>;
 };
 
 /** `run` sees path, query string and body as the schemas say they are. */

@@ -6,6 +6,8 @@ import Type, { type TSchema } from 'typebox';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS, PLAN_PRICES } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
+import { HEALTH_STATES } from '../cluster/worker-health.ts';
+import { REPLICA_STATES } from '../store/replicas.ts';
 import { closedObject } from './validation.ts';
 
 const Time = Type.String({ format: 'date-time', description: 'UTC' });
@@ -84,13 +86,57 @@ export const AuditEntry = closedObject({
 
 const Count = Type.Integer({ minimum: 0 });
 
+/** Of a worker that is away, or that has not said it yet, there is none. */
+const WorkerMachine = closedObject({
+  shards_on_disk: Type.Integer({ minimum: 0, description: 'in its folder, as it says itself' }),
+  cpu: Type.Number({ minimum: 0, description: 'processors in use, over the last seconds' }),
+  memory_bytes: Type.Integer({ minimum: 0, description: 'of the whole process' }),
+  disk_free_bytes: Type.Integer({ minimum: 0, description: 'where its data folder is' }),
+  disk_bytes: Count,
+});
+
 export const Worker = closedObject({
   worker_id: Type.String(),
   connected: Type.Boolean(),
-  shards: Count,
+  state: Type.Enum([...HEALTH_STATES]),
+  zone: orNull(Type.String({ description: 'what fails together with it' })),
+  dedicated_to: orNull(Type.String({ description: 'the client whose data alone it holds' })),
+  draining: Type.Boolean({ description: 'it gives away what it holds and gets nothing new' }),
+  shards: Type.Integer({ minimum: 0, description: 'replicas on it' }),
+  behind: Type.Integer({ minimum: 0, description: 'of these, that lack writes' }),
+  stranded: Type.Integer({
+    minimum: 0,
+    description: 'of these, that should move away and no other worker may take now',
+  }),
+  erasing: Type.Integer({ minimum: 0, description: 'former replicas whose files it has still' }),
   in_flight: Count,
-  first_seen_at: orNull(Time),
-  last_seen_at: orNull(Time),
+  machine: orNull(WorkerMachine),
+  version: Version,
+  first_seen_at: Time,
+  last_seen_at: Time,
+});
+
+export const Replica = closedObject({
+  client_id: Type.String(),
+  mode: Type.Enum(['live', 'test']),
+  namespace: Type.String(),
+  collection: Type.String({ description: 'its name' }),
+  deleting: Type.Boolean({ description: 'the collection is deleted, this is left of it' }),
+  shard_id: Type.String(),
+  ordinal: Type.Integer({ minimum: 0, description: 'of the shard in its collection' }),
+  worker_id: Type.String(),
+  state: Type.Enum([...REPLICA_STATES]),
+  synced_version: orNull(Type.Integer({ minimum: 0, description: 'it has all writes up to it' })),
+  versions_behind: orNull(
+    Type.Integer({ minimum: 0, description: 'null: the last version is not known at the moment' }),
+  ),
+  since: Time,
+});
+
+export const ReleasedShard = closedObject({
+  worker_id: Type.String(),
+  shard_id: Type.String(),
+  state: Type.Enum(['released']),
 });
 
 export const Status = closedObject({
@@ -99,6 +145,11 @@ export const Status = closedObject({
   clients: Count,
   collections: Count,
   shards: Count,
+  shards_unreachable: Type.Integer({
+    minimum: 0,
+    description: 'without a replica in sync on a worker that is connected',
+  }),
+  replicas: closedObject({ total: Count, behind: Count }),
   workers: closedObject({ known: Count, connected: Count }),
   in_flight: Count,
 });
@@ -127,6 +178,8 @@ export const ADMIN_SCHEMAS = {
   KeyWithSecret,
   AuditEntry,
   Worker,
+  Replica,
+  ReleasedShard,
   Status,
   Problem,
   PlanTerms,

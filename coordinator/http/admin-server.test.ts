@@ -13,12 +13,14 @@ import { Authenticator } from '../auth/authenticator.ts';
 import { Epochs } from '../auth/epochs.ts';
 import { KeyDigester } from '../auth/key-digest.ts';
 import { createKeyHash } from '../auth/key-hash.ts';
+import type { LiveWorker } from '../cluster/workforce.ts';
 import { AuditAdmin } from '../control-plane/audit.ts';
 import { ClientAdmin } from '../control-plane/clients.ts';
 import { Idempotency } from '../control-plane/idempotency.ts';
 import { KeyAdmin } from '../control-plane/keys.ts';
 import { PlanAdmin } from '../control-plane/plans.ts';
-import { type LiveWorker, WorkerAdmin } from '../control-plane/workers.ts';
+import { ReplicaAdmin } from '../control-plane/replicas.ts';
+import { WorkerAdmin } from '../control-plane/workers.ts';
 import { ControlStore } from '../store/control-store.ts';
 import { createAdminServer } from './admin-server.ts';
 
@@ -48,6 +50,9 @@ before(async () => {
   const base = { store, random: secureRandom, log, clock };
   const caches = authenticator;
   const limitsChanged = () => undefined;
+  const health = { drain: () => undefined, release: () => undefined };
+  const counts = { shards: 3, unreachable: 1, replicas: 5, behind: 2 };
+  const moves = { soon: () => undefined, stranded: () => new Map<WorkerId, number>() };
   server = createAdminServer(
     {
       clients: new ClientAdmin({
@@ -59,7 +64,15 @@ before(async () => {
       keys: new KeyAdmin({ ...base, caches, digest, keysMax: () => 100 }),
       plans: new PlanAdmin({ ...base, limitsChanged }),
       audit: new AuditAdmin(base),
-      workers: new WorkerAdmin({ store, clock, live: () => live() }),
+      workers: new WorkerAdmin({
+        ...base,
+        live: () => live(),
+        count: () => counts,
+        health,
+        moves,
+        release: async () => false,
+      }),
+      replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined } }),
       idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,
       log,
@@ -185,32 +198,56 @@ describe('clients and keys', () => {
 describe('workers and status', () => {
   it('joins what is recorded with what is connected', async () => {
     store.workers.seen(W1);
-    live = () => [{ workerId: W2, connected: true, shards: 3, inFlight: 2 }];
+    store.workers.seen(W2);
     const seenAt = new Date(clock.now()).toISOString();
+    clock.advance(1_000);
+    const counts = { shards: 3, behind: 1, erasing: 4, inFlight: 2 };
+    const GIB = 2 ** 30;
+    const disk = { diskFreeBytes: 40 * GIB, diskBytes: 100 * GIB };
+    const machine = { shards: 5, cpu: 1.25, memoryBytes: 3 * GIB, ...disk };
+    live = () => [{ workerId: W2, connected: true, state: 'healthy', ...counts, machine }];
+    const terms = { zone: null, dedicated_to: null, draining: false, stranded: 0, version: 1 };
     assert.deepEqual((await send('GET', '/admin/v1/workers')).reply, {
       workers: [
         {
           worker_id: W1,
           connected: false,
+          state: 'down',
+          ...terms,
           shards: 0,
+          behind: 0,
+          erasing: 0,
           in_flight: 0,
+          machine: null,
           first_seen_at: seenAt,
           last_seen_at: seenAt,
         },
         {
           worker_id: W2,
           connected: true,
+          state: 'healthy',
+          ...terms,
           shards: 3,
+          behind: 1,
+          erasing: 4,
           in_flight: 2,
-          first_seen_at: null,
-          last_seen_at: seenAt,
+          machine: {
+            shards_on_disk: 5,
+            cpu: 1.25,
+            memory_bytes: 3 * GIB,
+            disk_free_bytes: 40 * GIB,
+            disk_bytes: 100 * GIB,
+          },
+          first_seen_at: seenAt,
+          last_seen_at: new Date(clock.now()).toISOString(),
         },
       ],
     });
     const { reply } = await send('GET', '/admin/v1/status');
     assert.equal(reply.status, 'ok');
     assert.deepEqual(reply.workers, { known: 2, connected: 1 });
-    assert.equal(reply.shards, 3);
+    assert.deepEqual([reply.shards, reply.shards_unreachable], [3, 1]);
+    assert.deepEqual(reply.replicas, { total: 5, behind: 2 });
   });
 
   it('answers 500 without the text of an error nobody planned, and logs it', async () => {

@@ -97,7 +97,7 @@ function addEndpoint(
     const idempotencyKey = endpoint.creates ? idempotencyKeyOf(request) : undefined;
     const view =
       idempotencyKey === undefined
-        ? run()
+        ? await run()
         : idempotency.once({ idempotencyKey, method, url: request.url, body }, run);
     if ('version' in view) reply.header('etag', etagOf(view.version));
     return reply.code(status).send(view);

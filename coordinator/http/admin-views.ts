@@ -2,7 +2,10 @@
  * What the admin API shows, field by field: snake_case, times in RFC 3339 (UTC). Nothing is ever
  * spread into a reply, so a column that is added to a table does not appear here by itself.
  */
+
+import type { WorkerLoad } from '../cluster/worker-loads.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
+import type { ReplicaView } from '../control-plane/replicas.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
 import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
@@ -76,10 +79,46 @@ export function viewWorker(worker: WorkerView) {
   return {
     worker_id: worker.workerId,
     connected: worker.connected,
+    state: worker.state,
+    zone: worker.zone,
+    dedicated_to: worker.dedicatedTo,
+    draining: worker.draining,
     shards: worker.shards,
+    behind: worker.behind,
+    stranded: worker.stranded,
+    erasing: worker.erasing,
     in_flight: worker.inFlight,
-    first_seen_at: timeOrNull(worker.firstSeenAt),
-    last_seen_at: timeOrNull(worker.lastSeenAt),
+    machine: worker.machine && viewMachine(worker.machine),
+    version: worker.version,
+    first_seen_at: formatTime(worker.firstSeenAt),
+    last_seen_at: formatTime(worker.lastSeenAt),
+  };
+}
+
+function viewMachine(machine: WorkerLoad) {
+  return {
+    shards_on_disk: machine.shards,
+    cpu: machine.cpu,
+    memory_bytes: machine.memoryBytes,
+    disk_free_bytes: machine.diskFreeBytes,
+    disk_bytes: machine.diskBytes,
+  };
+}
+
+export function viewReplica(replica: ReplicaView) {
+  return {
+    client_id: replica.clientId,
+    mode: replica.mode,
+    namespace: replica.namespace,
+    collection: replica.collection,
+    deleting: replica.deleting,
+    shard_id: replica.shardId,
+    ordinal: replica.ordinal,
+    worker_id: replica.workerId,
+    state: replica.state,
+    synced_version: replica.syncedVersion,
+    versions_behind: replica.versionsBehind,
+    since: formatTime(replica.since),
   };
 }
 
@@ -90,6 +129,8 @@ export function viewStatus(status: SystemStatus) {
     clients: status.clients,
     collections: status.collections,
     shards: status.shards,
+    shards_unreachable: status.shardsUnreachable,
+    replicas: { total: status.replicas.total, behind: status.replicas.behind },
     workers: { known: status.workers.known, connected: status.workers.connected },
     in_flight: status.inFlight,
   };

@@ -12,7 +12,9 @@ import type { JsonWriter } from '../data-plane/json-writer.ts';
 import { closedObject, formedText } from './validation.ts';
 
 /** What a client's requests can do. */
-export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes'> & { account: Account };
+export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clusterInfo'> & {
+  account: Account;
+};
 
 export interface Call<Body = unknown> {
   owner: Principal;
@@ -74,8 +76,8 @@ export function bodylessEndpoint(
 const Timeout = formedText('^[1-9][0-9]{0,8}$', 'a whole number of seconds from 1 on');
 
 /**
- * There is one copy of each shard and it has one writer, so every ordering and consistency that
- * a client can ask for is given.
+ * A copy that is read from has every acknowledged write, and each shard has one order of writes, so
+ * every ordering and consistency that a client can ask for is given.
  */
 const QUERY_STRINGS = {
   read: closedObject({

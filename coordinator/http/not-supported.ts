@@ -22,8 +22,14 @@ const POINTS: Record<string, string> = {
   'search/matrix/offsets': `distance matrices are not available; use ${QUERY} for each point`,
 };
 
+const PEERS = 'peers are not managed here: operators drain and add workers';
+const SHARDS =
+  'shards are placed, copied and moved by the service; use PATCH /collections/{collection} with ' +
+  'params.replication_factor for another number of copies';
+
 /** The error for a request that no endpoint takes, when it is one that other servers have. */
 export function notSupported(method: string, path: string): AppError | undefined {
+  if (path.startsWith('/cluster/')) return new AppError('not_supported', PEERS);
   if (method !== 'POST') return undefined;
   const text = aboutPath(path);
   return text === undefined ? undefined : new AppError('not_supported', text);
@@ -31,7 +37,8 @@ export function notSupported(method: string, path: string): AppError | undefined
 
 function aboutPath(path: string): string | undefined {
   if (path === '/collections/aliases') return 'aliases are not available; use collection names';
-  const [, name, rest] = /^\/collections\/[^/]+\/(facet$|points\/(.*))/.exec(path) ?? [];
+  const [, name, rest] = /^\/collections\/[^/]+\/(facet$|cluster$|points\/(.*))/.exec(path) ?? [];
+  if (name === 'cluster') return SHARDS;
   if (name === 'facet') {
     return 'facets are not available; use POST /collections/{collection}/points/count with a filter';
   }

@@ -4,20 +4,15 @@ import { ManualClock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { Written } from '../../shared/protocol/schema.ts';
 import { recordingLog } from '../../test/harness/recording-log.ts';
 import { ClientUsage } from './client-usage.ts';
+import type { Held } from './usage-account.ts';
 
 const HERS = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
 const OWNER = { clientId: HERS, mode: 'live' } as const;
 const HIS = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
 const NEAR = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
 const FAR = 'wk_bbbbbbbbbbbbbbbb' as WorkerId;
-
-interface Place {
-  shardId: ShardId;
-  workerId: WorkerId;
-}
 
 /** Each shard holds one point. */
 function start(shards: number, workers = [NEAR, FAR]) {
@@ -28,24 +23,25 @@ function start(shards: number, workers = [NEAR, FAR]) {
     asked: [] as ShardId[],
     most: 0,
     underWay: 0,
-    answer: (): Written => ({ version: 1, points: 1, bytes: 0 }),
+    answer: (): Held => ({ version: 1, points: 1, bytes: 0 }),
   };
-  const shardsOf = ({ clientId }: { clientId: ClientId }): Place[] =>
-    Array.from({ length: shards }, (_, i) => ({
-      shardId: `${clientId}-${i}` as ShardId,
-      workerId: workers[i % workers.length] ?? NEAR,
-    }));
-  const ask = async (shard: Place, _deadline: Deadline) => {
-    state.asked.push(shard.shardId);
+  const shardsOf = ({ clientId }: { clientId: ClientId }) =>
+    Array.from({ length: shards }, (_, i) => ({ shardId: `${clientId}-${i}` as ShardId }));
+  const holderOf = (shardId: ShardId) => {
+    const number = Number(shardId.slice(HERS.length + 1));
+    return workers[number % workers.length] ?? NEAR;
+  };
+  const ask = async (shardId: ShardId, _deadline: Deadline) => {
+    state.asked.push(shardId);
     state.underWay += 1;
     state.most = Math.max(state.most, state.underWay);
     await new Promise(setImmediate);
     state.underWay -= 1;
-    if (state.away.has(shard.workerId)) throw new AppError('unavailable');
+    if (state.away.has(holderOf(shardId))) throw new AppError('unavailable');
     return state.answer();
   };
   const connected = () => workers.filter((workerId) => !state.away.has(workerId));
-  const usage = new ClientUsage({ shardsOf, ask, connected, clock, log });
+  const usage = new ClientUsage({ shardsOf, ask, holderOf, connected, clock, log });
   return { usage, state, clock, saw };
 }
 
@@ -61,7 +57,7 @@ test('all shards are asked once, some at a time, for all who need them', async (
 
 test('collections that were made since the start are known', async () => {
   const { usage, state } = start(1);
-  const shards = [{ shardId: `${HERS}-0` as ShardId, workerId: NEAR }];
+  const shards = [{ shardId: `${HERS}-0` as ShardId }];
   usage.created({ clientId: HERS, mode: 'live', shards });
   usage.created({ clientId: HIS, mode: 'test', shards });
   await usage.ask(OWNER);

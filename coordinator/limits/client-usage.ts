@@ -13,13 +13,7 @@ import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { Written } from '../../shared/protocol/schema.ts';
-import { type ShardUsage, UsageAccount } from './usage-account.ts';
-
-interface Place {
-  shardId: ShardId;
-  workerId: WorkerId;
-}
+import { type Held, type ShardUsage, UsageAccount } from './usage-account.ts';
 
 /** Whose quota it is: a client's live and test data are counted apart. */
 export interface UsageOwner {
@@ -29,14 +23,16 @@ export interface UsageOwner {
 
 /** Those of a collection. */
 interface Placed extends UsageOwner {
-  shards: readonly Place[];
+  shards: readonly { shardId: ShardId }[];
 }
 
 export interface ClientUsageDeps {
   /** All shards of an owner's collections. */
-  shardsOf: (owner: UsageOwner) => Place[];
+  shardsOf: (owner: UsageOwner) => { shardId: ShardId }[];
   /** What the shard holds once all writes that were sent to it have ended. */
-  ask: (shard: Place, deadline: Deadline) => Promise<Written>;
+  ask: (shardId: ShardId, deadline: Deadline) => Promise<Held>;
+  /** The worker that would be asked: one that is connected, if one of those that hold it is. */
+  holderOf: (shardId: ShardId) => WorkerId;
   /** Workers that can be asked at this moment. */
   connected: () => WorkerId[];
   clock: Clock;
@@ -110,7 +106,7 @@ export class ClientUsage {
   /** A collection was made; its shards are empty. */
   created({ shards, ...owner }: Placed): void {
     const { account } = this.#of(owner);
-    for (const shard of shards) account.add(shard, 'empty');
+    for (const { shardId } of shards) account.add(shardId, 'empty');
   }
 
   /** A collection is gone for its client. */
@@ -119,11 +115,16 @@ export class ClientUsage {
     for (const { shardId } of shards) account?.drop(shardId);
   }
 
-  /** Points of the first shard of a collection, as far as is known. */
+  /** Points of a collection; undefined while one of its shards has not said what it holds. */
   pointsOf({ shards, ...owner }: Placed): number | undefined {
-    const [first] = shards;
     const account = this.#owners.get(keyOf(owner))?.account;
-    return first && account?.shard(first.shardId)?.known?.points;
+    let points = 0;
+    for (const { shardId } of shards) {
+      const known = account?.shard(shardId)?.known;
+      if (known === undefined) return undefined;
+      points += known.points;
+    }
+    return points;
   }
 
   /** The client is gone. */
@@ -135,7 +136,9 @@ export class ClientUsage {
   workerCame(workerId: WorkerId): void {
     this.#away.delete(workerId);
     for (const entry of this.#owners.values()) {
-      for (const shard of entry.account.unsure) if (shard.workerId === workerId) shard.askAtMs = 0;
+      for (const shard of entry.account.unsure) {
+        if (this.#deps.holderOf(shard.shardId) === workerId) shard.askAtMs = 0;
+      }
       if (entry.listed) entry.askAtMs = askAtMs(entry.account);
     }
   }
@@ -160,7 +163,7 @@ export class ClientUsage {
   async #askAll(owner: UsageOwner, entry: Entry): Promise<void> {
     const { account } = entry;
     if (!entry.listed) {
-      for (const shard of this.#deps.shardsOf(owner)) account.add(shard, 'unknown');
+      for (const { shardId } of this.#deps.shardsOf(owner)) account.add(shardId, 'unknown');
       entry.listed = true;
     }
     const due = this.#due(entry);
@@ -180,13 +183,19 @@ export class ClientUsage {
   }
 
   async #askOne(shard: ShardUsage, { account, failures, late }: Round): Promise<void> {
-    const { clock, ask } = this.#deps;
-    const { workerId } = shard;
+    const { clock, ask, holderOf } = this.#deps;
+    // Its collection was deleted meanwhile.
+    if (shard.dropped) return;
+    const workerId = holderOf(shard.shardId);
     const before = { doubt: { ...shard.doubt }, lostCount: shard.lostCount };
     try {
       // A worker that does not answer costs its time once, not for each of its shards.
       if (this.#away.has(workerId) || late.has(workerId)) throw new AppError('unavailable');
-      account.settle(shard, await ask(shard, Deadline.after(clock, ASK_TIMEOUT_MS)), before);
+      account.settle(
+        shard,
+        await ask(shard.shardId, Deadline.after(clock, ASK_TIMEOUT_MS)),
+        before,
+      );
     } catch (error) {
       failures.push(error);
       const isAway = !this.#deps.connected().includes(workerId);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must } from '../../shared/base/assert.ts';
-import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
 import { type Reservation, type ShardUsage, UsageAccount } from './usage-account.ts';
 
-const A = { shardId: 'shard-a' as ShardId, workerId: 'wk_aaaaaaaaaaaaaaaa' as WorkerId };
-const B = { ...A, shardId: 'shard-b' as ShardId };
+const A = 'shard-a' as ShardId;
+const B = 'shard-b' as ShardId;
 const QUOTA = { points: 10, bytes: 1_000 };
 
 const need = (points: number, bytes = 0) => ({ points, bytes });
@@ -16,7 +16,7 @@ function open(): { account: UsageAccount; a: ShardUsage; b: ShardUsage } {
   account.add(A, 'empty');
   account.add(B, 'empty');
   const shardOf = (id: ShardId) => must(account.shard(id), 'it was added');
-  return { account, a: shardOf(A.shardId), b: shardOf(B.shardId) };
+  return { account, a: shardOf(A), b: shardOf(B) };
 }
 
 function promised(account: UsageAccount, shard: ShardUsage, points: number): Reservation {
@@ -69,7 +69,7 @@ test('a shard that is dropped frees its part; what is still under way to it adds
   account.learn(b, said(1, 1));
   const [answered, lost] = [promised(account, a, 1), promised(account, a, 1)];
   account.lose(a, promised(account, a, 0));
-  account.drop(A.shardId);
+  account.drop(A);
   assert.deepEqual([account.used, account.unsure.size], [need(1), 0]);
   account.written(answered, said(2, 8));
   account.lose(a, lost);

@@ -25,11 +25,13 @@
  * of the worker is the truth. A turn costs no other write anything: who needs no room goes on
  * beside it.
  */
-import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
 
 export type Amount = Room;
+/** What a shard says that it holds. */
+export type Held = Pick<Written, 'version' | 'points' | 'bytes'>;
 export type Quota = Pick<PlanLimits, 'points' | 'bytes'>;
 
 export const NOTHING: Readonly<Amount> = { points: 0, bytes: 0 };
@@ -37,9 +39,8 @@ export const NOTHING: Readonly<Amount> = { points: 0, bytes: 0 };
 /** One shard as it is known. */
 export interface ShardUsage {
   readonly shardId: ShardId;
-  readonly workerId: WorkerId;
   /** Undefined while nothing was heard from it. */
-  known: Written | undefined;
+  known: Held | undefined;
   doubt: Amount;
   /** Counts outcomes that never came. */
   lostCount: number;
@@ -103,14 +104,13 @@ export class UsageAccount {
   }
 
   /** Takes a shard into the books: an empty one, or one that is still to be asked. */
-  add(place: { shardId: ShardId; workerId: WorkerId }, as: 'empty' | 'unknown'): void {
-    const { shardId, workerId } = place;
+  add(shardId: ShardId, as: 'empty' | 'unknown'): void {
     if (this.#shards.has(shardId)) return;
     const asked = as === 'empty';
     const known = asked ? { version: 0, ...NOTHING } : undefined;
     const doubt = { ...NOTHING };
     const [lostCount, askAtMs, dropped] = [0, 0, false];
-    const shard = { shardId, workerId, known, doubt, lostCount, asked, askAtMs, dropped };
+    const shard = { shardId, known, doubt, lostCount, asked, askAtMs, dropped };
     this.#shards.set(shardId, shard);
     if (!asked) this.#unsure.add(shard);
   }
@@ -127,7 +127,7 @@ export class UsageAccount {
   }
 
   /** What a shard said after a write. Answers come in any order: the latest version counts. */
-  learn(shard: ShardUsage, said: Written): void {
+  learn(shard: ShardUsage, said: Held): void {
     if (shard.dropped || said.version < (shard.known?.version ?? 0)) return;
     move(this.#used, shard.known ?? NOTHING, said);
     shard.known = said;
@@ -146,7 +146,7 @@ export class UsageAccount {
 
   /** What a shard said when asked. `before` is a copy from when it was asked: outcomes that were
    * lost since then are still in doubt. */
-  settle(shard: ShardUsage, said: Written, before: Pick<ShardUsage, 'doubt' | 'lostCount'>): void {
+  settle(shard: ShardUsage, said: Held, before: Pick<ShardUsage, 'doubt' | 'lostCount'>): void {
     if (shard.dropped) return;
     this.learn(shard, said);
     shard.asked = true;
@@ -200,7 +200,7 @@ export class UsageAccount {
   }
 
   /** The write was answered. */
-  written(reservation: Reservation, said: Written): void {
+  written(reservation: Reservation, said: Held): void {
     if (reservation.shard !== undefined) this.learn(reservation.shard, said);
     this.#promise(reservation, NOTHING);
   }

@@ -10,6 +10,7 @@ import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/bas
 import { HNSW_DEFAULTS } from '../../shared/domain/collection.ts';
 import type { NewCollection } from './collections.ts';
 import { ControlStore } from './control-store.ts';
+import type { ReplicaPlacement } from './replicas.ts';
 
 const ALICE = 'cl_aliceaaaaaaaaaaa' as ClientId;
 const BOB = 'cl_bobbbbbbbbbbbbbb' as ClientId;
@@ -32,6 +33,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+function replicaAt(workerId: WorkerId): ReplicaPlacement {
+  return { workerId, state: 'in_sync', syncedVersion: 0 };
+}
+
 function newCollection(changes: Partial<NewCollection> = {}): NewCollection {
   return {
     collectionId: randomUUID() as CollectionId,
@@ -42,9 +47,11 @@ function newCollection(changes: Partial<NewCollection> = {}): NewCollection {
     config: { vector: { dimension: 3, distance: 'Cosine' }, hnsw: HNSW_DEFAULTS },
     payloadIndexes: {},
     shards: [
-      { shardId: randomUUID() as ShardId, ordinal: 0, workerId: W1 },
-      { shardId: randomUUID() as ShardId, ordinal: 1, workerId: W2 },
+      { shardId: randomUUID() as ShardId, ordinal: 0, replicas: [replicaAt(W1), replicaAt(W2)] },
+      { shardId: randomUUID() as ShardId, ordinal: 1, replicas: [replicaAt(W2)] },
     ],
+    replicationFactor: 2,
+    writeConsistencyFactor: 1,
     ...changes,
   };
 }
@@ -184,13 +191,65 @@ it('does not change what is gone or going', () => {
   assert.throws(() => store.collections.markDeleting(collectionId), gone);
 });
 
-it('counts shards by worker, and forgets them with their collection', () => {
+it('counts replicas by worker, and forgets them with their collection', () => {
   const first = store.collections.create(newCollection());
   store.collections.create(newCollection({ name: 'b' }));
-  assert.deepEqual([...store.shards.countByWorker()].toSorted(), [
+  assert.deepEqual([...store.replicas.countByWorker()].toSorted(), [
     [W1, 2],
-    [W2, 2],
+    [W2, 4],
   ]);
   store.collections.remove(first.collectionId);
-  assert.equal(store.shards.countByWorker().get(W1), 1);
+  assert.equal(store.replicas.countByWorker().get(W1), 1);
 });
+
+it('keeps what replicas are, and never lets the last one in sync go', () => {
+  const [{ shardId } = { shardId: '' as ShardId }] = newShards();
+  const stateOf = () => replicasOf(shardId).map(({ workerId, ...rest }) => rest);
+  store.replicas.leave(shardId, [{ workerId: W1, syncedVersion: 7 }]);
+  store.close();
+  store = open();
+  assert.deepEqual(stateOf(), [
+    { state: 'behind', syncedVersion: 7 },
+    { state: 'in_sync', syncedVersion: 0 },
+  ]);
+  const last = [{ workerId: W2, syncedVersion: 9 }];
+  assert.throws(() => store.replicas.leave(shardId, last), /keeps a replica/);
+  store.replicas.progress(shardId, W1, 8);
+  assert.equal(stateOf()[0]?.syncedVersion, 8);
+  store.replicas.join(shardId, W1);
+  store.close();
+  store = open();
+  assert.deepEqual(stateOf()[0], { state: 'in_sync', syncedVersion: 0 });
+});
+
+it('keeps what is to be erased at a worker until that has said so', () => {
+  const [{ shardId } = { shardId: '' as ShardId }] = newShards();
+  const place = {
+    clientId: ALICE,
+    mode: 'live',
+    namespace: 'default',
+    collection: 'things',
+    generation: 1,
+    ordinal: 0,
+  } as const;
+  store.replicas.remove({ shardId, workerId: W1, place });
+  store.close();
+  store = open();
+  assert.deepEqual(
+    replicasOf(shardId).map(({ workerId }) => workerId),
+    [W2],
+  );
+  assert.deepEqual(store.replicas.erasures(), [{ shardId, workerId: W1, place }]);
+  store.replicas.erased(shardId, W1);
+  assert.deepEqual(store.replicas.erasures(), []);
+  assert.throws(() => store.replicas.remove({ shardId, workerId: W2, place }), /keeps a replica/);
+});
+
+function newShards() {
+  return store.collections.create(newCollection()).shards;
+}
+
+function replicasOf(shardId: ShardId): ReplicaPlacement[] {
+  const shards = store.collections.all().flatMap((record) => record.shards);
+  return shards.find((shard) => shard.shardId === shardId)?.replicas ?? [];
+}

@@ -21,15 +21,16 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { CollectionConfig, Mode, PayloadIndexType } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { ReplicaPlacement } from './replicas.ts';
 import { guarded } from './sql-errors.ts';
 
 export type CollectionState = 'creating' | 'active' | 'deleting';
 
-/** Where one shard of a collection lives. */
+/** One shard of a collection, and where its copies live. */
 export interface ShardPlacement {
   shardId: ShardId;
   ordinal: number;
-  workerId: WorkerId;
+  replicas: ReplicaPlacement[];
 }
 
 export interface NewCollection {
@@ -41,6 +42,10 @@ export interface NewCollection {
   config: CollectionConfig;
   /** Field path (as text) to index type. */
   payloadIndexes: Record<string, PayloadIndexType>;
+  /** Copies of each shard. */
+  replicationFactor: number;
+  /** Copies that must have a write before it is acknowledged. */
+  writeConsistencyFactor: number;
   shards: ShardPlacement[];
 }
 
@@ -65,21 +70,35 @@ interface CollectionRow {
   payloadIndexes: string;
   configPending: 0 | 1;
   createdAt: number;
+  replicationFactor: number;
+  writeConsistencyFactor: number;
 }
 
 const COLUMNS = `collection_id AS collectionId, client_id AS clientId, mode, namespace, name,
   generation, state, config, payload_indexes AS payloadIndexes,
-  config_pending AS configPending, created_at AS createdAt`;
+  config_pending AS configPending, created_at AS createdAt,
+  replication_factor AS replicationFactor, write_consistency_factor AS writeConsistencyFactor`;
+
+const REPLICA_COLUMNS =
+  'worker_id AS workerId, state, synced_version AS syncedVersion, shard_id AS shardId';
+
+interface ShardRow {
+  collectionId: CollectionId;
+  shardId: ShardId;
+  ordinal: number;
+}
 
 export class CollectionsTable {
   readonly #clock: Clock;
   readonly #create: Database.Transaction<(collection: NewCollection) => CollectionRecord>;
   readonly #all: Database.Statement<[], CollectionRow>;
-  readonly #allShards: Database.Statement<[], ShardPlacement & { collectionId: CollectionId }>;
+  readonly #allShards: Database.Statement<[], ShardRow>;
+  readonly #allReplicas: Database.Statement<[], ReplicaPlacement & { shardId: ShardId }>;
   readonly #activate: Database.Statement<[CollectionId]>;
   readonly #beginChange: Database.Statement<[CollectionId]>;
   readonly #finishChange: Database.Statement<[string, string, CollectionId]>;
   readonly #settleChange: Database.Statement<[CollectionId]>;
+  readonly #setReplication: Database.Statement<[number, number, CollectionId]>;
   readonly #markDeleting: Database.Statement<[CollectionId]>;
   readonly #remove: Database.Statement<[CollectionId]>;
   readonly #count: Database.Statement<[], number>;
@@ -88,8 +107,11 @@ export class CollectionsTable {
     this.#clock = clock;
     this.#all = database.prepare(`SELECT ${COLUMNS} FROM collections ORDER BY collection_id`);
     this.#allShards = database.prepare(
-      `SELECT collection_id AS collectionId, shard_id AS shardId, ordinal, worker_id AS workerId
+      `SELECT collection_id AS collectionId, shard_id AS shardId, ordinal
         FROM shards ORDER BY collection_id, ordinal`,
+    );
+    this.#allReplicas = database.prepare(
+      `SELECT ${REPLICA_COLUMNS} FROM replicas ORDER BY shard_id, worker_id`,
     );
     this.#activate = database.prepare(
       `UPDATE collections SET state = 'active' WHERE collection_id = ? AND state = 'creating'`,
@@ -103,6 +125,10 @@ export class CollectionsTable {
     );
     this.#settleChange = database.prepare(
       'UPDATE collections SET config_pending = 0 WHERE collection_id = ?',
+    );
+    this.#setReplication = database.prepare(
+      `UPDATE collections SET replication_factor = ?, write_consistency_factor = ?
+        WHERE collection_id = ? AND state = 'active'`,
     );
     this.#markDeleting = database.prepare(
       `UPDATE collections SET state = 'deleting' WHERE collection_id = ?`,
@@ -146,6 +172,18 @@ export class CollectionsTable {
     guarded(() => this.#settleChange.run(collectionId));
   }
 
+  /** How many copies there shall be. Throws `collection_not_found` unless `active`. */
+  setReplication(
+    collectionId: CollectionId,
+    {
+      replicationFactor,
+      writeConsistencyFactor,
+    }: Pick<CollectionRecord, 'replicationFactor' | 'writeConsistencyFactor'>,
+  ): void {
+    const factors = [replicationFactor, writeConsistencyFactor] as const;
+    mustChange(() => this.#setReplication.run(...factors, collectionId));
+  }
+
   /** Throws `collection_not_found` when there is no such collection; repeating it is harmless. */
   markDeleting(collectionId: CollectionId): void {
     mustChange(() => this.#markDeleting.run(collectionId));
@@ -160,8 +198,14 @@ export class CollectionsTable {
   all(): CollectionRecord[] {
     const records = new Map<CollectionId, CollectionRecord>();
     for (const row of this.#all.all()) records.set(row.collectionId, fromRow(row));
-    for (const { collectionId, ...placement } of this.#allShards.all()) {
+    const shards = new Map<ShardId, ShardPlacement>();
+    for (const { collectionId, ...shard } of this.#allShards.all()) {
+      const placement = { ...shard, replicas: [] };
+      shards.set(shard.shardId, placement);
       must(records.get(collectionId), 'a shard has a collection').shards.push(placement);
+    }
+    for (const { shardId, ...replica } of this.#allReplicas.all()) {
+      must(shards.get(shardId), 'a replica is of a shard').replicas.push(replica);
     }
     return [...records.values()];
   }
@@ -194,10 +238,14 @@ export class CollectionsTable {
       .pluck();
     const insert = database.prepare<[CollectionRow]>(
       `INSERT INTO collections VALUES (@collectionId, @clientId, @mode, @namespace, @name,
-        @generation, @state, @config, @payloadIndexes, @configPending, @createdAt)`,
+        @generation, @state, @config, @payloadIndexes, @configPending, @createdAt,
+        @replicationFactor, @writeConsistencyFactor)`,
     );
-    const insertShard = database.prepare<[ShardId, CollectionId, number, WorkerId]>(
-      'INSERT INTO shards VALUES (?, ?, ?, ?)',
+    const insertShard = database.prepare<[ShardId, CollectionId, number, number]>(
+      `INSERT INTO shards (shard_id, collection_id, ordinal, compared_at) VALUES (?, ?, ?, ?)`,
+    );
+    const insertReplica = database.prepare<[ShardId, WorkerId, string, number]>(
+      'INSERT INTO replicas VALUES (?, ?, ?, 0, ?)',
     );
     return database.transaction((collection) => {
       const { config, payloadIndexes, shards, ...identity } = collection;
@@ -215,8 +263,11 @@ export class CollectionsTable {
         payloadIndexes: JSON.stringify(payloadIndexes),
         configPending: 0,
       });
-      for (const { shardId, ordinal, workerId } of shards) {
-        insertShard.run(shardId, collectionId, ordinal, workerId);
+      for (const { shardId, ordinal, replicas } of shards) {
+        insertShard.run(shardId, collectionId, ordinal, given.createdAt);
+        for (const { workerId, state } of replicas) {
+          insertReplica.run(shardId, workerId, state, given.createdAt);
+        }
       }
       return { ...collection, ...given, configPending: false };
     });

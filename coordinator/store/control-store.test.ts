@@ -70,7 +70,10 @@ describe('opening', () => {
     const firstSeenAt = clock.now();
     clock.advance(5_000);
     second.workers.seen(workerId);
-    assert.deepEqual(second.workers.all(), [{ workerId, firstSeenAt, lastSeenAt: clock.now() }]);
+    const terms = { zone: null, dedicatedTo: null, draining: false };
+    assert.deepEqual(second.workers.all(), [
+      { workerId, firstSeenAt, lastSeenAt: clock.now(), ...terms, version: 1 },
+    ]);
     second.close();
   });
 

@@ -10,10 +10,10 @@
  * Calls block the event loop for the time of the statement and, when they write, of one fsync.
  * That is meant for administration; the data path makes at most one indexed read per unknown key.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Clock } from '../../shared/base/clock.ts';
+import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { ClientsTable } from './clients.ts';
@@ -21,7 +21,7 @@ import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
 import { migrate } from './migrations.ts';
 import { PlansTable } from './plans.ts';
-import { ShardsTable } from './shards.ts';
+import { ReplicasTable } from './replicas.ts';
 import { guarded, isLocked } from './sql-errors.ts';
 import { WorkersTable } from './workers.ts';
 
@@ -45,7 +45,7 @@ export class ControlStore {
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
   readonly collections: CollectionsTable;
-  readonly shards: ShardsTable;
+  readonly replicas: ReplicasTable;
   readonly workers: WorkersTable;
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly #database: Database.Database;
@@ -60,19 +60,21 @@ export class ControlStore {
     this.clients = new ClientsTable(database, clock);
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
-    this.shards = new ShardsTable(database);
+    this.replicas = new ReplicasTable(database, clock);
     this.workers = new WorkersTable(database, clock);
     this.idempotentReplies = new IdempotentRepliesTable(database);
   }
 
   /**
-   * Opens or makes the database file; its folder must exist. Throws an `Error` with a sentence for
-   * the operator when another process has it open or when it is of a newer release.
+   * Opens or makes the database file and its folder, durable on return. Throws an `Error` with a
+   * sentence for the operator when another process has it open or when it is of a newer release.
    */
   static open(path: string, deps: { clock: Clock }): ControlStore {
+    makeFolderDurably(dirname(path));
     const database = new Database(path, { timeout: LOCK_WAIT_MS });
     try {
       guarded(() => prepare(database));
+      // SQLite syncs its files; the folder's entry for a new one is ours to sync.
       syncFolder(dirname(path));
       return new ControlStore(database, deps.clock);
     } catch (error) {
@@ -123,15 +125,10 @@ function prepare(database: Database.Database): void {
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   database.pragma('secure_delete = ON');
+  // What a process that died of a failed sync left in the log may be in the system's memory only, where
+  // it can be read and no later sync brings it to the disk: nothing may be appended to it. Folding
+  // writes its pages anew, with a sync that covers them. (Within a process, the next commit overwrites
+  // what a failed one left.)
+  database.pragma('wal_checkpoint(TRUNCATE)');
   migrate(database);
-}
-
-/** SQLite syncs its files; the folder's entry for a new one is ours to sync. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -10,9 +10,9 @@
  *      |                                           id, no foreign key: it outlives its targets)
  *      |                                           idempotent_replies (answers to creations)
  *      |
- *      +-- 1 --- n collections 1 --- n shards      workers (placement by id, no foreign key: a
- *      |                                           shard outlives the memory of its worker)
- *      +-- 1 --- n generations
+ *      +-- 1 --- n collections 1 --- n shards 1 --- n replicas     workers (by id, no foreign key: a
+ *      |                                                           replica outlives the memory of
+ *      +-- 1 --- n generations                     erasures        its worker)
  *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
  * an end, which a rotation left. `collections_live` keeps a name unique among the
@@ -194,6 +194,40 @@ const MIGRATIONS: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX idempotent_replies_age ON idempotent_replies (created_at);
+  `,
+  `
+  CREATE TABLE replicas (
+    shard_id TEXT NOT NULL REFERENCES shards (shard_id) ON DELETE CASCADE,
+    worker_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('in_sync', 'behind')),
+    synced_version INTEGER NOT NULL CHECK (synced_version >= 0),
+    since INTEGER NOT NULL,
+    PRIMARY KEY (shard_id, worker_id)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO replicas
+    SELECT shard_id, worker_id, 'in_sync', 0, unixepoch() * 1000 FROM shards;
+  CREATE INDEX replicas_worker ON replicas (worker_id);
+  DROP INDEX shards_worker;
+  ALTER TABLE shards DROP COLUMN worker_id;
+  ALTER TABLE shards ADD COLUMN compared_at INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX shards_compared ON shards (compared_at);
+
+  CREATE TABLE erasures (
+    shard_id TEXT NOT NULL,
+    worker_id TEXT NOT NULL,
+    place TEXT NOT NULL CHECK (json_valid(place)),
+    PRIMARY KEY (shard_id, worker_id)
+  ) STRICT, WITHOUT ROWID;
+
+  ALTER TABLE workers ADD COLUMN zone TEXT;
+  ALTER TABLE workers ADD COLUMN dedicated_to TEXT REFERENCES clients (client_id);
+  ALTER TABLE workers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0 CHECK (draining IN (0, 1));
+  ALTER TABLE workers ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version >= 1);
+
+  ALTER TABLE collections ADD COLUMN replication_factor INTEGER NOT NULL DEFAULT 1
+    CHECK (replication_factor >= 1);
+  ALTER TABLE collections ADD COLUMN write_consistency_factor INTEGER NOT NULL DEFAULT 1
+    CHECK (write_consistency_factor >= 1);
   `,
 ];
 

@@ -101,6 +101,11 @@ export class Connection {
     return this.#socket.bufferedAmount;
   }
 
+  /** Whether the other end has not given a sign of life for a while. */
+  get silent(): boolean {
+    return this.#liveness?.silent ?? false;
+  }
+
   send(frame: Buffer): void {
     if (this.#state !== 'open') return;
     this.#cork.hold();

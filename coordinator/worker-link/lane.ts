@@ -43,6 +43,8 @@ const SENDS_MAX = 3;
 export interface Call {
   readonly message: number;
   readonly writes: boolean;
+  /** Neither waits for a line nor is sent on a second one. */
+  readonly now: boolean;
   readonly frame: Buffer;
   readonly deadline: Deadline;
   /** Given the reply's frame. */
@@ -90,6 +92,7 @@ export class Lane {
   submit(call: Call): void {
     const bytes = call.frame.byteLength;
     const held = Math.max(this.#bytes, this.#line?.bufferedBytes ?? 0);
+    if (call.now && !this.ready) throw awayError();
     if (this.inFlight >= LIMITS.workerInFlightMax || held + bytes > LIMITS.linkBufferedBytesMax) {
       throw new AppError('overloaded');
     }
@@ -116,12 +119,12 @@ export class Lane {
     this.#line = undefined;
     this.#draining = false;
     const lost = this.#sent.takeWhere(() => true);
-    const again = lost.filter(({ call, sends }) => !call.writes && sends < SENDS_MAX);
+    const again = lost.filter(mayGoOn);
     // First all that go on, so that the lane is not idle while it still has calls.
     for (const entry of again) this.#waiting.add(entry);
     for (const entry of lost) {
       if (entry.call.writes) this.#reject(entry, new AppError('write_outcome_unknown'));
-      else if (entry.sends >= SENDS_MAX) this.#reject(entry, new AppError('unavailable'));
+      else if (!mayGoOn(entry)) this.#reject(entry, new AppError('unavailable'));
     }
     return lost.length;
   }
@@ -163,8 +166,9 @@ export class Lane {
       return;
     }
     this.#draining = true;
-    if (entry.sends >= SENDS_MAX) this.#reject(entry, new AppError('unavailable'));
-    else this.#waiting.add(entry);
+    if (entry.call.now || entry.sends >= SENDS_MAX) {
+      this.#reject(entry, new AppError('unavailable'));
+    } else this.#waiting.add(entry);
   }
 
   #sweep(): void {
@@ -187,6 +191,11 @@ export class Lane {
     how();
     if (this.inFlight === 0) this.#onIdle();
   }
+}
+
+/** Whether a call that lost its line is sent on the next. */
+function mayGoOn({ call, sends }: Entry): boolean {
+  return !call.writes && !call.now && sends < SENDS_MAX;
 }
 
 /** What the worker said, or `internal` when that can not be read. */

@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { assert } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
@@ -18,11 +19,13 @@ import { decodeReply, encodeBody } from '../../shared/protocol/body.ts';
 import { encodeFrame, type Frame, frameBytes } from '../../shared/protocol/frame.ts';
 import { CLOSE_CODES } from '../../shared/protocol/hello.ts';
 import {
+  isAboutWorker,
   MESSAGES,
   type MessageName,
   type Reply,
   type Request,
   type WithVectors,
+  type WorkerMessageName,
 } from '../../shared/protocol/messages.ts';
 import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
 import { Connection, type ConnectionEvents } from './connection.ts';
@@ -31,6 +34,12 @@ import { Lane } from './lane.ts';
 /** Where a request goes: a shard, and the worker that holds it. */
 export interface Route {
   shardId: ShardId;
+  workerId: WorkerId;
+}
+
+/** A worker, and a shard that it holds unless the request is about the worker itself. */
+interface Target {
+  shardId: ShardId | undefined;
   workerId: WorkerId;
 }
 
@@ -102,7 +111,8 @@ export class WorkerLink {
    * Sends one request and waits for its answer. Throws `AppError`: what the worker answered,
    * `unavailable` (no connection until the deadline), `deadline_exceeded`, `overloaded`,
    * `write_outcome_unknown`, `body_too_large`, `shutting_down`; `InvalidInput` for an integer
-   * that does not fit into 64 bits.
+   * that does not fit into 64 bits. With `now`, it does not wait for a connection, and a read is not
+   * sent again when it has lost it: `unavailable` at once, for there are other replicas.
    */
   request<N extends MessageName>(
     route: Route,
@@ -110,10 +120,37 @@ export class WorkerLink {
     body: Request<N>,
     vectors: Float32Array | undefined,
     deadline: Deadline,
+    now = false,
+  ): Promise<WithVectors<Reply<N>>> {
+    return this.#submit(route, name, body, vectors, deadline, now);
+  }
+
+  /**
+   * Asks a worker about itself, if it can be asked at this moment. Errors are those of `request`.
+   */
+  async askWorker<N extends WorkerMessageName>(
+    workerId: WorkerId,
+    name: N,
+    body: Request<N>,
+    deadline: Deadline,
+  ): Promise<Reply<N>> {
+    const route = { workerId, shardId: undefined };
+    return (await this.#submit(route, name, body, undefined, deadline, true)).body;
+  }
+
+  #submit<N extends MessageName>(
+    route: Target,
+    name: N,
+    body: Request<N>,
+    vectors: Float32Array | undefined,
+    deadline: Deadline,
+    now: boolean,
   ): Promise<WithVectors<Reply<N>>> {
     return new Promise((resolve, reject) => {
       if (this.#state !== 'open') throw new AppError('shutting_down');
       if (deadline.expired) throw new AppError('deadline_exceeded');
+      const namesShard = route.shardId !== undefined;
+      assert(namesShard !== isAboutWorker(name), 'a request names its shard, if it is about one');
       const { number: message, writes } = MESSAGES[name];
       const frame = encodeRequest(route.shardId, message, encodeBody(body), vectors ?? EMPTY);
       const answered = (reply: Frame): void => {
@@ -124,13 +161,23 @@ export class WorkerLink {
         }
       };
       const lane = this.#lane(route.workerId);
-      lane.submit({ message, writes, frame, deadline, resolve: answered, reject });
+      lane.submit({ message, writes, now, frame, deadline, resolve: answered, reject });
     });
   }
 
   /** Workers that can be asked at this moment. */
   connected(): WorkerId[] {
     return [...this.#lanes].filter(([, lane]) => lane.ready).map(([workerId]) => workerId);
+  }
+
+  /** Whether this worker can be asked at this moment. */
+  isReady(workerId: WorkerId): boolean {
+    return this.#lanes.get(workerId)?.ready ?? false;
+  }
+
+  /** Whether this worker is connected and leaves heartbeats without an answer. */
+  isSilent(workerId: WorkerId): boolean {
+    return this.#lanes.get(workerId)?.line?.silent ?? false;
   }
 
   /** Requests of this worker that wait or are sent. */
@@ -249,7 +296,7 @@ export class WorkerLink {
     if (lane?.line === undefined && lane?.inFlight === 0) this.#lanes.delete(workerId);
   }
 
-  #readReply<N extends MessageName>(route: Route, name: N, frame: Frame): Reply<N> {
+  #readReply<N extends MessageName>(route: Target, name: N, frame: Frame): Reply<N> {
     try {
       if (frame.message !== MESSAGES[name].number)
         throw new ProtocolError('reply to another message');
@@ -264,7 +311,7 @@ export class WorkerLink {
 }
 
 function encodeRequest(
-  shardId: ShardId,
+  shardId: ShardId | undefined,
   message: number,
   structure: Uint8Array,
   vectors: Float32Array,

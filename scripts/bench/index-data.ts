@@ -27,15 +27,20 @@ export function datasetData(folder: string, queriesMax: number): IndexData {
   return { name, dimension, count, queryCount: Math.min(queriesMax, queryCount), vectors, queries };
 }
 
-/** Gaussians of `INTRINSIC` dimensions, turned into `dimension` by a random matrix, with noise. */
-export function syntheticData(dimension: number, count: number, queryCount: number): IndexData {
+/** Gaussians of `intrinsic` dimensions, turned into `dimension` by a random matrix, with noise. */
+export function syntheticData(
+  dimension: number,
+  count: number,
+  queryCount: number,
+  intrinsic = INTRINSIC,
+): IndexData {
   const random = new SeededRandom(SEED + dimension);
-  const turn = Float32Array.from({ length: INTRINSIC * dimension }, () => random.normal());
+  const turn = Float32Array.from({ length: intrinsic * dimension }, () => random.normal());
   const fill = (rows: number): Float32Array => {
     const all = new Float32Array(rows * dimension);
     for (let row = 0; row < rows; row += 1) {
       const vector = all.subarray(row * dimension, (row + 1) * dimension);
-      for (let j = 0; j < INTRINSIC; j += 1) {
+      for (let j = 0; j < intrinsic; j += 1) {
         const z = random.normal();
         for (let i = 0; i < dimension; i += 1) {
           vector[i] = (vector[i] as number) + z * (turn[j * dimension + i] as number);

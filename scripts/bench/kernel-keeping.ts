@@ -79,7 +79,11 @@ export async function openLine(
     const { dimension, distance } = kernel;
     const identity = { shardId: SHARD, dimension, distance };
     const saved = await kernel.save(join(folder, 'scratch'));
-    const bytes = await writeImage(folder, { ...identity, appliedVersion: 1 }, saved.sections);
+    const bytes = await writeImage(
+      folder,
+      { ...identity, appliedVersion: 1, levellings: 0 },
+      saved.sections,
+    );
     await saved.release();
     const ms: number[] = [];
     for (let at = 0; at < OPENED; at += 1) {

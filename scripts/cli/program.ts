@@ -15,6 +15,7 @@ import { addClientCommands } from './admin/client.ts';
 import { addCompletionCommands } from './admin/completion.ts';
 import { addKeyCommands } from './admin/key.ts';
 import { addPlanCommands } from './admin/plan.ts';
+import { addReplicaCommands } from './admin/replicas.ts';
 import { showStatus } from './admin/status.ts';
 import { addWorkerCommands } from './admin/worker.ts';
 import { askTerminal } from './ask.ts';
@@ -79,6 +80,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);
+  addReplicaCommands(program, context);
   addAuditCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),

@@ -25,9 +25,13 @@ export const systemClock: Clock = {
 /** The longest interval that a timer takes: about 25 days. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 
-/** Keeps the process from ending by itself although nothing is under way in it. */
-export function holdProcessOpen(): void {
-  setInterval(() => undefined, INTERVAL_MS_MAX);
+/**
+ * Keeps the process from ending by itself although nothing is under way in it, until the returned
+ * function is called.
+ */
+export function holdProcessOpen(): () => void {
+  const timer = setInterval(() => undefined, INTERVAL_MS_MAX);
+  return () => clearInterval(timer);
 }
 
 interface Alarm {

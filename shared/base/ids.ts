@@ -36,3 +36,8 @@ export function randomId<Id extends ClientId | KeyId | WorkerId | RequestId>(
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(prefix) && /^[a-z2-7]{16}$/.test(text.slice(prefix.length));
 }
+
+/** Whether `text` is a UUID as ids of shards and collections are written. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}

@@ -45,8 +45,15 @@ export const LIMITS = {
   payloadBytesMax: MIB,
   /** Payload indexes of one collection. */
   payloadIndexesMax: 64,
+  /** Copies of one shard: with more, writes wait for the slowest of many. */
+  replicasMax: 7,
   /** Collections of one client and mode, whatever its plan says. */
   collectionsPerClientMax: 10_000,
+  /** Shards of one collection: as many parts as a few machines have cores. Each answers each query, so
+   * with more the work that is not searching would grow beyond that which is. */
+  shardsPerCollectionMax: 64,
+  /** Shards of one client and mode: each takes files, memory and a place at a worker. */
+  shardsPerClientMax: 10_000,
   /** Test data of one client, which no plan bounds: enough to try things out, not a disk. */
   testCollectionsMax: 1_000,
   testPointsMax: 1_000_000,
@@ -67,16 +74,25 @@ export const LIMITS = {
   frameBytesMax: 96 * MIB,
   /** Payloads and vectors of one reply; more is refused, not cut off. */
   replyBytesMax: 64 * MIB,
+  /** The same of what all shards of a collection reply to one request. None knows which of its points
+   * are among the nearest of all, so together they send more than the answer holds. */
+  gatheredBytesMax: 256 * MIB,
   /** Handshake messages come before trust, so they are small. */
   helloBytesMax: 16 * 1024,
   /** Tombstones kept per shard for a replica that catches up; older ones mean a full copy. */
   tombstonesMax: 100_000,
+  /** Points of one digest of a range: some tens of milliseconds of a worker, in slices. */
+  rangePointsMax: 10_000,
+  /** Points of one page between replicas, and removed ids beside them: several times what is read. */
+  pagePointsMax: 2_000,
   /** Writes of one shard that wait for a commit. */
   shardWritesQueuedMax: 4_096,
   /** Bytes of all writes of a worker that wait for a commit: each is copied for its thread. */
   writeBytesQueuedMax: 256 * MIB,
   /** Name of a client or of a key, in UTF-16 units. */
   adminNameCharsMax: 128,
+  /** The name of a zone: a column of a table. */
+  zoneCharsMax: 64,
   /** One body of the admin API. */
   adminBodyBytesMax: 64 * 1024,
   /** Clients or keys of one page of the admin API. */
@@ -101,12 +117,17 @@ assert(
   'the largest point fits one reply',
 );
 assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply fits one frame');
+assert(LIMITS.replyBytesMax <= LIMITS.gatheredBytesMax, 'one shard may reply all that is wanted');
 assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
 assert(LIMITS.bodyBytesMax <= LIMITS.clientBodyBytesMax, 'a client may send the largest body');
 assert(LIMITS.clientBodyBytesMax < LIMITS.bodiesBytesMax, 'no client fills the process alone');
 assert(
   LIMITS.clientInFlightMax * LIMITS.smallBodyBytesMax <= LIMITS.clientBodyBytesMax,
   'a client may have all its requests under way when they are small',
+);
+assert(
+  LIMITS.collectionsPerClientMax <= LIMITS.shardsPerClientMax,
+  'every collection that a client may have may have a shard',
 );
 assert(LIMITS.searchHitsMax <= LIMITS.hnswEfMax, 'ef can be as large as the hits wanted');
 assert(LIMITS.filterDepthMax < LIMITS.jsonDepthMax, 'a legal filter passes the depth scan');

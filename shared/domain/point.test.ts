@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { InvalidInput } from '../base/invalid.ts';
 import { SeededRandom, secureRandom } from '../base/random.ts';
 import {
+  comparePointIds,
   POINT_ID_MAX,
   type PointId,
   parsePointId,
@@ -85,16 +86,10 @@ test('keys give their ids back and sort as ids do', (t) => {
     );
     ids.push(parsePointId(secureRandom.uuid(), ''));
   }
-  const order = (a: PointId, b: PointId): number => {
-    if (typeof a === 'string' || typeof b === 'string') {
-      if (typeof a === typeof b) return a < b ? -1 : Number(a > b);
-      return typeof a === 'string' ? 1 : -1;
-    }
-    return a < b ? -1 : Number(a > b);
-  };
   for (const id of ids) assert.equal(pointIdFromKey(pointIdToKey(id)), id);
   const byKey = ids.toSorted((a, b) => Buffer.compare(pointIdToKey(a), pointIdToKey(b)));
-  assert.deepEqual(byKey, ids.toSorted(order));
+  assert.deepEqual(byKey, ids.toSorted(comparePointIds));
+  for (const id of ids) assert.equal(comparePointIds(id, id), 0);
 });
 
 test('a key is read from the middle of a buffer', () => {

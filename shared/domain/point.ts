@@ -69,6 +69,14 @@ export function pointIdToKey(id: PointId): Buffer {
   return key;
 }
 
+/** The order of ids, as that of their keys; negative when `a` comes first. */
+export function comparePointIds(a: PointId, b: PointId): number {
+  const isText = typeof a === 'string';
+  if (isText !== (typeof b === 'string')) return isText ? 1 : -1;
+  // The canonical texts of two UUIDs differ in hexadecimal digits only, which sort by value.
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** The inverse of `pointIdToKey`. */
 export function pointIdFromKey(key: Uint8Array): PointId {
   const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);

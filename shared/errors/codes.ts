@@ -53,11 +53,21 @@ export const ERROR_CODES = {
   internal: { status: 500, retryable: false, text: 'an internal error; it has been logged' },
   not_supported: { status: 501, retryable: false, text: 'not supported' },
   unavailable: { status: 503, retryable: true, text: 'the data is not available at the moment' },
+  shard_quarantined: {
+    status: 503,
+    retryable: true,
+    text: 'the data can not be opened, and is set aside until an operator has seen to it',
+  },
   overloaded: { status: 503, retryable: true, text: 'the service is overloaded' },
   write_outcome_unknown: {
     status: 503,
     retryable: true,
     text: 'the worker was lost during the write; it may or may not have happened: repeat it',
+  },
+  stale_write: {
+    status: 503,
+    retryable: true,
+    text: 'a newer write came first and nothing was changed: repeat it',
   },
   shutting_down: { status: 503, retryable: true, text: 'the service is shutting down' },
   deadline_exceeded: { status: 504, retryable: true, text: 'the deadline passed' },

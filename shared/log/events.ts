@@ -35,7 +35,7 @@ export const LOG_EVENTS = {
   },
   worker_ready: {
     level: 'info',
-    fields: { workerId: 'text', shards: 'number', ms: 'number' },
+    fields: { workerId: 'text', shards: 'number', quarantined: 'number', ms: 'number' },
     help: 'the worker holds its data folder and dials the coordinator',
   },
   worker_stopping: {
@@ -138,6 +138,21 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text', error: 'error' },
     help: 'the search kernel failed in the memory of a shard, which its next request reads anew',
   },
+  shard_suspected: {
+    level: 'warn',
+    fields: { shardId: 'text' },
+    help: 'the process died while the shard was being opened, or it was released; it is opened alone',
+  },
+  shard_quarantined: {
+    level: 'error',
+    fields: { shardId: 'text' },
+    help: 'opening the shard alone ended the process again: it is not opened until it is released',
+  },
+  shard_released: {
+    level: 'warn',
+    fields: { shardId: 'text' },
+    help: 'an operator lets a quarantined shard be opened again',
+  },
   shard_dropped: {
     level: 'info',
     fields: { shardId: 'text' },
@@ -172,6 +187,64 @@ export const LOG_EVENTS = {
     level: 'error',
     fields: { place: 'text', reserveBytes: 'number' },
     help: 'growing writes are refused until space is back; place is the folder that met it first',
+  },
+  disk_failed: {
+    level: 'error',
+    fields: { place: 'text', error: 'error' },
+    help: 'a write or a sync failed; the shard in the folder takes writes when its log can be settled',
+  },
+
+  // replicas
+  replica_left: {
+    level: 'warn',
+    fields: { shardId: 'text', workerId: 'text', version: 'number', reason: 'text' },
+    help: 'a replica is behind; it has every write up to version, and is levelled when it can be',
+  },
+  replica_joined: {
+    level: 'info',
+    fields: { shardId: 'text', workerId: 'text' },
+    help: 'a replica holds what the others hold and gets every write from now on',
+  },
+  replica_levelled: {
+    level: 'info',
+    fields: { shardId: 'text', workerId: 'text', rows: 'number', passes: 'number', ms: 'number' },
+    help: 'a replica that was behind has caught up; rows were copied to it',
+  },
+  replica_differs: {
+    level: 'error',
+    fields: { shardId: 'text', workerId: 'text', rows: 'number' },
+    help: 'a replica held other rows than its source; rows were copied anew',
+  },
+  replica_added: {
+    level: 'info',
+    fields: { shardId: 'text', workerId: 'text' },
+    help: 'one more copy of a shard is being made',
+  },
+  replica_removed: {
+    level: 'info',
+    fields: { shardId: 'text', workerId: 'text' },
+    help: 'a copy of a shard that was too many was taken away; its files are erased',
+  },
+  replica_erase_failed: {
+    level: 'warn',
+    fields: { shardId: 'text', workerId: 'text', error: 'error' },
+    help: 'the files of a copy that was taken away could not be erased; tried again',
+  },
+  level_failed: {
+    level: 'warn',
+    fields: {
+      shardId: 'text',
+      workerId: 'text',
+      attempt: 'number',
+      delayMs: 'number',
+      error: 'error',
+    },
+    help: 'a replica could not be brought level; tried again after delayMs',
+  },
+  worker_health: {
+    level: 'info',
+    fields: { workerId: 'text', before: 'text', state: 'text' },
+    help: 'a worker is thought of differently: suspects get no queries that others can answer',
   },
 
   // collections, clients and keys
@@ -210,6 +283,11 @@ export const LOG_EVENTS = {
     level: 'info',
     fields: { clientId: 'text', action: 'text', state: 'text' },
     help: 'an operator changed a client; the audit log says what',
+  },
+  worker_changed: {
+    level: 'info',
+    fields: { workerId: 'text', action: 'text' },
+    help: 'an operator changed the terms of a worker; the audit log says what',
   },
   plan_changed: {
     level: 'info',

@@ -48,7 +48,7 @@ test('numbers, texts and signs of a filter stay exact', () => {
 
 test('byte strings come back as bytes', () => {
   const payloads = [Buffer.from('{"a":1}'), null, Buffer.alloc(300, 32), Buffer.alloc(70_000, 32)];
-  const body = { ids: [1, 2, 3, 4], names: [''], payloads };
+  const body = { version: 1, ids: [1, 2, 3, 4], names: [''], payloads };
   assert.deepEqual(decodeRequest('points-upsert', encodeBody(body)), body);
 });
 

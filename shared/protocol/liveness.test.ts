@@ -24,10 +24,22 @@ test('a silent peer is dropped within ten seconds', () => {
     clock.advance(PING_INTERVAL_MS);
     ms += PING_INTERVAL_MS;
   }
-  assert.deepEqual(seen, { pings: 3, terminated: 1 });
+  assert.deepEqual(seen, { pings: 15, terminated: 1 });
   assert(ms <= 10_000);
   clock.advance(60_000);
   assert.equal(seen.terminated, 1);
+});
+
+test('a peer is called silent within two seconds, and no longer when it is heard', () => {
+  const { clock, liveness } = watch();
+  clock.advance(PING_INTERVAL_MS);
+  assert.equal(liveness.silent, false);
+  for (let ms = PING_INTERVAL_MS; ms < 2_000; ms += PING_INTERVAL_MS) {
+    clock.advance(PING_INTERVAL_MS);
+  }
+  assert.equal(liveness.silent, true);
+  liveness.heard();
+  assert.equal(liveness.silent, false);
 });
 
 test('a peer that answers is kept', () => {

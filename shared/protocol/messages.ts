@@ -2,6 +2,8 @@
  * All messages by name. `number` is what the frame carries; numbers are never reused.
  */
 import type { Static } from 'typebox';
+import { changesApply } from './messages/changes-apply.ts';
+import { changesRead } from './messages/changes-read.ts';
 import { payloadUpdate } from './messages/payload-update.ts';
 import { pointsCount } from './messages/points-count.ts';
 import { pointsDelete } from './messages/points-delete.ts';
@@ -9,12 +11,17 @@ import { pointsQuery } from './messages/points-query.ts';
 import { pointsRetrieve } from './messages/points-retrieve.ts';
 import { pointsScroll } from './messages/points-scroll.ts';
 import { pointsUpsert } from './messages/points-upsert.ts';
+import { rangeApply } from './messages/range-apply.ts';
+import { rangeDigest } from './messages/range-digest.ts';
+import { rangeRead } from './messages/range-read.ts';
 import { shardConfigure } from './messages/shard-configure.ts';
 import { shardCreate } from './messages/shard-create.ts';
 import { shardDrop } from './messages/shard-drop.ts';
+import { shardRelease } from './messages/shard-release.ts';
 import { shardStatus } from './messages/shard-status.ts';
 import { shardUsage } from './messages/shard-usage.ts';
 import { vectorsUpdate } from './messages/vectors-update.ts';
+import { workerStatus } from './messages/worker-status.ts';
 
 export const MESSAGES = {
   'shard-create': shardCreate,
@@ -22,6 +29,8 @@ export const MESSAGES = {
   'shard-configure': shardConfigure,
   'shard-status': shardStatus,
   'shard-usage': shardUsage,
+  'shard-release': shardRelease,
+  'worker-status': workerStatus,
   'points-upsert': pointsUpsert,
   'points-delete': pointsDelete,
   'vectors-update': vectorsUpdate,
@@ -30,11 +39,26 @@ export const MESSAGES = {
   'points-retrieve': pointsRetrieve,
   'points-scroll': pointsScroll,
   'points-count': pointsCount,
+  'changes-read': changesRead,
+  'changes-apply': changesApply,
+  'range-digest': rangeDigest,
+  'range-read': rangeRead,
+  'range-apply': rangeApply,
 } as const;
 
 export type MessageName = keyof typeof MESSAGES;
 export type Request<Name extends MessageName> = Static<(typeof MESSAGES)[Name]['request']>;
 export type Reply<Name extends MessageName> = Static<(typeof MESSAGES)[Name]['reply']>;
+
+type Messages = typeof MESSAGES;
+/** Those about the worker itself: their frames name no shard. */
+export type WorkerMessageName = {
+  [N in MessageName]: Messages[N] extends { aboutWorker: boolean } ? N : never;
+}[MessageName];
+
+export function isAboutWorker(name: MessageName): name is WorkerMessageName {
+  return 'aboutWorker' in MESSAGES[name];
+}
 
 /** A message's structure with its float section (empty when the message has none). */
 export interface WithVectors<T> {

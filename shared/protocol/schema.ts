@@ -26,6 +26,13 @@ export const PointIdSchema = Type.Unsafe<PointId>(
   Type.Union([Type.Integer({ minimum: 0 }), Type.BigInt(), Type.String({ maxLength: 36 })]),
 );
 
+/** Points by the order of their ids, integers before UUIDs: from one on, and before another. */
+export const RangeSchema = closed({
+  from: Type.Optional(PointIdSchema),
+  until: Type.Optional(PointIdSchema),
+});
+export type Range = Static<typeof RangeSchema>;
+
 /** UTF-8 JSON text of a payload, or null for none. */
 export const PayloadSchema = Type.Union([Bytes, Type.Null()]);
 
@@ -65,6 +72,10 @@ export const RecordsSchema = closed({
 });
 export type Records = Static<typeof RecordsSchema>;
 
+/** The coordinator's number of a write: those of a shard only grow, and may leave some out. A shard
+ * refuses one that is not above its last (`stale_write`), and then nothing was changed. */
+export const VersionSchema = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+
 /** By how much a write may grow its shard; one that would grow it more changes nothing. */
 export const RoomSchema = closed({
   points: Type.Integer({ minimum: 0 }),
@@ -83,13 +94,15 @@ export const WorkSchema = closed({
 export type Work = Static<typeof WorkSchema>;
 
 /**
- * What every write answers: the version that the shard gave it, and what the shard held then.
- * `bytes` are those of vectors (4 a component) and payloads, whatever they take on a disk.
+ * What every write answers: the version of the shard after it, and what the shard held then.
+ * `bytes` are those of vectors (4 a component) and payloads, whatever they take on a disk; `digest`
+ * is a sum over ids and versions of the points, below 2^52. Replicas that say the same hold the same.
  */
 export const WrittenSchema = closed({
   version: Type.Integer({ minimum: 0 }),
   points: Type.Integer({ minimum: 0 }),
   bytes: Type.Integer({ minimum: 0 }),
+  digest: Type.Integer({ minimum: 0 }),
   /** Of a change by filter. */
   work: Type.Optional(WorkSchema),
 });

@@ -7,18 +7,23 @@ import { Epochs } from '../../coordinator/auth/epochs.ts';
 import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import { KeyUse } from '../../coordinator/auth/key-use.ts';
+import type { ClusterCounts } from '../../coordinator/cluster/cluster.ts';
+import type { ReplicaSet } from '../../coordinator/cluster/replica-set.ts';
+import { HEALTH_TIMING, WorkerHealth } from '../../coordinator/cluster/worker-health.ts';
+import type { LiveWorker } from '../../coordinator/cluster/workforce.ts';
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
 import { Erasure } from '../../coordinator/control-plane/erasure.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
-import { WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
+import { ReplicaAdmin } from '../../coordinator/control-plane/replicas.ts';
+import { type HeldShard, WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
 import { createAdminServer } from '../../coordinator/http/admin-server.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
-import type { KeyId } from '../../shared/base/ids.ts';
+import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
@@ -29,6 +34,36 @@ const TOKEN = 'a-token-of-the-tests-of-thirty-two-characters';
 
 export type Reply = Record<string, unknown>;
 
+/** Workers as the rig says they are. */
+export class Fleet {
+  readonly health: WorkerHealth;
+  live: LiveWorker[] = [];
+  counts: ClusterCounts = { shards: 0, unreachable: 0, replicas: 0, behind: 0 };
+  /** The last versions of shards that have told them. */
+  readonly lastVersions = new Map<ShardId, number>();
+  readonly moves = {
+    /** How often it was said that something may have to move. */
+    asked: 0,
+    strandedNow: new Map<WorkerId, number>(),
+    soon(): void {
+      this.asked += 1;
+    },
+    stranded(): Map<WorkerId, number> {
+      return this.strandedNow;
+    },
+  };
+
+  /** Of a cluster, as much as is asked here. */
+  find(shardId: ShardId): ReplicaSet {
+    return { lastVersion: this.lastVersions.get(shardId) } as ReplicaSet;
+  }
+
+  constructor(clock: ManualClock) {
+    const isSilent = () => false;
+    this.health = new WorkerHealth({ clock, log: quietLog, isSilent, timing: HEALTH_TIMING });
+  }
+}
+
 export interface Answer {
   status: number;
   headers: Headers;
@@ -38,8 +73,12 @@ export interface Answer {
 export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
+  readonly store: ControlStore;
+  readonly fleet: Fleet;
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
+  /** Shards that workers have quarantined. */
+  readonly quarantined: Set<string>;
   readonly #url: string;
   readonly #told: { limits: number };
   #contract: Contract | undefined;
@@ -47,12 +86,18 @@ export class AdminRig {
   private constructor(parts: {
     clock: ManualClock;
     authenticator: Authenticator;
+    store: ControlStore;
+    fleet: Fleet;
     url: string;
     left: { collections: number };
     told: { limits: number };
+    quarantined: Set<string>;
   }) {
+    this.quarantined = parts.quarantined;
     this.left = parts.left;
     this.#told = parts.told;
+    this.store = parts.store;
+    this.fleet = parts.fleet;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
@@ -83,8 +128,11 @@ export class AdminRig {
     const limitsChanged = () => {
       told.limits += 1;
     };
+    const fleet = new Fleet(clock);
     const left = { collections: 0 };
     const eraseCollections = async () => left.collections;
+    const quarantined = new Set<string>();
+    const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
     const server = createAdminServer(
       {
@@ -92,7 +140,14 @@ export class AdminRig {
         keys: new KeyAdmin({ ...base, digest, keysMax: () => 100 }),
         plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
-        workers: new WorkerAdmin({ store, clock, live: () => [] }),
+        workers: new WorkerAdmin({
+          ...base,
+          ...fleet,
+          live: () => fleet.live,
+          count: () => fleet.counts,
+          release,
+        }),
+        replicas: new ReplicaAdmin({ store, cluster: fleet }),
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,
@@ -105,7 +160,7 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const rig = new AdminRig({ clock, authenticator, url, left, told });
+    const rig = new AdminRig({ clock, authenticator, store, fleet, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

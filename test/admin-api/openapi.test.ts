@@ -63,7 +63,8 @@ test('a value of the wrong type in any field of any request is refused, and the 
       .replace('/clients/:client', client)
       .replace(':key', String(key_id))
       .replace(':plan', 'free')
-      .replace(':worker', 'wk_aaaaaaaaaaaaaaaa');
+      .replace(':worker', 'wk_aaaaaaaaaaaaaaaa')
+      .replace(':shard', '00000000-0000-4000-8000-000000000001');
     for (const name of propertiesOf(schema.body)) {
       const { status, reply } = await rig.send(method, path, {
         ...goodOf(schema.body),

@@ -356,8 +356,16 @@ const COLLECTIONS: BadRequest[] = [
     request: create({ vectors: big, quantization_config: { scalar: { type: 'int8' } } }),
     says: /quantization_config/,
   },
-  { request: create({ vectors: big, replication_factor: 2 }), says: /replication_factor/ },
-  { request: create({ vectors: big, shard_number: 2 }), says: /shard_number/ },
+  { request: create({ vectors: big, replication_factor: 0 }), says: /replication_factor/ },
+  { request: create({ vectors: big, replication_factor: 4 }), says: /at most 3 on your plan/ },
+  { request: create({ vectors: big, replication_factor: 99 }), says: /is at most 7/ },
+  {
+    request: create({ vectors: big, replication_factor: 2, write_consistency_factor: 3 }),
+    says: /write_consistency_factor/,
+  },
+  { request: create({ vectors: big, shard_number: 0 }), says: /shard_number/ },
+  { request: create({ vectors: big, shard_number: 65 }), says: /shard_number: .* 1 to 64/ },
+  { request: create({ vectors: big, shard_number: 2.5 }), says: /shard_number/ },
   {
     request: create({ vectors: big, optimizers_config: { foo: 1 } }),
     says: /optimizers_config: unknown field "foo"/,

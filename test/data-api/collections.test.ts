@@ -91,7 +91,7 @@ test('a start finishes what the last run left and keeps what was active', async 
       {
         shardId: '00000000-0000-4000-8000-000000000002' as never,
         ordinal: 0,
-        workerId: rig.worker.workerId,
+        replicas: [{ workerId: rig.worker.workerId, state: 'in_sync', syncedVersion: 0 }],
       },
     ],
   });

@@ -5,6 +5,8 @@ import { Epochs } from '../../coordinator/auth/epochs.ts';
 import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import type { Principal } from '../../coordinator/auth/principal.ts';
+import { Cluster } from '../../coordinator/cluster/cluster.ts';
+import { REPLICATION_TIMING } from '../../coordinator/cluster/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
@@ -18,10 +20,11 @@ import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
 import { WorkBudget } from '../../coordinator/limits/work-budget.ts';
+import { HEDGE_MS, Router } from '../../coordinator/routing/router.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { type Clock, systemClock } from '../../shared/base/clock.ts';
-import type { ClientId, KeyId } from '../../shared/base/ids.ts';
+import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Mode, ShardDescriptor } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -100,6 +103,12 @@ export interface RigOptions {
   planeClock?: Clock;
 }
 
+interface RigState {
+  notReady: string | undefined;
+  /** How often it was said that there shall be more copies or fewer. */
+  copiesChanged: number;
+}
+
 export interface Answer {
   status: number;
   headers: Headers;
@@ -111,30 +120,27 @@ export interface Answer {
 export type DataRig = Awaited<ReturnType<typeof startRig>>;
 
 export async function startRig(t: Cleanup, options: RigOptions = {}) {
-  const folder = temporaryFolder(t);
-  const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
-  for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
+  const store = storeIn(temporaryFolder(t));
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
   const limits = limitsOf(store, options);
-  const inFlight = new InFlight({
-    bodyBytesPerClientMax: options.clientBodiesMax ?? LIMITS.clientBodyBytesMax,
-    bodyBytesMax: options.bodiesMax ?? LIMITS.bodiesBytesMax,
-    smallBodyBytesMax: LIMITS.smallBodyBytesMax,
-  });
-  const state = { notReady: undefined as string | undefined };
+  const inFlight = inFlightOf(options);
+  const state: RigState = { notReady: undefined, copiesChanged: 0 };
   const planes: DataPlane[] = [];
   const clock = options.clock ?? systemClock;
   const gone = new Set<ClientId>();
   const work = workOver(limits, gone, clock);
+  const clusters: Cluster[] = [];
   const openPlane = () => {
+    const over = clusterOver(worker, store, log);
+    clusters.push(over.cluster);
     const plane = new DataPlane({
       store: store.collections,
-      // A class with private fields is only itself to the compiler; the fake has all it offers.
-      router: worker as never,
+      ...over,
       clock: options.planeClock ?? systemClock,
       limitsOf: () => limits,
+      copiesChanged: () => ++state.copiesChanged,
       work,
       random: secureRandom,
       log,
@@ -173,6 +179,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   cleanUp(t, async () => {
     await ending.close();
     for (const plane of planes) plane.close();
+    await Promise.all(clusters.map((cluster) => cluster.close()));
     store.close();
   });
 
@@ -195,6 +202,35 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
 }
 
+function inFlightOf({ clientBodiesMax, bodiesMax }: RigOptions): InFlight {
+  return new InFlight({
+    bodyBytesPerClientMax: clientBodiesMax ?? LIMITS.clientBodyBytesMax,
+    bodyBytesMax: bodiesMax ?? LIMITS.bodiesBytesMax,
+    smallBodyBytesMax: LIMITS.smallBodyBytesMax,
+  });
+}
+
+function storeIn(folder: string): ControlStore {
+  const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
+  for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
+  return store;
+}
+
+/** What of a cluster the data plane needs, with one worker. */
+function clusterOver(worker: FakeWorker, store: ControlStore, log: Log) {
+  // A class with private fields is only itself to the compiler; the fake has all it offers.
+  const link = worker as never;
+  const timing = { ...REPLICATION_TIMING, startGraceMs: 0 };
+  const cluster = new Cluster({ link, store: store.replicas, clock: systemClock, log, timing });
+  const health = { isDoubtful: () => false, answered: () => undefined, lostRace: () => undefined };
+  const setOf = (shardId: ShardId) => cluster.set(shardId);
+  const router = new Router({ link, setOf, health, clock: systemClock, hedgeMs: HEDGE_MS });
+  const placesFor = (_: ClientId, shards: readonly ShardId[]) => {
+    return shards.map(() => worker.connected());
+  };
+  return { cluster, router, placesFor };
+}
+
 function workOver(limits: PlanLimits, gone: ReadonlySet<ClientId>, clock: Clock): WorkBudget {
   return new WorkBudget({
     limitsOf: (clientId) => (gone.has(clientId) ? undefined : limits),
@@ -203,8 +239,8 @@ function workOver(limits: PlanLimits, gone: ReadonlySet<ClientId>, clock: Clock)
 }
 
 function planeOf(data: DataPlane, account: (data: DataPlane) => Account): Plane {
-  const { collections, queries, writes } = data;
-  return { collections, queries, writes, account: account(data) };
+  const { collections, queries, writes, clusterInfo } = data;
+  return { collections, queries, writes, clusterInfo, account: account(data) };
 }
 
 function accountOver(

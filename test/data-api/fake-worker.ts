@@ -1,5 +1,5 @@
 /**
- * A worker in memory behind the router's interface: exact, unindexed, without filters. It notes
+ * A worker in memory behind the link's interface: exact, unindexed, without filters. It notes
  * every message, so that a test can see what was (and was not) sent.
  */
 import type { Deadline } from '../../shared/base/deadline.ts';
@@ -7,11 +7,22 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { higherIsNearer } from '../../shared/domain/distance.ts';
 import { isJsonObject, parseJsonBytes, stringifyJson } from '../../shared/domain/json.ts';
-import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
+import {
+  comparePointIds,
+  type PayloadBytes,
+  type PointId,
+  pointIdToKey,
+} from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
-import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import {
+  MESSAGES,
+  type MessageName,
+  type Reply,
+  type Request,
+  type WithVectors,
+} from '../../shared/protocol/messages.ts';
 import type { Records, Room, Written } from '../../shared/protocol/schema.ts';
 
 interface StoredPoint {
@@ -46,11 +57,23 @@ export class FakeWorker {
   online = true;
   /** Called before a message is handled; what it throws or awaits is what the caller meets. */
   interfere: (name: MessageName, deadline: Deadline) => void | Promise<void> = () => undefined;
+  /** Called after a message was handled; what it awaits holds up the answer. */
+  holdAnswer: () => void | Promise<void> = () => undefined;
+  /** The last write of each shard: writes are handled in the order in which they came. */
+  readonly #writes = new Map<ShardId, Promise<unknown>>();
   readonly #onConnect: ((workerId: WorkerId) => void)[] = [];
 
-  place(): WorkerId {
-    if (!this.online) throw new AppError('unavailable');
-    return this.workerId;
+  isReady(workerId: WorkerId): boolean {
+    return this.online && workerId === this.workerId;
+  }
+
+  inFlight(): number {
+    return 0;
+  }
+
+  /** It never loses a connection that it would have to tell of: tests set `online`. */
+  onLoss(): void {
+    // Nobody is told.
   }
 
   connected(): WorkerId[] {
@@ -76,7 +99,22 @@ export class FakeWorker {
     if (!this.online) throw new AppError('unavailable');
     const { shardId } = route;
     this.sent.push({ shardId, name, body, vectors: [...(vectors ?? [])] });
-    await this.interfere(name, deadline);
+    const before = MESSAGES[name].writes ? this.#writes.get(shardId) : undefined;
+    const handled = Promise.all([this.interfere(name, deadline), before]).then(() => {
+      return this.#handle(route, name, body, vectors);
+    });
+    if (MESSAGES[name].writes) this.#writes.set(shardId, Promise.allSettled([before, handled]));
+    const answer = await handled;
+    await this.holdAnswer();
+    return answer;
+  }
+
+  #handle<N extends MessageName>(
+    { shardId }: { shardId: ShardId },
+    name: N,
+    body: Request<N>,
+    vectors: Float32Array | undefined,
+  ): WithVectors<Reply<N>> {
     if (name === 'shard-create') this.#create(body as Request<'shard-create'>);
     if (name === 'shard-drop') this.shards.delete(shardId);
     if (name === 'shard-create' || name === 'shard-drop') return reply({}) as never;
@@ -106,32 +144,36 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       memoryBytes: 0,
     }),
   'shard-usage': (shard) => reply(usageOf(shard)),
-  'points-upsert': (shard, { ids, payloads, room }: Request<'points-upsert'>, vectors) => {
+  'shard-release': () => reply({ released: false }),
+  'points-upsert': (shard, body: Request<'points-upsert'>, vectors) => {
+    const { ids, payloads, version } = body;
     const dimension = vectors.length / ids.length;
-    return written(shard, room, (version) => {
+    return written(shard, body, () => {
       ids.forEach((id, i) => {
         const vector = vectors.slice(i * dimension, (i + 1) * dimension);
         shard.points.set(id, { version, vector, payload: payloads[i] ?? null });
       });
     });
   },
-  'vectors-update': (shard, { ids }: Request<'vectors-update'>, vectors) => {
+  'vectors-update': (shard, body: Request<'vectors-update'>, vectors) => {
+    const { ids } = body;
     const dimension = vectors.length / ids.length;
-    return written(shard, undefined, () => {
+    return written(shard, body, () => {
       ids.forEach((id, i) => {
         const vector = vectors.slice(i * dimension, (i + 1) * dimension);
         change(shard, id, (point) => ({ ...point, vector }));
       });
     });
   },
-  'points-delete': (shard, { points }: Request<'points-delete'>) => {
-    return written(shard, undefined, () => {
+  'points-delete': (shard, body: Request<'points-delete'>) => {
+    const { points } = body;
+    return written(shard, body, () => {
       if (points.kind === 'ids') for (const id of points.ids) shard.points.delete(id);
     });
   },
   'payload-update': (shard, body: Request<'payload-update'>) => {
     const ids = body.points.kind === 'ids' ? body.points.ids : [...shard.points.keys()];
-    return written(shard, body.room, () => {
+    return written(shard, body, () => {
       for (const id of ids) {
         change(shard, id, ({ payload, ...point }) => {
           return { ...point, payload: changed(payload, body.change) };
@@ -187,19 +229,20 @@ function usageOf({ points, version }: FakeShard): Written {
   for (const { vector, payload } of points.values()) {
     bytes += vector.byteLength + (payload?.length ?? 0);
   }
-  return { version, points: points.size, bytes };
+  return { version, points: points.size, bytes, digest: 0 };
 }
 
 /** Makes a change, or none at all when it fails or grows the shard beyond its room. */
 function written(
   shard: FakeShard,
-  room: Room | undefined,
-  make: (version: number) => void,
+  { version, room }: { version: number; room?: Room | undefined },
+  make: () => void,
 ): WithVectors<unknown> {
+  if (version <= shard.version) throw new AppError('stale_write');
   const before = new Map(shard.points);
   const { points, bytes } = usageOf(shard);
   try {
-    make(shard.version + 1);
+    make();
     const after = usageOf(shard);
     const most = room ?? { points: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
     if (after.points - points > most.points || after.bytes - bytes > most.bytes) {
@@ -209,7 +252,7 @@ function written(
     shard.points = before;
     throw error;
   }
-  shard.version += 1;
+  shard.version = version;
   return reply(usageOf(shard));
 }
 
@@ -233,7 +276,7 @@ function merge(old: PayloadBytes | null, change: PayloadBytes): PayloadBytes {
 }
 
 function sortedIds(shard: FakeShard): PointId[] {
-  return [...shard.points.keys()].sort((a, b) => Buffer.compare(pointIdToKey(a), pointIdToKey(b)));
+  return [...shard.points.keys()].sort(comparePointIds);
 }
 
 function records(
@@ -266,10 +309,14 @@ function nearest(
   const own = target.kind === 'point' ? shard.points.get(target.id) : undefined;
   if (target.kind === 'point' && own === undefined) throw new AppError('point_not_found');
   const sign = higherIsNearer(shard.descriptor.config.vector.distance) ? -1 : 1;
+  const excluded = target.kind === 'vector' ? target.exclude : target.id;
   const hits = [...shard.points]
-    .filter(([, point]) => point !== own)
+    .filter(([id]) => id !== excluded)
     .map(([id, point]) => ({ id, score: dot(own?.vector ?? query, point.vector) }));
-  return hits.sort((a, b) => sign * (a.score - b.score)).slice(offset, offset + limit);
+  const order = (a: (typeof hits)[0], b: (typeof hits)[0]) => {
+    return sign * (a.score - b.score) || comparePointIds(a.id, b.id);
+  };
+  return hits.sort(order).slice(offset, offset + limit);
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

@@ -83,6 +83,17 @@ test('parts of the dialect that are not here name what to use instead', async (t
   for (const path of ['/collections/aliases', '/collections/c/facet']) {
     assert.equal((await rig.call('POST', path, {})).status, 501, path);
   }
+  const peers = [
+    ['POST', '/collections/c/cluster', /are placed, copied and moved by the service; use PATCH/],
+    ['POST', '/cluster/recover', /peers are not managed here/],
+    ['DELETE', '/cluster/peer/1', /peers are not managed here/],
+    ['GET', '/cluster/telemetry', /peers are not managed here/],
+  ] as const;
+  for (const [method, path, text] of peers) {
+    const { status, json } = await rig.call(method, path, method === 'POST' ? {} : undefined);
+    assert.deepEqual([status, json.code], [501, 'not_supported'], path);
+    assert.match(json.status.error, text);
+  }
   assert.equal((await rig.call('POST', '/collections/c/points/toString', {})).status, 405);
 });
 

@@ -67,6 +67,8 @@ const REQUESTS: [method: string, path: string, body?: unknown][] = [
   ['GET', '/aliases'],
   ['GET', `${P}/aliases`],
   ['GET', `${P}/exists`],
+  ['GET', `${P}/cluster`],
+  ['GET', '/cluster'],
   ['PUT', `${P}/index`, { field_name: 'city', field_schema: 'keyword' }],
   [
     'PUT',

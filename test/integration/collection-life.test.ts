@@ -4,7 +4,7 @@
  * used again and the disk holds the folders of the collections that exist, and no others.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -141,7 +141,17 @@ function collectionFolders(clients: string): string[] {
   return subfolders(clients).flatMap(subfolders).flatMap(subfolders).flatMap(subfolders);
 }
 
+/** None of a folder that is being erased meanwhile. */
 function subfolders(folder: string): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true });
+  const entries = entriesOf(folder);
   return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

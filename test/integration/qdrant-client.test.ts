@@ -27,6 +27,33 @@ test('a stock client does everything with its collection', async (t) => {
   await deletions(t, client);
 });
 
+test('a stock client makes a collection of several shards and uses it as any other', async (t) => {
+  const service = await startService(t);
+  const client = service.client();
+  const vectors = { size: 4, distance: 'Cosine' } as const;
+  assert.equal(await client.createCollection(NAME, { vectors, shard_number: 3 }), true);
+  await assert.rejects(client.createCollection('more', { vectors, shard_number: 65 }), {
+    status: 400,
+  });
+  await client.upsert(NAME, { wait: true, points: POINTS });
+  const info = await client.getCollection(NAME);
+  assert.equal(info.config.params.shard_number, 3);
+  assert.equal(info.points_count, POINTS.length);
+  assert.equal(info.status, 'green');
+  const { points } = await client.query(NAME, { query: [1, 0, 0, 0], limit: 4 });
+  assert.deepEqual(
+    points.map(({ id }) => id),
+    [1, 2, 3, UUID],
+  );
+  const page = await client.scroll(NAME, { limit: 4 });
+  assert.deepEqual(
+    page.points.map(({ payload }) => payload),
+    POINTS.map(({ payload }) => payload),
+  );
+  await client.delete(NAME, { wait: true, filter: berlin });
+  assert.equal((await client.count(NAME)).count, 2);
+});
+
 type Steps = { test(name: string, step: () => Promise<void>): Promise<void> };
 
 async function collections(t: Steps, client: QdrantClient): Promise<void> {

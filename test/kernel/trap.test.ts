@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import { compileFaultyKernel } from '../../scripts/kernel/compile.ts';
+import { systemClock } from '../../shared/base/clock.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
@@ -17,6 +18,7 @@ import {
   DIMENSION,
   descriptor,
   inTime,
+  nextVersion,
   range,
   request,
   SHARD,
@@ -50,7 +52,9 @@ async function twoShards(t: TestContext) {
   assert.equal(recorded.saw('image_saved').length > 0, true);
   /** As a request that comes over the link. */
   const ask = async (shardId: ShardId, query: Float32Array, more: Partial<Search> = {}) => {
-    const handlers = createHandlers(rig.registry);
+    const handlers = createHandlers(rig.registry, systemClock, async () =>
+      Promise.reject(new Error('nobody asks for the status')),
+    );
     const body = { searches: [request({ limit: 10, ...more })] };
     const reply = await handlers['points-query'](shardId, body, query, inTime());
     return reply.body.results[0];
@@ -110,7 +114,8 @@ test('a trap while points are linked does not end the worker', async (t) => {
     return 0;
   };
   t.mock.method(BuilderThread.prototype, 'run', run);
-  await shard.upsert([POINTS], { '': FAULTY }, [null]);
+  const faulty = { version: nextVersion(shard), ids: [POINTS], payloads: [null] };
+  await shard.upsert(faulty, { '': FAULTY });
   await untilLinked(shard);
   assert.equal(saw('shard_trapped').length, 1);
   assert.deepEqual(await ask(SHARD, NEAR, { exact: true }), right, 'it answers from its rows');

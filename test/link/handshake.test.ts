@@ -8,7 +8,7 @@ import { decodeFailure } from '../../shared/protocol/failure.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../../shared/protocol/frame.ts';
 import { CLOSE_CODES, HANDSHAKE_TIMEOUT_MS } from '../../shared/protocol/hello.ts';
 import { PING_INTERVAL_MS } from '../../shared/protocol/liveness.ts';
-import type { PointsSelector } from '../../shared/protocol/schema.ts';
+import { MESSAGES } from '../../shared/protocol/messages.ts';
 import { CoordinatorLink } from '../../worker/server/link.ts';
 import { recordingLog } from '../harness/recording-log.ts';
 import {
@@ -160,6 +160,7 @@ test('the worker hangs up on bad frames and refuses what comes too late', async 
     frameOf({ kind: 'reply' }),
     frameOf({ message: 99 }),
     frameOf({ shardId: undefined }),
+    frameOf({ message: MESSAGES['worker-status'].number }),
     frameOf({ epoch: 8 }),
     Buffer.from('x'),
     'text',
@@ -180,7 +181,7 @@ test('a half-open line is noticed by the coordinator', async (t) => {
   const write = rig.link.request(
     rig.route(worker.workerId),
     'points-delete',
-    { points: { kind: 'ids', ids: [1] } },
+    { version: 1, points: { kind: 'ids', ids: [1] } },
     undefined,
     within(60_000, clock),
   );
@@ -218,9 +219,9 @@ test('a worker that comes twice with only a write under way is still there', asy
   const first = new RawWorker(t, rig.url, workerId);
   await first.greet();
   await first.next();
-  const points: PointsSelector = { kind: 'ids', ids: [1] };
+  const one = { version: 1, points: { kind: 'ids' as const, ids: [1] } };
   const route = rig.route(workerId);
-  const write = rig.link.request(route, 'points-delete', { points }, undefined, within(5_000));
+  const write = rig.link.request(route, 'points-delete', one, undefined, within(5_000));
   const unknown = assert.rejects(write, { code: 'write_outcome_unknown' });
   await first.nextFrame();
   const connected = rig.nextConnect();
@@ -241,8 +242,8 @@ test('the newest connection of a worker takes over', async (t) => {
   await first.next();
   const route = rig.route(workerId);
   const read = rig.link.request(route, 'points-count', { exact: true }, undefined, within(5_000));
-  const points: PointsSelector = { kind: 'ids', ids: [1] };
-  const write = rig.link.request(route, 'points-delete', { points }, undefined, within(5_000));
+  const one = { version: 1, points: { kind: 'ids' as const, ids: [1] } };
+  const write = rig.link.request(route, 'points-delete', one, undefined, within(5_000));
   const unknown = assert.rejects(write, { code: 'write_outcome_unknown' });
   await first.nextFrame();
   const second = new RawWorker(t, rig.url, workerId);

@@ -5,8 +5,8 @@ import type { Request } from '../../shared/protocol/messages.ts';
 import type { Handlers } from '../../worker/server/dispatch.ts';
 import { EMPTY, newWorkerId, RawWorker, Rig, within } from './link-rig.ts';
 
-const DELETE_ONE: Request<'points-delete'> = { points: { kind: 'ids', ids: [1] } };
-const WRITTEN = { body: { version: 1, points: 0, bytes: 0 }, vectors: EMPTY };
+const DELETE_ONE: Request<'points-delete'> = { version: 1, points: { kind: 'ids', ids: [1] } };
+const WRITTEN = { body: { version: 1, points: 0, bytes: 0, digest: 0 }, vectors: EMPTY };
 
 function askCount(rig: Rig, workerId: WorkerId, ms = 10_000) {
   const route = rig.route(workerId);

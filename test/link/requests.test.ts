@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Router } from '../../coordinator/routing/router.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { WorkerId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
@@ -23,7 +22,7 @@ const QUERY: Request<'points-query'> = {
     },
   ],
 };
-const DELETE_ONE: Request<'points-delete'> = { points: { kind: 'ids', ids: [1] } };
+const DELETE_ONE: Request<'points-delete'> = { version: 1, points: { kind: 'ids', ids: [1] } };
 
 function count(value: number): WithVectors<Reply<'points-count'>> {
   return { body: { count: value }, vectors: EMPTY };
@@ -112,7 +111,10 @@ test('frames that are too large are refused before they are sent', async (t) => 
   const huge = new Float32Array(LIMITS.frameBytesMax / 4);
   const { workerId } = await rig.connectedWorker({
     'points-count': () => ({ body: { count: 1 }, vectors: huge }),
-    'points-delete': () => ({ body: { version: 1, points: 0, bytes: 0 }, vectors: EMPTY }),
+    'points-delete': () => ({
+      body: { version: 1, points: 0, bytes: 0, digest: 0 },
+      vectors: EMPTY,
+    }),
   });
   const route = rig.route(workerId);
   await assert.rejects(askCount(rig, workerId), {
@@ -219,7 +221,7 @@ test('a lost line: a read is asked again, a write is not', async (t) => {
       'points-count': () => count(6),
       'points-delete': () => {
         writes += 1;
-        return { body: { version: 1, points: 0, bytes: 0 }, vectors: EMPTY };
+        return { body: { version: 1, points: 0, bytes: 0, digest: 0 }, vectors: EMPTY };
       },
     },
     { workerId },
@@ -244,42 +246,37 @@ test('a read that kills every worker it meets ends', async (t) => {
   await read;
 });
 
-test('the router places shards on the least-loaded live worker', async (t) => {
-  const rig = await Rig.start(t);
-  const shardCounts = new Map<WorkerId, number>();
-  const router = new Router({ link: rig.link, shardCounts: () => shardCounts });
-  assert.throws(() => router.place(), { code: 'unavailable' });
-  const full = await rig.connectedWorker({ 'points-count': () => count(1) });
-  shardCounts.set(full.workerId, 3);
-  assert.equal(router.place(), full.workerId);
-  const [b, c] = [await rig.connectedWorker({}), await rig.connectedWorker({})];
-  assert.equal(router.place(), [b.workerId, c.workerId].toSorted()[0]);
-  const away = newWorkerId();
-  shardCounts.set(away, 0);
-  const states = router.workers();
-  assert.equal(states.length, 4);
-  assert.deepEqual(
-    states.find(({ workerId }) => workerId === away),
-    { workerId: away, connected: false, shards: 0, inFlight: 0 },
-  );
-  const route = rig.route(full.workerId);
-  const reply = await router.request(
-    route,
-    'points-count',
-    { exact: true },
-    undefined,
-    within(5_000),
-  );
-  assert.equal(reply.body.count, 1);
-});
-
 test('a worker that is not answering holds no more than its share of handlers', async (t) => {
   const rig = await Rig.start(t);
   const { workerId, link } = await rig.connectedWorker({ 'points-count': () => never() });
   const fill = Array.from({ length: LIMITS.workerInFlightMax }, () =>
-    askCount(rig, workerId, within(300)),
+    askCount(rig, workerId, within(2_000)),
   );
   await Promise.allSettled(fill);
   assert.equal(link.inFlight, LIMITS.workerInFlightMax);
   await assert.rejects(askCount(rig, workerId), { code: 'overloaded' });
+});
+
+test('a worker is asked about itself without a shard, and only while it is there', async (t) => {
+  const rig = await Rig.start(t);
+  const status = {
+    shards: 2,
+    cpu: 0.5,
+    memoryBytes: 3,
+    diskFreeBytes: 2 ** 40,
+    diskBytes: 2 ** 41,
+  };
+  const shards: unknown[] = [];
+  const { workerId } = await rig.connectedWorker({
+    'worker-status': (shardId) => {
+      shards.push(shardId);
+      return { body: status, vectors: EMPTY };
+    },
+  });
+  const answer = await rig.link.askWorker(workerId, 'worker-status', {}, within(5_000));
+  assert.deepEqual([answer, shards], [status, [undefined]]);
+  const away = rig.link.askWorker(newWorkerId(), 'worker-status', {}, within(5_000));
+  await assert.rejects(away, { code: 'unavailable' });
+  const ask = rig.link.request(rig.route(workerId), 'worker-status', {}, undefined, within(5_000));
+  await assert.rejects(ask, /names its shard/);
 });

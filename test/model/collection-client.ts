@@ -42,10 +42,14 @@ export class CollectionClient {
     distance: Distance;
     engine: Engine;
     links?: number;
+    shards?: number;
+    replicas?: number;
   }): Promise<void> {
-    const { engine, links, ...vectors } = shape;
+    const { engine, links, shards = 1, replicas = 1, ...vectors } = shape;
     const coarse = links === undefined ? {} : { m: links, ef_construct: 4 * links };
-    await this.call('PUT', '', { vectors, hnsw_config: { engine, ...coarse } });
+    const hnsw_config = { engine, ...coarse };
+    const spread = { shard_number: shards, replication_factor: replicas };
+    await this.call('PUT', '', { vectors, hnsw_config, ...spread });
   }
 
   async info(): Promise<{ status: string; points_count: number; indexed_vectors_count: number }> {
@@ -85,13 +89,21 @@ export class CollectionClient {
 
   /** `result` of the reply. */
   async call(method: string, path: string, body?: Clause): Promise<unknown> {
+    const { status, reply } = await this.send(method, path, body);
+    assert.equal(status, 200, `${method} ${path}: ${reply}`);
+    return (parseJsonBytes(reply) as { result: unknown }).result;
+  }
+
+  protected async send(
+    method: string,
+    path: string,
+    body?: Clause,
+  ): Promise<{ status: number; reply: Buffer }> {
     const response = await fetch(`${this.#endpoint.url}/collections/${this.#name}${path}`, {
       method,
       headers: { 'api-key': this.#endpoint.key, 'content-type': 'application/json' },
       ...(body && { body: stringifyJson(body as JsonValue) }),
     });
-    const reply = Buffer.from(await response.arrayBuffer());
-    assert.equal(response.status, 200, `${method} ${path}: ${reply}`);
-    return (parseJsonBytes(reply) as { result: unknown }).result;
+    return { status: response.status, reply: Buffer.from(await response.arrayBuffer()) };
   }
 }

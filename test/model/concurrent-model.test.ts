@@ -1,5 +1,5 @@
 /**
- * Writers and readers at the same time, on each engine. Each writer owns a range of ids and knows what is there;
+ * Writers and readers at the same time, on each engine, and over several shards. Each writer owns a range of ids and knows what is there;
  * the readers check of every answer what must hold at any moment (`watcher.ts`), also in the middle
  * of an upsert of 2,000 points or of a delete of most of the collection. The points of owner 0 are
  * never touched, so whatever goes on, a search has those to find.
@@ -29,13 +29,19 @@ const IDS_PER_OWNER = 2_500;
 const INDEX_EVERY = 25;
 const RECALL_MIN = 0.8;
 
-for (const engine of ENGINES) {
-  test(`answers are right at every moment while writers replace and delete, ${engine}`, async (t) => {
+const COLLECTIONS = [
+  ...ENGINES.map((engine) => ({ engine, shards: 1 })),
+  { engine: ENGINES[0], shards: 3 },
+];
+
+for (const { engine, shards } of COLLECTIONS) {
+  const title = `${engine}, ${shards} ${shards === 1 ? 'shard' : 'shards'}`;
+  test(`answers are right at every moment while writers replace and delete, ${title}`, async (t) => {
     const random = new SeededRandom(takeSeed(t, 20_261_123));
     const service = await startService(t, { env: { BULKHEAD_FLAT_POINTS_MAX: '50' } });
     const distance = random.pick<Distance>(['Cosine', 'Dot', 'Euclid']);
     const client = new CollectionClient(service, 'shared');
-    await client.create({ size: DIMENSION, distance, engine, links: 6 });
+    await client.create({ size: DIMENSION, distance, engine, links: 6, shards });
     const timeline = new Timeline();
     const generatorOf = (first: number, count: number) => {
       return new Generator(new SeededRandom(random.below(2 ** 31)), { first, count });

@@ -48,20 +48,23 @@ export interface Recall {
 
 export class ModelSession {
   readonly model: Model;
+  readonly shards: number;
   readonly recall: Recall = { wanted: 0, found: 0 };
   readonly client: CollectionClient;
   readonly #generate: Generator;
   readonly #indexed = new Set<string>();
 
-  constructor(endpoint: Endpoint, model: Model, generate: Generator) {
+  constructor(endpoint: Endpoint, model: Model, generate: Generator, shards = 1) {
     this.model = model;
-    this.client = new CollectionClient(endpoint, `m-${model.distance}`);
+    this.shards = shards;
+    this.client = new CollectionClient(endpoint, `m-${model.distance}-${shards}`);
     this.#generate = generate;
   }
 
   /** Makes the collection, with the first `count` points. */
   async create(engine: Engine, count: number): Promise<void> {
-    await this.client.create({ size: DIMENSION, distance: this.model.distance, engine });
+    const { distance } = this.model;
+    await this.client.create({ size: DIMENSION, distance, engine, shards: this.shards });
     const points = this.#generate.firstPoints(count);
     for (let from = 0; from < count; from += FILL_BATCH_POINTS) {
       const batch = points.slice(from, from + FILL_BATCH_POINTS) as unknown as Json;

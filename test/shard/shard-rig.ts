@@ -15,6 +15,7 @@ import type { Filter } from '../../shared/domain/filter.ts';
 import type { PointId } from '../../shared/domain/point.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
+import type { PointsSelector, Written } from '../../shared/protocol/schema.ts';
 import { BuilderThread } from '../../worker/index/kernel/builder.ts';
 import { PointsStore } from '../../worker/points/points-store.ts';
 import { ShardRegistry } from '../../worker/shard/registry.ts';
@@ -127,11 +128,24 @@ export function vectorOf(seed: number): Float32Array {
   return vector;
 }
 
+const lastVersions = new Map<string, number>();
+
+/** As a coordinator counts them, for each shard by itself. */
+export function nextVersion({ folder }: Shard): number {
+  const version = 1 + (lastVersions.get(folder) ?? 0);
+  lastVersions.set(folder, version);
+  return version;
+}
+
 export async function upsert(shard: Shard, ids: number[], seedOf = (id: number) => id) {
   const vectors = new Float32Array(ids.length * DIMENSION);
   for (const [i, id] of ids.entries()) vectors.set(vectorOf(seedOf(id)), i * DIMENSION);
   const payloads = ids.map((id) => Buffer.from(JSON.stringify({ id, odd: id % 2 === 1 })));
-  return shard.upsert(ids, { '': vectors }, payloads);
+  return shard.upsert({ version: nextVersion(shard), ids, payloads }, { '': vectors });
+}
+
+export function remove(shard: Shard, points: PointsSelector): Promise<Written> {
+  return shard.delete({ version: nextVersion(shard), points }, inTime());
 }
 
 export function request(more: Partial<Search> = {}): Search {

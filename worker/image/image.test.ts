@@ -14,6 +14,7 @@ const META = {
   dimension: 3,
   distance: 'Euclid' as const,
   appliedVersion: 2 ** 40 + 7,
+  levellings: 3,
 };
 let root = '';
 let folder = '';
@@ -68,7 +69,8 @@ test('what was written is read, and the private file is private and goes', async
     assert.deepEqual(await readdir(folder), [IMAGE_FILE]);
     const read = await readImage(folder, META);
     assert.equal(read.kind, 'ok');
-    assert.equal(read.appliedVersion, META.appliedVersion);
+    const { appliedVersion, levellings } = read;
+    assert.deepEqual([appliedVersion, levellings], [META.appliedVersion, META.levellings]);
     assert.deepEqual(await contents(read.sections), await contents(sections));
     const part = path.join(folder, `${IMAGE_PART_PREFIX}graph`);
     assert.equal((await stat(part)).mode & 0o777, 0o600);

@@ -11,8 +11,9 @@
  *     16  shard id        36 bytes UUID in ASCII: an image copied from another shard is refused
  *     52  dimension       u32
  *     56  distance        u32      0 Cosine, 1 Dot, 2 Euclid, 3 Manhattan
- *     60  zero            u32
- *     64  applied version u64      every write up to this version is in the image
+ *     60  levellings      u32      how many of those of `points.db` are in it (`points/schema.ts`)
+ *     64  applied version u64      every write up to this version is in the image, but for
+ *                                  levellings that came later
  *     72  section table   S x 32   name (16 bytes ASCII, zero-filled) | kind u32 | zero u32 |
  *                                  length u64;  kind 0 = bytes, 1 = file
  *         sections        one after another, no gaps, in the order of the table
@@ -59,6 +60,7 @@ export interface ImageIdentity {
 
 export interface ImageMeta extends ImageIdentity {
   appliedVersion: number;
+  levellings: number;
 }
 
 /** A part of an image: bytes in memory or a file. The bytes are copied as they are read. */
@@ -85,6 +87,7 @@ export function encodeHeader(meta: ImageMeta, entries: readonly SectionEntry[]):
   header.write(meta.shardId, 16, SHARD_ID_BYTES, 'latin1');
   header.writeUInt32LE(meta.dimension, 52);
   header.writeUInt32LE(DISTANCES.indexOf(meta.distance), 56);
+  header.writeUInt32LE(meta.levellings, 60);
   header.writeBigUInt64LE(BigInt(meta.appliedVersion), 64);
   let at = FIXED_HEADER_BYTES;
   for (const entry of entries) {
@@ -110,8 +113,11 @@ export function checkFixedHeader(header: Buffer, expected: ImageIdentity): numbe
   return sections;
 }
 
-export function decodeAppliedVersion(header: Buffer): number {
-  return Number(header.readBigUInt64LE(64));
+export function decodeState(header: Buffer): Pick<ImageMeta, 'appliedVersion' | 'levellings'> {
+  return {
+    appliedVersion: Number(header.readBigUInt64LE(64)),
+    levellings: header.readUInt32LE(60),
+  };
 }
 
 /** The section table, or why it can not be right for a file of `fileBytes`. */

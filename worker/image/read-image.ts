@@ -8,8 +8,8 @@ import path from 'node:path';
 import {
   checkFixedHeader,
   DIGEST_BYTES,
-  decodeAppliedVersion,
   decodeSectionTable,
+  decodeState,
   FIXED_HEADER_BYTES,
   headerBytes,
   IMAGE_FILE,
@@ -26,6 +26,7 @@ export type ImageRead =
   | {
       kind: 'ok';
       appliedVersion: number;
+      levellings: number;
       sections: ImageSection[];
       /** Removes the private files. Call once the sections have been read. */
       release(): Promise<void>;
@@ -79,14 +80,14 @@ async function readHandle(
   if (table === undefined) return refused('cut short');
   const entries = decodeSectionTable(table, stat.size);
   if (typeof entries === 'string') return refused(entries);
-  return await readSections(folder, input, entries, decodeAppliedVersion(fixed));
+  return await readSections(folder, input, entries, decodeState(fixed));
 }
 
 async function readSections(
   folder: string,
   input: ImageInput,
   entries: readonly SectionEntry[],
-  appliedVersion: number,
+  state: ReturnType<typeof decodeState>,
 ): Promise<ImageRead> {
   const sections: ImageSection[] = [];
   const release = async () => {
@@ -108,7 +109,7 @@ async function readSections(
     }
     if (!(await input.digestMatches())) return refused('a wrong checksum');
     verified = true;
-    return { kind: 'ok', appliedVersion, sections, release };
+    return { kind: 'ok', ...state, sections, release };
   } finally {
     if (!verified) await release();
   }

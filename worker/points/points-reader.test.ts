@@ -7,6 +7,7 @@ import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import { quietLog } from '../../shared/log/log.ts';
+import { write } from '../../test/shard/numbered.ts';
 import { PointsStore } from './points-store.ts';
 
 const KIB = 1_024;
@@ -28,7 +29,7 @@ async function readerOf(name: string, lengths: (number | null)[]) {
   const payloads = lengths.map((length) => (length === null ? null : payloadOf(length)));
   const vectors = Float32Array.from({ length: 2 * lengths.length }, (_, i) => i);
   const ids = lengths.map((_, i) => 1_000 + i);
-  await store.write(shard, { kind: 'upsert', ids, vectors, payloads });
+  await write(store, shard, { kind: 'upsert', ids, vectors, payloads });
   return store.reader(shard);
 }
 

@@ -21,7 +21,7 @@ import {
   pointIdToKey,
   type Uuid,
 } from '../../shared/domain/point.ts';
-import type { Written } from '../../shared/protocol/schema.ts';
+import type { Range, Written } from '../../shared/protocol/schema.ts';
 import { openForReads } from './schema.ts';
 
 export interface PointRow {
@@ -48,6 +48,17 @@ export interface PointsStats {
   labelMax: number;
 }
 
+/** See the head of `schema.ts`. */
+export interface Levelled {
+  levellings: number;
+  replayFloor: number;
+}
+
+export interface Removed {
+  id: PointId;
+  version: number;
+}
+
 export interface VersionedLabel {
   version: number;
   label: number;
@@ -63,7 +74,13 @@ type RawRow = [
 
 /** Stands for a payload that is left out of a read of several rows. */
 const LONG = 1;
+const metaValue = (key: string) => `(SELECT value FROM meta WHERE key = '${key}')`;
+const COUNT = metaValue('point_count');
+const LAST_VERSION = metaValue('last_version');
 const NO_VECTOR = new Float32Array(0);
+/** Below and above the keys of all ids, which begin with 0 or 1. */
+const KEY_MIN = Buffer.alloc(0);
+const KEY_MAX = Buffer.of(2);
 /** Bounds of one read, a millisecond or two of work. */
 const READ_ROWS_MAX = 256;
 const READ_BYTES_MAX = 2 ** 20;
@@ -172,6 +189,23 @@ export class PointsReader {
     return this.#rows(statement, [pointIdToKey(afterId), limit]);
   }
 
+  /** Rows from one id on (or after one) and before another, in the order of ids. */
+  range(
+    { from, after, until }: Range & { after?: PointId | undefined },
+    limit: number,
+    want: Want,
+  ): PointRow[] {
+    const first = after ?? from;
+    const above = after === undefined ? '>=' : '>';
+    const statement = this.#select(`WHERE id ${above} ? AND id < ? ORDER BY id LIMIT ?`, want);
+    const start = first === undefined ? KEY_MIN : pointIdToKey(first);
+    return this.#rows(statement, [
+      start,
+      until === undefined ? KEY_MAX : pointIdToKey(until),
+      limit,
+    ]);
+  }
+
   /** Rows in the order of their labels, after `afterLabel` (-1: from the first). */
   scan(afterLabel: number, limit: number, want: Want): PointRow[] {
     const statement = this.#select('WHERE label > ? ORDER BY label LIMIT ?', want);
@@ -212,22 +246,45 @@ export class PointsReader {
   }
 
   stats(): PointsStats {
-    const sql = `SELECT (SELECT value FROM meta WHERE key = 'point_count'),
-                        (SELECT value FROM meta WHERE key = 'last_version'),
-                        (SELECT ifnull(max(label), -1) FROM points)`;
-    const row = this.#db.prepare<[], [number, number, number]>(sql).raw().get();
-    const [count, version, labelMax] = must(row, 'a SELECT without FROM has a row');
-    return { count, version, labelMax };
+    const labelMax = '(SELECT ifnull(max(label), -1) FROM points)';
+    const found = this.#numbers(COUNT, LAST_VERSION, labelMax) as [number, number, number];
+    return { count: found[0], version: found[1], labelMax: found[2] };
+  }
+
+  levelled(): Levelled {
+    const found = this.#numbers(metaValue('levellings'), metaValue('replay_floor'));
+    const [levellings, replayFloor] = found as [number, number];
+    return { levellings, replayFloor };
+  }
+
+  /** Tombstones of this version and earlier ones may be missing. */
+  tombstoneFloor(): number {
+    const [floor] = this.#numbers(metaValue('tombstone_floor')) as [number];
+    return floor;
+  }
+
+  /** Deleted ids in the order of version and id: those newer than `version`, after `after`. */
+  removedSince(version: number, after: Removed | undefined, limit: number): Removed[] {
+    const sql = `SELECT hex(id), version FROM tombstones
+                  WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ?`;
+    const last = after?.version ?? version;
+    const key = after === undefined ? KEY_MAX : pointIdToKey(after.id);
+    const statement = this.#db.prepare<[number, Buffer, number], [string, number]>(sql).raw();
+    const rows = statement.all(last, key, limit);
+    return rows.map(([idHex, removedIn]) => ({ id: pointIdFromHex(idHex), version: removedIn }));
   }
 
   /** What the shard held after its last write. */
   usage(): Written {
-    const meta = (key: string) => `(SELECT value FROM meta WHERE key = '${key}')`;
-    const bytes = `${meta('point_count')} * 4 * ${meta('dimension')} + ${meta('payload_bytes')}`;
-    const sql = `SELECT ${meta('last_version')}, ${meta('point_count')}, ${bytes}`;
-    const row = this.#db.prepare<[], [number, number, number]>(sql).raw().get();
-    const [version, points, total] = must(row, 'a SELECT without FROM has a row');
-    return { version, points, bytes: total };
+    const bytes = `${COUNT} * 4 * ${metaValue('dimension')} + ${metaValue('payload_bytes')}`;
+    const found = this.#numbers(LAST_VERSION, COUNT, bytes, metaValue('digest'));
+    const [version, points, total, digest] = found as [number, number, number, number];
+    return { version, points, bytes: total, digest };
+  }
+
+  #numbers(...columns: string[]): number[] {
+    const sql = `SELECT ${columns.join(', ')}`;
+    return must(this.#db.prepare<[], number[]>(sql).raw().get(), 'a SELECT without FROM has a row');
   }
 
   #rows(statement: Database.Statement<unknown[], RawRow>, params: unknown[]): PointRow[] {
@@ -258,7 +315,12 @@ export class PointsReader {
     });
   }
 
-  /** Several statements see the same commit, and take the read lock once. */
+  /** Several reads see the same commit, and take the read lock once. Not for those that give rows by
+   * label or id, which do so themselves. */
+  snapshot<T>(read: () => T): T {
+    return this.#snapshot(read);
+  }
+
   #snapshot<T>(read: () => T): T {
     this.#begin.run();
     try {

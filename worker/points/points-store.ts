@@ -5,7 +5,7 @@
  *   write(folder, op) --pack--> link[hash(folder)] ==thread==> group commit --> outcome
  *   reader(folder)    --------> handle of the calling thread, least recently used ones closed
  *
- * Outcomes of one shard resolve in the order of their versions, which is the order of the calls.
+ * Outcomes of one shard resolve in the order of the calls, which has to be that of their versions.
  */
 import { LRUCache } from 'lru-cache';
 import { assert, must } from '../../shared/base/assert.ts';
@@ -86,6 +86,15 @@ export class PointsStore {
       this.#queuedBytes -= bytes;
       this.#release(folder);
     }
+  }
+
+  /**
+   * Makes the rows that can be read the ones that are on the disk, where a write ended without saying
+   * whether it was committed; after it no such write comes to light any more. Throws `unavailable`
+   * while the disk does not let it.
+   */
+  async settle(folder: string): Promise<void> {
+    await this.#link(folder).request({ kind: 'settle', folder }, []);
   }
 
   /** Ask each time: a handle that is not used for long is closed. Throws when it is not there. */

@@ -3,6 +3,9 @@ import type Database from 'better-sqlite3';
 
 const PAYLOAD_BYTES = 'ifnull(length(payload), 0)';
 
+const PAYLOAD_ROW = 'SELECT label, id, version, payload FROM points';
+export type PayloadRow = [label: number, id: Buffer, version: number, payload: Buffer | null];
+
 export type RowStatements = ReturnType<typeof prepareRowStatements>;
 
 export function prepareRowStatements(db: Database.Database) {
@@ -12,8 +15,8 @@ export function prepareRowStatements(db: Database.Database) {
   return {
     /** The length stands at the head of the row: the payload itself is not read. */
     find: db
-      .prepare<[Buffer], [label: number, payloadBytes: number]>(
-        `SELECT label, ${PAYLOAD_BYTES} FROM points WHERE id = ?`,
+      .prepare<[Buffer], [label: number, payloadBytes: number, version: number]>(
+        `SELECT label, ${PAYLOAD_BYTES}, version FROM points WHERE id = ?`,
       )
       .raw(),
     insert: db.prepare<[number, Buffer, number, Buffer | null, Buffer]>(
@@ -22,23 +25,17 @@ export function prepareRowStatements(db: Database.Database) {
     replace: db.prepare<[number, Buffer | null, Buffer, number]>(
       'UPDATE points SET version = ?, payload = ?, vector = ? WHERE label = ?',
     ),
-    replaceVector: one<[number, Buffer, Buffer], number>(
-      'UPDATE points SET version = ?, vector = ? WHERE id = ? RETURNING label',
+    replaceVector: db.prepare<[number, Buffer, number]>(
+      'UPDATE points SET version = ?, vector = ? WHERE label = ?',
     ),
     replacePayload: db.prepare<[number, Buffer | null, number]>(
       'UPDATE points SET version = ?, payload = ? WHERE label = ?',
     ),
-    payloadById: db
-      .prepare<[Buffer], [number, Buffer | null]>('SELECT label, payload FROM points WHERE id = ?')
-      .raw(),
-    payloadByLabel: db
-      .prepare<[number], [number, Buffer | null]>(
-        'SELECT label, payload FROM points WHERE label = ?',
-      )
-      .raw(),
+    payloadById: db.prepare<[Buffer], PayloadRow>(`${PAYLOAD_ROW} WHERE id = ?`).raw(),
+    payloadByLabel: db.prepare<[number], PayloadRow>(`${PAYLOAD_ROW} WHERE label = ?`).raw(),
     findByLabel: db
-      .prepare<[number], [id: Buffer, payloadBytes: number]>(
-        `SELECT id, ${PAYLOAD_BYTES} FROM points WHERE label = ?`,
+      .prepare<[number], [id: Buffer, payloadBytes: number, version: number]>(
+        `SELECT id, ${PAYLOAD_BYTES}, version FROM points WHERE label = ?`,
       )
       .raw(),
     /** `RETURNING` would copy the payload to count it; to look first takes less. */
@@ -51,11 +48,30 @@ export function prepareRowStatements(db: Database.Database) {
     addTombstone: db.prepare<[Buffer, number]>(
       'INSERT INTO tombstones (id, version) VALUES (?, ?)',
     ),
+    renewTombstone: db.prepare<[number, Buffer]>(
+      'UPDATE tombstones SET version = max(version, ?) WHERE id = ?',
+    ),
     dropTombstone: db.prepare<[Buffer]>('DELETE FROM tombstones WHERE id = ?'),
     tombstoneVersionAt: one<[number], number>(
       'SELECT version FROM tombstones ORDER BY version LIMIT 1 OFFSET ?',
     ),
     pruneTombstones: db.prepare<[number]>('DELETE FROM tombstones WHERE version <= ?'),
+    countRows: db
+      .prepare<[], [points: number, payloadBytes: number, nextLabel: number]>(
+        `SELECT count(*), ifnull(sum(length(payload)), 0), ifnull(max(label) + 1, 0) FROM points`,
+      )
+      .raw(),
+    countTombstones: one<[], number>('SELECT count(*) FROM tombstones'),
+    allVersions: db.prepare<[], [Buffer, number]>('SELECT id, version FROM points').raw(),
+    clearFreeLabels: db.prepare<[]>('DELETE FROM free_labels'),
+    /** The numbers below the highest label that no row has; without rows that one is null. */
+    findFreeLabels: db.prepare<[]>(
+      `WITH RECURSIVE numbers (label) AS
+         (SELECT max(label) FROM points
+           UNION ALL SELECT label - 1 FROM numbers WHERE label > 0)
+       INSERT INTO free_labels
+         SELECT label FROM numbers WHERE label >= 0 AND label NOT IN (SELECT label FROM points)`,
+    ),
     readCounter: one<[string], number>('SELECT value FROM meta WHERE key = ?'),
     saveCounter: db.prepare<[number, string]>('UPDATE meta SET value = ? WHERE key = ?'),
   };

@@ -10,11 +10,12 @@ import type Database from 'better-sqlite3';
 import { assert, must } from '../../shared/base/assert.ts';
 import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { Room } from '../../shared/protocol/schema.ts';
+import type { Room, Written } from '../../shared/protocol/schema.ts';
 import { compilePayloadChange } from './payload-change.ts';
-import { prepareRowStatements, type RowStatements } from './row-statements.ts';
+import { movedDigest, rowDigest } from './row-digest.ts';
+import { type PayloadRow, prepareRowStatements, type RowStatements } from './row-statements.ts';
 import { readMeta } from './schema.ts';
-import type { WriteOp, WriteOutcome } from './write-op.ts';
+import type { Change, Levelling, Numbered, WriteOp, WriteOutcome } from './write-op.ts';
 
 interface Counters {
   last_version: number;
@@ -22,9 +23,14 @@ interface Counters {
   point_count: number;
   /** Of all payloads. */
   payload_bytes: number;
+  /** Of all rows; see `row-digest.ts`. */
+  digest: number;
   tombstone_count: number;
   /** Tombstones of this version and earlier ones may be missing. */
   tombstone_floor: number;
+  /** See the head of `schema.ts`. */
+  levellings: number;
+  replay_floor: number;
 }
 
 const NO_COUNTERS: Counters = {
@@ -32,9 +38,20 @@ const NO_COUNTERS: Counters = {
   next_label: 0,
   point_count: 0,
   payload_bytes: 0,
+  digest: 0,
   tombstone_count: 0,
   tombstone_floor: 0,
+  levellings: 0,
+  replay_floor: 0,
 };
+
+/** What is known of a row that is there. */
+interface StoredRow {
+  label: number;
+  key: Buffer;
+  payloadBytes: number;
+  version: number;
+}
 
 type Changed = Pick<WriteOutcome, 'labels' | 'payloads'>;
 
@@ -74,18 +91,47 @@ export class RowWriter {
     }
   }
 
-  /** Applies one op under the next version. A throw leaves it half done: roll back. */
+  /** Applies one op under its version. A throw leaves it half done: roll back. */
   apply(op: WriteOp): WriteOutcome {
+    switch (op.kind) {
+      case 'level': {
+        const labels = this.#level(op);
+        return { ...this.#held, labels, levellings: this.#counters.levellings };
+      }
+      case 'recount':
+        this.#recount();
+        return { ...this.#held, labels: new Uint32Array() };
+      default:
+        return this.#applyChange(op);
+    }
+  }
+
+  #applyChange(op: Change & Numbered): WriteOutcome {
     const pointsBefore = this.#counters.point_count;
     const bytesBefore = this.#bytes;
-    this.#counters.last_version += 1;
-    const version = this.#counters.last_version;
+    const { version } = op;
+    this.#take(op);
     const changed = this.#change(op, version);
-    const points = this.#counters.point_count;
-    const bytes = this.#bytes;
+    const held = this.#held;
     const room = 'room' in op ? op.room : undefined;
-    if (room !== undefined) refuseBeyond(room, points - pointsBefore, bytes - bytesBefore);
-    return { version, points, bytes, ...changed };
+    if (room !== undefined) {
+      refuseBeyond(room, held.points - pointsBefore, held.bytes - bytesBefore);
+    }
+    return { ...held, ...changed };
+  }
+
+  get #held(): Written {
+    const { last_version: version, point_count: points, digest } = this.#counters;
+    return { version, points, bytes: this.#bytes, digest };
+  }
+
+  #take({ version, part }: Numbered): void {
+    const last = this.#counters.last_version;
+    const isLater = part === 'middle' || part === 'last';
+    if (version <= last && !(isLater && version === last)) {
+      throw new AppError('stale_write', undefined, { detail: `${version} after ${last}` });
+    }
+    this.#counters.last_version = version;
   }
 
   get #bytes(): number {
@@ -93,7 +139,7 @@ export class RowWriter {
     return point_count * this.#dimension * Float32Array.BYTES_PER_ELEMENT + payload_bytes;
   }
 
-  #change(op: WriteOp, version: number): Changed {
+  #change(op: Change & Numbered, version: number): Changed {
     switch (op.kind) {
       case 'upsert':
         return { labels: this.#upsert(op, version) };
@@ -113,16 +159,25 @@ export class RowWriter {
     const vectorOf = this.#vectorBytes(op);
     assert(op.payloads.length === op.ids.length, 'one payload a point');
     op.ids.forEach((id, i) => {
-      const key = pointIdToKey(id);
-      const payload = storable(op.payloads[i] ?? null);
-      const known = this.#sql.find.get(key);
-      const label = known === undefined ? this.#takeLabel() : known[0];
-      labels[i] = label;
-      if (known === undefined) this.#insert(label, key, version, payload, vectorOf(i));
-      else this.#sql.replace.run(version, payload, vectorOf(i), label);
-      this.#counters.payload_bytes += lengthOf(payload) - (known === undefined ? 0 : known[1]);
+      labels[i] = this.#put(id, version, op.payloads[i] ?? null, vectorOf(i));
     });
     return labels;
+  }
+
+  #put(id: PointId, version: number, bytes: PayloadBytes | null, vector: Buffer): number {
+    const key = pointIdToKey(id);
+    const payload = storable(bytes);
+    const known = this.#sql.find.get(key);
+    if (known === undefined) {
+      const label = this.#takeLabel();
+      this.#insert(label, key, version, payload, vector);
+      return label;
+    }
+    const [label, payloadBytes, before] = known;
+    this.#sql.replace.run(version, payload, vector, label);
+    this.#counters.payload_bytes += lengthOf(payload) - payloadBytes;
+    this.#countVersion(key, before, version);
+    return label;
   }
 
   #insert(
@@ -134,9 +189,18 @@ export class RowWriter {
   ): void {
     this.#sql.insert.run(label, key, version, payload, vector);
     this.#counters.point_count += 1;
+    this.#counters.payload_bytes += lengthOf(payload);
+    this.#countVersion(key, undefined, version);
     if (this.#counters.tombstone_count > 0) {
       this.#counters.tombstone_count -= this.#sql.dropTombstone.run(key).changes;
     }
+  }
+
+  /** A row had that version before, and has this one now; undefined when it was or is not there. */
+  #countVersion(key: Buffer, before: number | undefined, now: number | undefined): void {
+    const out = before === undefined ? 0 : rowDigest(key, before);
+    const into = now === undefined ? 0 : rowDigest(key, now);
+    this.#counters.digest = movedDigest(this.#counters.digest, out, into);
   }
 
   #takeLabel(): number {
@@ -154,8 +218,8 @@ export class RowWriter {
       const key = pointIdToKey(id);
       const known = this.#sql.find.get(key);
       if (known === undefined) continue;
-      const [label, payloadBytes] = known;
-      this.#delete(label, key, payloadBytes, version);
+      const [label, payloadBytes, before] = known;
+      this.#delete({ label, key, payloadBytes, version: before }, version);
       freed.push(label);
     }
     return Uint32Array.from(freed);
@@ -166,19 +230,22 @@ export class RowWriter {
     for (const label of labels) {
       const known = this.#sql.findByLabel.get(label);
       if (known === undefined) continue;
-      const [key, payloadBytes] = known;
-      this.#delete(label, key, payloadBytes, version);
+      const [key, payloadBytes, before] = known;
+      this.#delete({ label, key, payloadBytes, version: before }, version);
       freed.push(label);
     }
     return Uint32Array.from(freed);
   }
 
-  #delete(label: number, key: Buffer, payloadBytes: number, version: number): void {
+  /** `version` is that of the delete. */
+  #delete(row: StoredRow, version: number): void {
+    const { label, key, payloadBytes } = row;
     this.#sql.delete.run(label);
     this.#sql.addFreeLabel.run(label);
     this.#sql.addTombstone.run(key, version);
     this.#counters.point_count -= 1;
     this.#counters.payload_bytes -= payloadBytes;
+    this.#countVersion(key, row.version, undefined);
     this.#counters.tombstone_count += 1;
   }
 
@@ -189,14 +256,79 @@ export class RowWriter {
     const version = this.#sql.tombstoneVersionAt.get(excess - 1);
     const floor = must(version, 'tombstone_count counts the tombstones');
     this.#counters.tombstone_count -= this.#sql.pruneTombstones.run(floor).changes;
-    this.#counters.tombstone_floor = floor;
+    this.#counters.tombstone_floor = Math.max(this.#counters.tombstone_floor, floor);
+  }
+
+  /** First the rows, then what is removed: memory takes it over in the same order. */
+  #level(op: Levelling): Uint32Array {
+    this.#noteOutOfOrder(op);
+    const vectorOf = this.#vectorBytes(op);
+    const labels: number[] = [];
+    op.ids.forEach((id, i) => {
+      const version = must(op.versions[i], 'one version a point');
+      labels.push(this.#put(id, version, op.payloads[i] ?? null, vectorOf(i)));
+    });
+    op.removedIds.forEach((id, i) => {
+      const key = pointIdToKey(id);
+      const version = must(op.removedVersions[i], 'one version a removed id');
+      const known = this.#sql.find.get(key);
+      if (known === undefined) this.#noteRemoved(key, version);
+      else {
+        const [label, payloadBytes, before] = known;
+        this.#delete({ label, key, payloadBytes, version: before }, version);
+        labels.push(label);
+      }
+    });
+    const counters = this.#counters;
+    const versions = [counters.last_version, op.lastVersion, ...op.versions, ...op.removedVersions];
+    counters.last_version = Math.max(...versions);
+    counters.tombstone_floor = Math.max(counters.tombstone_floor, op.floor);
+    return Uint32Array.from(labels);
+  }
+
+  #noteOutOfOrder({ versions, imageLevellings }: Levelling): void {
+    const counters = this.#counters;
+    const oldest = Math.min(...versions);
+    if (oldest > counters.last_version) return;
+    const isImageLevel = imageLevellings === counters.levellings;
+    const before = isImageLevel ? oldest : counters.replay_floor;
+    counters.replay_floor = Math.min(oldest - 1, before);
+    counters.levellings += 1;
+  }
+
+  /** A tombstone for an id that has no row. */
+  #noteRemoved(key: Buffer, version: number): void {
+    if (this.#sql.renewTombstone.run(version, key).changes > 0) return;
+    this.#sql.addTombstone.run(key, version);
+    this.#counters.tombstone_count += 1;
+  }
+
+  /** Everything that follows from the rows. */
+  #recount(): void {
+    const counters = this.#counters;
+    const [points, payloadBytes, nextLabel] = must(this.#sql.countRows.get(), 'a count is a row');
+    counters.point_count = points;
+    counters.payload_bytes = payloadBytes;
+    counters.tombstone_count = must(this.#sql.countTombstones.get(), 'a count is a row');
+    counters.next_label = nextLabel;
+    this.#sql.clearFreeLabels.run();
+    this.#sql.findFreeLabels.run();
+    let digest = 0;
+    for (const [key, version] of this.#sql.allVersions.iterate()) {
+      digest = movedDigest(digest, 0, rowDigest(key, version));
+    }
+    counters.digest = digest;
   }
 
   #replaceVectors(op: Extract<WriteOp, { kind: 'vectors' }>, version: number): Uint32Array {
     const vectorOf = this.#vectorBytes(op);
     return Uint32Array.from(op.ids, (id, i) => {
-      const label = this.#sql.replaceVector.get(version, vectorOf(i), pointIdToKey(id));
-      if (label === undefined) throw pointNotFound(id);
+      const key = pointIdToKey(id);
+      const known = this.#sql.find.get(key);
+      if (known === undefined) throw pointNotFound(id);
+      const [label, , before] = known;
+      this.#sql.replaceVector.run(version, vectorOf(i), label);
+      this.#countVersion(key, before, version);
       return label;
     });
   }
@@ -205,10 +337,11 @@ export class RowWriter {
     const change = compilePayloadChange(op.change);
     const labels: number[] = [];
     const payloads: (PayloadBytes | null)[] = [];
-    const apply = (label: number, stored: Buffer | null) => {
+    const apply = ([label, key, before, stored]: PayloadRow) => {
       const payload = storable(change(stored));
       this.#sql.replacePayload.run(version, payload, label);
       this.#counters.payload_bytes += lengthOf(payload) - lengthOf(stored);
+      this.#countVersion(key, before, version);
       labels.push(label);
       payloads.push(payload);
     };
@@ -216,12 +349,12 @@ export class RowWriter {
       for (const id of op.target.ids) {
         const row = this.#sql.payloadById.get(pointIdToKey(id));
         if (row === undefined) throw pointNotFound(id);
-        apply(...row);
+        apply(row);
       }
     } else {
       for (const label of op.target.labels) {
         const row = this.#sql.payloadByLabel.get(label);
-        if (row !== undefined) apply(...row);
+        if (row !== undefined) apply(row);
       }
     }
     return { labels: Uint32Array.from(labels), payloads };

@@ -11,12 +11,18 @@
  *                                            which version they may be missing
  *   free_labels  label                       labels below `next_label` that no point has
  *   meta         key, value                  shard_id, dimension, last_version, next_label,
- *                                            point_count, payload_bytes, tombstone_count,
- *                                            tombstone_floor
+ *                                            point_count, payload_bytes, digest (`row-digest.ts`),
+ *                                            tombstone_count, tombstone_floor, levellings,
+ *                                            replay_floor
  *
  * What a shard holds is counted in bytes of its points, `point_count` x 4 x `dimension` +
  * `payload_bytes`, not of its files: the same points are the same bytes on every machine and at
  * any time.
+ *
+ * An image of the index that has all writes up to a version is brought up to date by the rows that
+ * are newer. But a levelling (`write-op.ts`) writes rows under versions that may be older than that
+ * of an image. So those that did are counted (`levellings`), an image says how many it has, and what
+ * those that it lacks wrote is newer than `replay_floor`.
  *
  * `payload` stands before `vector`: a row that is longer than its page continues on overflow pages,
  * and a read that wants only the payload then stops before the vector.
@@ -28,14 +34,23 @@
  * A trap. POSIX locks belong to the process, and closing any descriptor of a file drops them all.
  * So nothing in this process may open `points.db` but SQLite; even its fsync after creation is
  * made by a checkpoint.
+ *
+ * Another trap. A sync that failed may have let go of what it was to write, and what another process
+ * left in the log may be in the system's memory only after its sync failed. It can be read there, and
+ * no later sync brings it to the disk: what is appended to such a log is lost with the first power cut,
+ * for a log ends where it is damaged. So a log is emptied (`settleLog`) before anything is appended to
+ * it that somebody else, or a connection with a failed sync, has left: folding copies it into the
+ * database, with pages written anew and a sync that covers them.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { endianness } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { assert } from '../../shared/base/assert.ts';
+import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { movedDigest, rowDigest } from './row-digest.ts';
 
 assert(endianness() === 'LE', 'vectors are stored as this machine holds them: little-endian');
 
@@ -53,8 +68,9 @@ const WAL_BYTES = 16 * 2 ** 20;
 const WRITE_CACHE_KIB = 4_096;
 const READ_CACHE_KIB = 1_024;
 
-/** Entry n leads from `user_version` n to n + 1. Never edit an entry that was released. */
-const MIGRATIONS: readonly string[] = [
+/** Entry n leads from `user_version` n to n + 1, by statements or by a function that makes them. Never
+ * edit an entry that was released. */
+const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
   `CREATE TABLE points (
      label INTEGER PRIMARY KEY,
      id BLOB NOT NULL UNIQUE,
@@ -72,6 +88,8 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;`,
   `INSERT INTO meta (key, value)
      SELECT 'payload_bytes', ifnull(sum(length(payload)), 0) FROM points;`,
+  addDigest,
+  `INSERT INTO meta (key, value) VALUES ('levellings', 0), ('replay_floor', 0);`,
 ];
 
 /**
@@ -79,7 +97,7 @@ const MIGRATIONS: readonly string[] = [
  * Repeating it for the same shard changes nothing; a different shard's file is refused.
  */
 export function createPointsDb(folder: string, meta: ShardMeta): void {
-  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolderDurably(folder);
   const file = path.join(folder, POINTS_FILE);
   const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
   try {
@@ -96,7 +114,7 @@ export function createPointsDb(folder: string, meta: ShardMeta): void {
   } finally {
     db.close();
   }
-  syncFolders(folder, made);
+  syncFolder(folder);
 }
 
 /** A connection for the shard's one writer. */
@@ -113,6 +131,16 @@ export function openForWrites(folder: string): Database.Database {
     db.close();
     throw error;
   }
+}
+
+/**
+ * Folds the log into the database and empties it; when it returns, what the database says is on the
+ * disk. Throws when that can not be done.
+ */
+export function settleLog(db: Database.Database): void {
+  const [outcome] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+  if (outcome?.busy === 0) return;
+  throw new AppError('unavailable', undefined, { detail: `the log of ${db.name} is in use` });
 }
 
 /** A connection that can not write. */
@@ -165,7 +193,10 @@ function migrate(db: Database.Database, meta?: ShardMeta): void {
     if (from > MIGRATIONS.length || (from === 0 && meta === undefined)) {
       throw new AppError('internal', undefined, { detail: `${db.name} has schema ${from}` });
     }
-    for (const step of MIGRATIONS.slice(from)) db.exec(step);
+    for (const step of MIGRATIONS.slice(from)) {
+      if (typeof step === 'string') db.exec(step);
+      else step(db);
+    }
     if (from === 0 && meta !== undefined) writeMeta(db, meta);
     db.pragma(`user_version = ${MIGRATIONS.length}`);
     db.exec('COMMIT');
@@ -175,7 +206,17 @@ function migrate(db: Database.Database, meta?: ShardMeta): void {
   }
 }
 
-/** But for `payload_bytes`, which its migration counts. */
+/** Counts the digest of the rows that are there. */
+function addDigest(db: Database.Database): void {
+  let digest = 0;
+  const rows = db.prepare<[], [Buffer, number]>('SELECT id, version FROM points').raw();
+  for (const [key, rowVersion] of rows.iterate()) {
+    digest = movedDigest(digest, 0, rowDigest(key, rowVersion));
+  }
+  db.prepare("INSERT INTO meta (key, value) VALUES ('digest', ?)").run(BigInt(digest));
+}
+
+/** But for what migrations count. */
 function writeMeta(db: Database.Database, { shardId, dimension }: ShardMeta): void {
   const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   insert.run('shard_id', shardId);
@@ -188,21 +229,5 @@ function writeMeta(db: Database.Database, { shardId, dimension }: ShardMeta): vo
     'tombstone_floor',
   ]) {
     insert.run(counter, 0n);
-  }
-}
-
-/** Makes the entries of `folder` durable, and those that lead to it when it was made just now. */
-function syncFolders(folder: string, firstMade: string | undefined): void {
-  const last = firstMade === undefined ? folder : path.dirname(firstMade);
-  let current = path.resolve(folder);
-  for (;;) {
-    const descriptor = openSync(current, 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    if (current === path.resolve(last)) return;
-    current = path.dirname(current);
   }
 }

@@ -6,10 +6,11 @@ import { after, test } from 'node:test';
 import type { ShardId } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { type PointId, pointIdToKey, type Uuid } from '../../shared/domain/point.ts';
+import { NumberingWriter } from '../../test/shard/numbered.ts';
 import { PointsReader } from './points-reader.ts';
 import { createPointsDb, openForReads } from './schema.ts';
 import { type OpResult, ShardWriter, type ShardWriterOptions } from './shard-writer.ts';
-import type { WriteOp, WriteOutcome } from './write-op.ts';
+import type { Change, WriteOutcome } from './write-op.ts';
 
 const DIMENSION = 3;
 const root = mkdtempSync(path.join(tmpdir(), 'bulkhead-points-'));
@@ -21,7 +22,7 @@ function openShard(options: Partial<ShardWriterOptions> = {}) {
   const folder = path.join(root, String(folders));
   const shardId = `shard-${folders}` as ShardId;
   createPointsDb(folder, { shardId, dimension: DIMENSION });
-  const writer = new ShardWriter(folder, { diskReserveBytes: 0, ...options });
+  const writer = new NumberingWriter(new ShardWriter(folder, { diskReserveBytes: 0, ...options }));
   const reader = new PointsReader(folder);
   after(() => {
     reader.close();
@@ -32,7 +33,7 @@ function openShard(options: Partial<ShardWriterOptions> = {}) {
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-function upsert(ids: PointId[], seed = 0): WriteOp {
+function upsert(ids: PointId[], seed = 0): Change {
   const vectors = Float32Array.from({ length: ids.length * DIMENSION }, (_, i) => seed + i / 8);
   return {
     kind: 'upsert',
@@ -66,7 +67,7 @@ test('a replaced point keeps its label, a freed label is taken again', () => {
   assert.deepEqual(reader.labelsOf([12, 5, 8]), [4, undefined, 3]);
 });
 
-test('an op that fails alone changes nothing, takes no version and spoils nothing', () => {
+test('an op that fails alone changes nothing, leaves its version free and spoils nothing', () => {
   const { writer, reader } = openShard();
   writer.commit([upsert([1, 2])]);
   const results = writer.commit([
@@ -84,7 +85,7 @@ test('an op that fails alone changes nothing, takes no version and spoils nothin
     'invalid_argument',
     'internal',
   ]);
-  assert.equal(outcome(results[5]).version, 3);
+  assert.equal(outcome(results[5]).version, 7);
   const [one, two, three] = reader.byIds([1, 2, 3], FULL);
   assert.deepEqual([...(one?.vector ?? [])], [0, 1 / 8, 2 / 8]);
   assert.equal(two, undefined);
@@ -93,7 +94,41 @@ test('an op that fails alone changes nothing, takes no version and spoils nothin
     code(writer.commit([{ kind: 'payload', target: { ids: [9] }, change: { kind: 'clear' } }])[0]),
     'point_not_found',
   );
-  assert.deepEqual(reader.stats(), { count: 2, version: 3, labelMax: 2 });
+  assert.deepEqual(reader.stats(), { count: 2, version: 7, labelMax: 2 });
+});
+
+test('a version that is not above the last is refused, but by the parts of one change', () => {
+  const { folder, writer: numbering, reader } = openShard();
+  numbering.close();
+  const writer = new ShardWriter(folder, { diskReserveBytes: 0 });
+  after(() => writer.close());
+  const stale = 'stale_write';
+  const versions = (results: OpResult[]) =>
+    results.map((result) => ('outcome' in result ? result.outcome.version : result.error.code));
+  const first = [
+    { ...upsert([1]), version: 5 },
+    { ...upsert([2]), version: 5 },
+    { ...upsert([2]), version: 4 },
+    { ...upsert([3]), version: 6 },
+  ];
+  assert.deepEqual(versions(writer.commit(first)), [5, stale, stale, 6]);
+  assert.deepEqual(reader.labelsOf([1, 2, 3]), [0, undefined, 1]);
+  const parts = (['middle', 'first', 'first', 'middle', 'last'] as const).map((part, i) => {
+    return { ...upsert([10 + i]), version: i < 2 ? 6 - i : 9, part };
+  });
+  assert.deepEqual(versions(writer.commit(parts)), [6, stale, 9, 9, 9]);
+  assert.deepEqual(
+    versions(writer.commit([{ ...upsert([4]), version: 9 }])),
+    [stale],
+    'alone, too',
+  );
+  const missing: Change = { kind: 'vectors', ids: [77], vectors: new Float32Array(DIMENSION) };
+  const failed = writer.commit([{ ...missing, version: 20 }]);
+  assert.deepEqual(versions([...failed, ...writer.commit([{ ...upsert([4]), version: 10 }])]), [
+    'point_not_found',
+    10,
+  ]);
+  assert.equal(reader.stats().version, 10);
 });
 
 test('payload changes answer with the new payloads; labels that are gone are passed over', () => {
@@ -161,7 +196,7 @@ test('below the reserve only what frees space is done, and growth works again af
   writer.commit([upsert([1, 2, 3])]);
   free = 100_010;
   const set = { kind: 'set', payload: json({ a: 'a longer text' }) } as const;
-  const ops: WriteOp[] = [
+  const ops: Change[] = [
     upsert([4]),
     { kind: 'vectors', ids: [1], vectors: new Float32Array(DIMENSION) },
     { kind: 'payload', target: { ids: [1] }, change: set },
@@ -174,11 +209,11 @@ test('below the reserve only what frees space is done, and growth works again af
   assert.deepEqual(results.slice(0, 3).map(code), [full, full, full]);
   assert.deepEqual(
     results.slice(3).map((result) => outcome(result).version),
-    [2, 3, 4],
+    [5, 6, 7],
   );
   assert.equal(reader.stats().count, 1);
   free = 1_000_000;
-  assert.equal(outcome(writer.commit([upsert([4])])[0]).version, 5);
+  assert.equal(outcome(writer.commit([upsert([4])])[0]).version, 8);
 });
 
 test('changedSince gives the same rows through the index and by the walk', () => {
@@ -231,7 +266,7 @@ test('random groups of writes agree with a Map', () => {
   for (let round = 0; round < 150; round += 1) {
     const ops = Array.from({ length: 1 + random.below(5) }, () => randomOp(random));
     for (const [i, result] of writer.commit(ops).entries()) {
-      applyToModel(model, ops[i] as WriteOp, result);
+      applyToModel(model, ops[i] as Change, result);
     }
     if (round % 10 === 0) compare(model, reader);
   }
@@ -247,7 +282,7 @@ function randomIds(random: SeededRandom, count: number): PointId[] {
   return [...ids];
 }
 
-function randomOp(random: SeededRandom): WriteOp {
+function randomOp(random: SeededRandom): Change {
   const ids = randomIds(random, 1 + random.below(6));
   const vectors = Float32Array.from({ length: ids.length * DIMENSION }, () => random.below(1000));
   switch (random.below(5)) {
@@ -267,7 +302,7 @@ function randomOp(random: SeededRandom): WriteOp {
   }
 }
 
-function applyToModel(model: Map<PointId, ModelPoint>, op: WriteOp, result: OpResult): void {
+function applyToModel(model: Map<PointId, ModelPoint>, op: Change, result: OpResult): void {
   assert.ok('ids' in op || (op.kind === 'payload' && 'ids' in op.target));
   const ids = 'ids' in op ? op.ids : (op as { target: { ids: PointId[] } }).target.ids;
   if ('error' in result) {

@@ -5,21 +5,26 @@
  *   BEGIN IMMEDIATE
  *     SAVEPOINT op   apply   RELEASE             the op is in
  *     SAVEPOINT op   apply   ROLLBACK TO op      the op failed by itself (a point is missing); it
- *     ...                                        takes no version and spoils nothing
+ *     ...                                        leaves its version free and spoils nothing
  *   COMMIT                                       now the group is on disk
  *
+ * A commit that failed in its sync may be on the disk, or in the log without being on the disk. Whoever
+ * waits hears that the outcome is unknown, the connection is given up, and the next one settles the log
+ * (`schema.ts`) before it does anything else: what it then finds is the truth.
+ *
  * When the disk is full inside a group, all of it is rolled back, the log is folded into the
- * database to get its space back, and each op is tried alone: deletes may still fit. To let them,
- * growing ops are refused beforehand while less than the reserve would be left.
+ * database to get its space back, and each op is tried alone, once more if need be: deletes may still
+ * fit. To let them, growing ops are refused beforehand while less than the reserve would be left.
  */
 import { statfsSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { must } from '../../shared/base/assert.ts';
+import { syncFolder } from '../../shared/base/durable-folder.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { RowWriter } from './row-writer.ts';
-import { openForWrites } from './schema.ts';
-import { isDiskFull, isStorageFailure, toAppError } from './storage-errors.ts';
+import { openForWrites, settleLog } from './schema.ts';
+import { isDiskFull, isLogFull, isStorageFailure, toAppError } from './storage-errors.ts';
 import { growthBytes, type WriteOp, type WriteOutcome } from './write-op.ts';
 
 export type OpResult = { outcome: WriteOutcome } | { error: AppError };
@@ -29,6 +34,8 @@ export interface ShardWriterOptions {
   tombstonesMax?: number;
   /** Free bytes of the disk that holds `folder`; for tests. */
   freeBytes?: (folder: string) => number;
+  /** Whether all that is in the log was synced: nobody but this thread wrote it, and no sync failed. */
+  settled?: boolean;
 }
 
 /** What is written stands for a while in the log and in the database. */
@@ -46,14 +53,17 @@ export class ShardWriter {
   readonly #release: Database.Statement;
   readonly #undo: Database.Statement;
   #broken = false;
+  /** Whether the log's entry in its folder is durable. */
+  #isLogNamed = false;
 
   constructor(folder: string, options: ShardWriterOptions) {
-    const { diskReserveBytes, tombstonesMax = LIMITS.tombstonesMax, freeBytes } = options;
+    const { diskReserveBytes, tombstonesMax = LIMITS.tombstonesMax, freeBytes, settled } = options;
     this.#folder = folder;
     this.#reserveBytes = diskReserveBytes;
     this.#freeBytes = freeBytes ?? diskFreeBytes;
     this.#db = openForWrites(folder);
     try {
+      if (settled !== true) settleLog(this.#db);
       this.#rows = new RowWriter(this.#db, { tombstonesMax });
       this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
       this.#commit = this.#db.prepare('COMMIT');
@@ -81,9 +91,18 @@ export class ShardWriter {
       return this.#transaction(ops);
     } catch (error) {
       this.#recover(error);
-      if (isDiskFull(error) && ops.length > 1 && !this.#broken) {
-        return ops.flatMap((op) => this.commit([op]));
-      }
+      const mayFit = isDiskFull(error) && !this.#broken;
+      if (mayFit && ops.length > 1) return ops.flatMap((op) => this.commit([op]));
+      return mayFit ? this.#commitAgain(ops) : ops.map(() => ({ error: toAppError(error) }));
+    }
+  }
+
+  /** The log has given its space back by now. */
+  #commitAgain(ops: readonly WriteOp[]): OpResult[] {
+    try {
+      return this.#transaction(ops);
+    } catch (error) {
+      this.#recover(error);
       return ops.map(() => ({ error: toAppError(error) }));
     }
   }
@@ -129,10 +148,13 @@ export class ShardWriter {
   #commitDurably(): void {
     try {
       this.#commit.run();
+      // SQLite syncs the entry of a new log, too, and takes no notice when that fails. What it has
+      // just made durable costs nothing to sync once more.
+      if (!this.#isLogNamed) syncFolder(this.#folder);
+      this.#isLogNamed = true;
     } catch (error) {
-      if (isDiskFull(error)) throw error;
-      // The log may hold the whole transaction although its sync failed, and may be read back
-      // after a crash.
+      // The frame that commits is written last: where it did not fit, nothing is committed.
+      if (isLogFull(error)) throw error;
       this.#broken = true;
       throw new AppError('write_outcome_unknown', undefined, {
         detail: toAppError(error).detail ?? '',

@@ -1,6 +1,7 @@
 /**
- * SQLite's errors as ours. A full disk is the operator's to mend and the caller's to wait for;
- * everything else that the disk does to us is an internal error.
+ * What a disk does to us, in the words of the error table. A full disk is the operator's to mend and the
+ * caller's to wait for; one that fails a read, a write or a sync keeps this data away for as long as it
+ * does so. What is left is a defect of ours.
  */
 import Database from 'better-sqlite3';
 import { InvalidInput } from '../../shared/base/invalid.ts';
@@ -9,9 +10,19 @@ import { AppError } from '../../shared/errors/app-error.ts';
 /** SHMSIZE: the shared memory file next to the log could not grow. */
 const FULL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
+/** A disk that does not do what it was told, or that the system has made read-only for that. */
+const FAILED_CODES = /^SQLITE_(?:IOERR|CANTOPEN|READONLY|BUSY|PROTOCOL)/;
+const SYSTEM_FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
+const SYSTEM_FAILED_CODES = new Set(['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'EMFILE', 'ENFILE']);
+
 export function isDiskFull(error: unknown): boolean {
   if (error instanceof AppError) return error.code === 'insufficient_storage';
   return error instanceof Database.SqliteError && FULL_CODES.has(error.code);
+}
+
+/** Whether the log itself could not grow. */
+export function isLogFull(error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL';
 }
 
 /**
@@ -29,9 +40,22 @@ export function toAppError(error: unknown): AppError {
     return new AppError('invalid_argument', error.message, { cause: error });
   }
   if (isDiskFull(error)) return new AppError('insufficient_storage', undefined, { cause: error });
+  const known = fromSystemError(error);
+  if (known instanceof AppError) return known;
   const name = error instanceof Database.SqliteError ? error.code : nameOf(error);
   const detail = `${name}: ${error instanceof Error ? error.message : 'not an error'}`;
-  return new AppError('internal', undefined, { detail, cause: error });
+  const code = FAILED_CODES.test(name) ? 'unavailable' : 'internal';
+  return new AppError(code, undefined, { detail, cause: error });
+}
+
+/** The same for an error of the file system; others are left as they are. */
+export function fromSystemError(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const code = String(error.code);
+  const more = { detail: error.message, cause: error };
+  if (SYSTEM_FULL_CODES.has(code)) return new AppError('insufficient_storage', undefined, more);
+  if (SYSTEM_FAILED_CODES.has(code)) return new AppError('unavailable', undefined, more);
+  return error;
 }
 
 function nameOf(error: unknown): string {

@@ -12,7 +12,8 @@ import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
 
-export type WriteOp =
+/** A change to the rows of a shard. */
+export type Change =
   /** `vectors` holds one vector an id. The ids are distinct. */
   | {
       kind: 'upsert';
@@ -33,10 +34,49 @@ export type WriteOp =
       room?: Room | undefined;
     };
 
+/** Under which version a change is made. */
+export interface Numbered {
+  /** Above the shard's last, else `stale_write` and nothing changes. */
+  version: number;
+  /** Of a change that is several commits under one version; the later ones may find it taken. */
+  part?: 'first' | 'middle' | 'last';
+}
+
+/**
+ * Rows as another replica has them, under the versions that they have there; what was there is
+ * replaced. Those come in any order, which is why images need to hear of it (see `schema.ts`).
+ */
+export interface Levelling {
+  kind: 'level';
+  ids: PointId[];
+  versions: number[];
+  payloads: (PayloadBytes | null)[];
+  vectors: Float32Array;
+  /** After the rows: these are deleted, and have tombstones whether they were there or not. */
+  removedIds: PointId[];
+  removedVersions: number[];
+  /** The shard's last version is this at least. */
+  lastVersion: number;
+  /** Tombstones up to this version may be missing. */
+  floor: number;
+  /** `levellings` of the image on disk, when there is one. */
+  imageLevellings: number | undefined;
+}
+
+/** Counts anew what is counted, from all rows. */
+export interface Recount {
+  kind: 'recount';
+}
+
+export type WriteOp = (Change & Numbered) | Levelling | Recount;
+
 /** With what the shard held right after this op, before the next one of its group. */
 export interface WriteOutcome extends Written {
-  /** Of the changed points: for upsert and vectors one an id, in order; for deletes those freed. */
+  /** Of the changed points: for upsert and vectors one an id, in order; for deletes those freed; for
+   * a levelling one an id, then those freed. */
   labels: Uint32Array;
+  /** Of a levelling: how many there have been. */
+  levellings?: number;
   /** Of a payload change: the new payload of each label. */
   payloads?: (PayloadBytes | null)[];
 }
@@ -47,12 +87,14 @@ export interface PackedPayloads {
   lengths: Int32Array<ArrayBuffer>;
 }
 
-export type PackedOp =
-  | (Omit<Extract<WriteOp, { kind: 'upsert' }>, 'payloads'> & { payloads: PackedPayloads })
-  | Exclude<WriteOp, { kind: 'upsert' }>;
+type WithRows = Extract<WriteOp, { kind: 'upsert' | 'level' }>;
+type PackedRows<Op> = Op extends WithRows
+  ? Omit<Op, 'payloads'> & { payloads: PackedPayloads }
+  : never;
 
-export interface PackedOutcome extends Written {
-  labels: Uint32Array;
+export type PackedOp = PackedRows<WithRows> | Exclude<WriteOp, WithRows>;
+
+export interface PackedOutcome extends Omit<WriteOutcome, 'payloads'> {
   payloads?: PackedPayloads;
 }
 
@@ -66,7 +108,8 @@ export interface Packed<T> {
 
 export function packOp(op: WriteOp): Packed<PackedOp> {
   switch (op.kind) {
-    case 'upsert': {
+    case 'upsert':
+    case 'level': {
       const vectors = new Float32Array(op.vectors);
       const payloads = packPayloads(op.payloads);
       return packed({ ...op, vectors, payloads }, [vectors, payloads.bytes, payloads.lengths]);
@@ -76,6 +119,7 @@ export function packOp(op: WriteOp): Packed<PackedOp> {
       return packed({ ...op, vectors }, [vectors]);
     }
     case 'delete':
+    case 'recount':
       return packed(op, []);
     case 'delete-labels': {
       const labels = new Uint32Array(op.labels);
@@ -86,9 +130,10 @@ export function packOp(op: WriteOp): Packed<PackedOp> {
   }
 }
 
-function packPayloadOp({ target, change, room }: Extract<WriteOp, { kind: 'payload' }>) {
+function packPayloadOp(op: Extract<WriteOp, { kind: 'payload' }>) {
+  const { target, change } = op;
   const buffers: NodeJS.TypedArray<ArrayBuffer>[] = [];
-  const copy = { kind: 'payload' as const, target, change, room };
+  const copy = { ...op };
   if ('labels' in target) {
     const labels = new Uint32Array(target.labels);
     buffers.push(labels);
@@ -104,15 +149,15 @@ function packPayloadOp({ target, change, room }: Extract<WriteOp, { kind: 'paylo
 
 export function packOutcome(outcome: WriteOutcome): Packed<PackedOutcome> {
   const labels = new Uint32Array(outcome.labels);
-  const { version, points, bytes } = outcome;
-  const value: PackedOutcome = { version, points, bytes, labels };
-  if (outcome.payloads === undefined) return packed(value, [labels]);
-  value.payloads = packPayloads(outcome.payloads);
+  const { payloads, ...rest } = outcome;
+  const value: PackedOutcome = { ...rest, labels };
+  if (payloads === undefined) return packed(value, [labels]);
+  value.payloads = packPayloads(payloads);
   return packed(value, [labels, value.payloads.bytes, value.payloads.lengths]);
 }
 
 export function unpackOp(op: PackedOp): WriteOp {
-  return op.kind === 'upsert' ? { ...op, payloads: unpackPayloads(op.payloads) } : op;
+  return 'payloads' in op ? { ...op, payloads: unpackPayloads(op.payloads) } : op;
 }
 
 export function unpackOutcome({ payloads, ...outcome }: PackedOutcome): WriteOutcome {
@@ -123,7 +168,8 @@ export function unpackOutcome({ payloads, ...outcome }: PackedOutcome): WriteOut
 /** Bytes that an op adds to the disk at most, roughly; 0 for what frees space. */
 export function growthBytes(op: WriteOp): number {
   switch (op.kind) {
-    case 'upsert': {
+    case 'upsert':
+    case 'level': {
       const payloads = op.payloads.reduce((sum, payload) => sum + (payload?.length ?? 0), 0);
       return payloads + op.vectors.byteLength;
     }
@@ -136,6 +182,7 @@ export function growthBytes(op: WriteOp): number {
     }
     case 'delete':
     case 'delete-labels':
+    case 'recount':
       return 0;
   }
 }

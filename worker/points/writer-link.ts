@@ -133,6 +133,11 @@ export class WriterLink {
           reserveBytes: this.#options.loop.diskReserveBytes,
         });
         break;
+      case 'disk-failed': {
+        const { folder, error } = message;
+        this.#deps.log.event('disk_failed', { place: folder, error: fromPlainError(error) });
+        break;
+      }
     }
   }
 

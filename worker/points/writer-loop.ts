@@ -29,7 +29,9 @@ import {
 export type WriterRequest =
   | { seq: number; folder: string; kind: 'write'; op: PackedOp }
   | { seq: number; folder: string; kind: 'create'; meta: ShardMeta }
-  | { seq: number; folder: string; kind: 'drop' };
+  | { seq: number; folder: string; kind: 'drop' }
+  /** Makes what the database says durable, where a write may have failed to. */
+  | { seq: number; folder: string; kind: 'settle' };
 
 export interface PlainError {
   code: ErrorCode;
@@ -45,7 +47,8 @@ export type WriterReply =
 export type WriterMessage =
   | { kind: 'ready' }
   | { kind: 'replies'; replies: WriterReply[] }
-  | { kind: 'disk-full'; folder: string };
+  | { kind: 'disk-full'; folder: string }
+  | { kind: 'disk-failed'; folder: string; error: PlainError };
 
 export interface WriterLoopDeps {
   send: (message: WriterMessage, transfer: ArrayBuffer[]) => void;
@@ -60,6 +63,8 @@ export interface WriterLoopOptions extends ShardWriterOptions {
 /** Bounds of one group, so that its commit stays short: other shards wait for it. */
 const GROUP_OPS_MAX = 256;
 const GROUP_BYTES_MAX = 32 * 2 ** 20;
+/** What a write ends with on a disk that fails. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set(['unavailable', 'write_outcome_unknown']);
 /** The writes that the sender lets wait, and the few requests that create and drop. */
 const QUEUE_MAX = LIMITS.shardWritesQueuedMax + 1_024;
 
@@ -69,6 +74,10 @@ export class WriterLoop {
   readonly #writers: LRUCache<string, ShardWriter>;
   /** In the order of their next turns. */
   readonly #queues = new Map<string, BoundedQueue<WriterRequest>>();
+  /** Shards in whose logs everything was synced by this thread. */
+  readonly #settled = new Set<string>();
+  /** Shards whose disk has failed since their last good write. */
+  readonly #failing = new Set<string>();
   #scheduled = false;
   #diskFull = false;
   #onIdle: (() => void) | undefined;
@@ -126,14 +135,17 @@ export class WriterLoop {
         this.#answer(first.seq, () => createPointsDb(folder, first.meta));
         break;
       case 'drop':
-        this.#answer(first.seq, () => this.#writers.delete(folder));
+        this.#answer(first.seq, () => this.#forget(folder));
+        break;
+      case 'settle':
+        this.#answer(first.seq, () => this.#writer(folder));
         break;
       default:
         unreachable(first);
     }
   }
 
-  #answer(seq: number, action: () => void): void {
+  #answer(seq: number, action: () => unknown): void {
     let reply: WriterReply;
     try {
       action();
@@ -160,21 +172,34 @@ export class WriterLoop {
     });
     this.#deps.send({ kind: 'replies', replies }, transfer);
     this.#watchDisk(folder, ops, results);
+    this.#watchFailures(folder, results);
   }
 
   #commit(folder: string, ops: WriteOp[]): OpResult[] {
     try {
-      let writer = this.#writers.get(folder);
-      if (writer === undefined) {
-        writer = new ShardWriter(folder, this.#options);
-        this.#writers.set(folder, writer);
-      }
+      const writer = this.#writer(folder);
       const results = writer.commit(ops);
-      if (writer.broken) this.#writers.delete(folder);
+      if (writer.broken) this.#forget(folder);
       return results;
     } catch (error) {
       return ops.map(() => ({ error: toAppError(error) }));
     }
+  }
+
+  #writer(folder: string): ShardWriter {
+    let writer = this.#writers.get(folder);
+    if (writer === undefined) {
+      const settled = this.#settled.has(folder);
+      writer = new ShardWriter(folder, { ...this.#options, settled });
+      this.#settled.add(folder);
+      this.#writers.set(folder, writer);
+    }
+    return writer;
+  }
+
+  #forget(folder: string): void {
+    this.#settled.delete(folder);
+    this.#writers.delete(folder);
   }
 
   /** Says once that the disk is full, and again only after a growing write has succeeded. */
@@ -184,6 +209,17 @@ export class WriterLoop {
     if (full) this.#diskFull = true;
     else if (ops.some((op, i) => growthBytes(op) > 0 && 'outcome' in (results[i] ?? {}))) {
       this.#diskFull = false;
+    }
+  }
+
+  /** Says once that the disk fails a shard, and again only after a write to it has succeeded. */
+  #watchFailures(folder: string, results: OpResult[]): void {
+    for (const result of results) {
+      if ('outcome' in result) this.#failing.delete(folder);
+      else if (FAILURES.has(result.error.code) && !this.#failing.has(folder)) {
+        this.#failing.add(folder);
+        this.#deps.send({ kind: 'disk-failed', folder, error: plainError(result.error) }, []);
+      }
     }
   }
 }
@@ -207,7 +243,7 @@ function growth(request: WriterRequest | undefined): number {
 }
 
 function packedBytes(op: PackedOp): number {
-  if (op.kind === 'upsert') return op.vectors.byteLength + op.payloads.bytes.length;
+  if ('payloads' in op) return op.vectors.byteLength + op.payloads.bytes.length;
   return op.kind === 'vectors' ? op.vectors.byteLength : 0;
 }
 

@@ -16,7 +16,14 @@ import type { Log } from '../../shared/log/log.ts';
 import { decodeRequest, encodeBody, messageName } from '../../shared/protocol/body.ts';
 import { encodeFailure } from '../../shared/protocol/failure.ts';
 import { encodeFrame, type Frame, frameBytes, NO_REQUEST } from '../../shared/protocol/frame.ts';
-import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import {
+  isAboutWorker,
+  type MessageName,
+  type Reply,
+  type Request,
+  type WithVectors,
+  type WorkerMessageName,
+} from '../../shared/protocol/messages.ts';
 import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
 
 /**
@@ -26,7 +33,7 @@ import { ProtocolError } from '../../shared/protocol/protocol-error.ts';
  * sent in the same turn of the event loop.
  */
 export type Handler<N extends MessageName> = (
-  shardId: ShardId,
+  shardId: N extends WorkerMessageName ? undefined : ShardId,
   body: Request<N>,
   vectors: Float32Array,
   deadline: Deadline,
@@ -44,7 +51,7 @@ export interface AnswerLine {
 
 /** A handler of any message, seen from the dispatcher, which has checked that body and name fit. */
 type AnyHandler = (
-  shardId: ShardId,
+  shardId: ShardId | undefined,
   body: unknown,
   vectors: Float32Array,
   deadline: Deadline,
@@ -76,11 +83,13 @@ export class Dispatcher {
     if (frame.kind !== 'request') throw new ProtocolError('a coordinator sends requests only');
     const name = messageName(frame.message);
     if (name === undefined) throw new ProtocolError('unknown message number');
-    if (frame.shardId === undefined) throw new ProtocolError('a request names its shard');
+    if ((frame.shardId === undefined) !== isAboutWorker(name)) {
+      throw new ProtocolError('a request names its shard, unless it is about the worker');
+    }
     this.#inFlight += 1;
     let answer: Promise<WithVectors<object>> | WithVectors<object>;
     try {
-      answer = this.#handle(frame, frame.shardId, name);
+      answer = this.#handle(frame, name);
     } catch (error) {
       this.#answerError(frame, name, error, line);
       return;
@@ -105,14 +114,14 @@ export class Dispatcher {
     return promise.finally(cancel);
   }
 
-  #handle(frame: Frame, shardId: ShardId, name: MessageName) {
+  #handle(frame: Frame, name: MessageName) {
     if (this.#draining) throw new AppError('shutting_down');
     // The coordinator counts only requests that it still waits for; here count also the others.
     if (this.#inFlight > LIMITS.workerInFlightMax) throw new AppError('overloaded');
     const deadline = Deadline.after(this.#clock, frame.deadlineMs);
     if (deadline.expired) throw new AppError('deadline_exceeded');
     const handler = this.#handlers[name] as AnyHandler;
-    return handler(shardId, decodeRequest(name, frame.structure), frame.vectors, deadline);
+    return handler(frame.shardId, decodeRequest(name, frame.structure), frame.vectors, deadline);
   }
 
   #answer(request: Frame, name: MessageName, value: WithVectors<object>, line: AnswerLine): void {

@@ -4,10 +4,15 @@
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '../../shared/base/clock.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { Reply } from '../../shared/protocol/messages.ts';
 import { splitVectors } from '../../shared/protocol/named-vectors.ts';
+import { readChanges, readRange } from '../shard/feed.ts';
+import { digestRange } from '../shard/range.ts';
 import type { ShardRegistry } from '../shard/registry.ts';
+import { Slices } from '../shard/slices.ts';
 import type { Handlers } from './dispatch.ts';
 
 const NO_VECTORS = new Float32Array(0);
@@ -16,7 +21,11 @@ function plain<T>(body: T): { body: T; vectors: Float32Array } {
   return { body, vectors: NO_VECTORS };
 }
 
-export function createHandlers(registry: ShardRegistry): Handlers {
+export function createHandlers(
+  registry: ShardRegistry,
+  clock: Clock,
+  ownStatus: () => Promise<Reply<'worker-status'>>,
+): Handlers {
   return {
     'shard-create': async (_shardId, { descriptor }) => {
       await registry.create(descriptor);
@@ -33,26 +42,26 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       const shard = await registry.shard(shardId);
       return plain({ ...shard.reads.status(), diskBytes: await diskBytes(shard.folder) });
     },
+    'worker-status': async () => plain(await ownStatus()),
     'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
-    'points-upsert': async (shardId, { ids, names, payloads, room }, floats) => {
-      checkBatch(ids.length);
+    'shard-release': (shardId) => plain({ released: registry.release(shardId) }),
+    'points-upsert': async (shardId, { names, ...points }, floats) => {
+      checkBatch(points.ids.length);
       const shard = await registry.shard(shardId);
-      const vectors = splitVectors(names, floats);
-      return plain(await shard.upsert(ids, vectors, payloads, room));
+      return plain(await shard.upsert(points, splitVectors(names, floats)));
     },
-    'points-delete': async (shardId, { points }, _vectors, deadline) => {
+    'points-delete': async (shardId, body, _vectors, deadline) => {
       const shard = await registry.shard(shardId);
-      return plain(await shard.delete(points, deadline));
+      return plain(await shard.delete(body, deadline));
     },
-    'vectors-update': async (shardId, { ids, names }, floats) => {
-      checkBatch(ids.length);
+    'vectors-update': async (shardId, { names, ...points }, floats) => {
+      checkBatch(points.ids.length);
       const shard = await registry.shard(shardId);
-      const vectors = splitVectors(names, floats);
-      return plain(await shard.updateVectors(ids, vectors));
+      return plain(await shard.updateVectors(points, splitVectors(names, floats)));
     },
-    'payload-update': async (shardId, { points, change, room }, _vectors, deadline) => {
+    'payload-update': async (shardId, body, _vectors, deadline) => {
       const shard = await registry.shard(shardId);
-      return plain(await shard.updatePayload(points, change, deadline, room));
+      return plain(await shard.updatePayload(body, deadline));
     },
     'points-query': async (shardId, body, vectors, deadline) => {
       const { reads } = await registry.shard(shardId);
@@ -70,7 +79,28 @@ export function createHandlers(registry: ShardRegistry): Handlers {
       const { reads } = await registry.shard(shardId);
       return plain(await reads.count(filter, exact, deadline));
     },
+    ...createFeedHandlers(registry, clock),
   };
+}
+
+/** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */
+function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
+  return {
+    'changes-read': (shardId, body) => readChanges(body, registry.rows(shardId)()),
+    'changes-apply': async (shardId, body, vectors) => {
+      const shard = await registry.shard(shardId);
+      return plain(await shard.levelling.applyChanges(body, vectors));
+    },
+    'range-digest': async (shardId, body, _vectors, deadline) => {
+      const slices = new Slices(clock, deadline);
+      return plain(await digestRange(body, registry.rows(shardId), slices));
+    },
+    'range-read': (shardId, body) => readRange(body, registry.rows(shardId)()),
+    'range-apply': async (shardId, body, vectors) => {
+      const shard = await registry.shard(shardId);
+      return plain(await shard.levelling.applyRange(body, vectors));
+    },
+  } satisfies Partial<Handlers>;
 }
 
 /** The coordinator holds callers to the same bound; a frame that exceeds it is not from there. */

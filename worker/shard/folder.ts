@@ -64,18 +64,27 @@ function clientsFolder(dataDir: string): string {
   return path.join(dataDir, 'clients');
 }
 
-/** Makes the folder with whatever `fill` puts into it; durable when the promise resolves. */
+/**
+ * Makes the folder with whatever `fill` puts into it; durable when the promise resolves. Where an
+ * earlier try came as far as the name, only its syncs are left to do.
+ */
 export async function createShardFolder(
   folder: string,
   descriptor: ShardDescriptor,
   fill: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const making = folder + CREATING;
-  await rm(making, { recursive: true, force: true });
-  await mkdir(making, { recursive: true });
-  await fill(making);
-  await writeDescriptor(making, descriptor);
-  await rename(making, folder);
+  const isMade = existsSync(folder);
+  if (isMade) {
+    const { shardId } = await readDescriptor(folder);
+    assert(shardId === descriptor.shardId, 'a folder holds one shard');
+  } else {
+    const making = folder + CREATING;
+    await rm(making, { recursive: true, force: true });
+    await mkdir(making, { recursive: true });
+    await fill(making);
+    await writeDescriptor(making, descriptor);
+    await rename(making, folder);
+  }
   await syncParents(folder);
 }
 

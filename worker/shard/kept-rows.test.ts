@@ -4,11 +4,14 @@ import { type TestContext, test } from 'node:test';
 import { must } from '../../shared/base/assert.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { Request } from '../../shared/protocol/messages.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import {
   inTime,
   nearest,
+  nextVersion,
   range,
+  remove,
   request,
   SHARD,
   ShardRig,
@@ -63,14 +66,20 @@ function payloadsOf(ids: number[], generation: number): Buffer[] {
 
 function put(shard: Shard, ids: number[], generation: number): Promise<Written> {
   const vectors = Float32Array.from(ids.flatMap((id) => [...vectorOf(id)]));
-  return shard.upsert(ids, { '': vectors }, payloadsOf(ids, generation));
+  const points = { version: nextVersion(shard), ids, payloads: payloadsOf(ids, generation) };
+  return shard.upsert(points, { '': vectors });
+}
+
+function setting(shard: Shard, ids: number[], payload: Buffer): Request<'payload-update'> {
+  const points = { kind: 'ids', ids } as const;
+  return { version: nextVersion(shard), points, change: { kind: 'set', payload } };
 }
 
 /** The same vectors, by each of the ways in which a payload can change. */
 function change(shard: Shard, ids: number[], generation: number): Promise<Written> {
   if (generation % 2 === 0) return put(shard, ids, generation);
   const payload = Buffer.from(JSON.stringify({ generation }));
-  return shard.updatePayload({ kind: 'ids', ids }, { kind: 'set', payload }, inTime());
+  return shard.updatePayload(setting(shard, ids, payload), inTime());
 }
 
 async function generationOf(shard: Shard, id: number): Promise<number> {
@@ -111,14 +120,12 @@ test('searches show the payloads that were acknowledged last', async (t) => {
 test('a write that was refused leaves rows kept', async (t) => {
   const started = await start(t);
   const payload = Buffer.from('{"a":1}');
-  const refused = started.shard.updatePayload(
-    { kind: 'ids', ids: [123_456] },
-    { kind: 'set', payload },
-    inTime(),
-  );
+  const { shard } = started;
+  const refused = shard.updatePayload(setting(shard, [123_456], payload), inTime());
   await assert.rejects(refused, { code: 'point_not_found' });
-  const vectors = { '': vectorOf(123_456) };
-  const beyond = started.shard.upsert([123_456], vectors, [payload], { points: 0, bytes: 0 });
+  const room = { points: 0, bytes: 0 };
+  const one = { version: nextVersion(shard), ids: [123_456], payloads: [payload], room };
+  const beyond = shard.upsert(one, { '': vectorOf(123_456) });
   await assert.rejects(beyond, { code: 'quota_exceeded' });
   await assertKept(started, 7);
 });
@@ -149,10 +156,10 @@ test('a label that is used again names the new point, also without payloads', as
   for (let round = 0; round < 20; round += 1) {
     const [gone] = await nearest(shard, round);
     assert.equal(gone, round);
-    await shard.delete({ kind: 'ids', ids: [round] }, inTime());
+    await remove(shard, { kind: 'ids', ids: [round] });
     const id = 10_000 + round;
-    const vectors = vectorOf(round);
-    await shard.upsert([id], { '': vectors }, payloadsOf([id], 0));
+    const point = { version: nextVersion(shard), ids: [id], payloads: payloadsOf([id], 0) };
+    await shard.upsert(point, { '': vectorOf(round) });
     assert.equal((await nearest(shard, round))[0], id);
   }
 });
@@ -162,7 +169,7 @@ test('a purge lets go of the rows that were deleted', async (t) => {
   const bare = shard.reads.status().memoryBytes;
   await generationOf(shard, 7);
   assert.ok(shard.reads.status().memoryBytes > bare, 'a row is kept');
-  await shard.delete({ kind: 'ids', ids: [7] }, inTime());
+  await remove(shard, { kind: 'ids', ids: [7] });
   const before = shard.reads.status().memoryBytes;
   (await rig.registry.shard(SHARD)).purge();
   assert.ok(shard.reads.status().memoryBytes < before, 'it is let go of');

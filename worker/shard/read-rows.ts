@@ -3,7 +3,7 @@
  * between two parts others get their turn.
  */
 import { LIMITS } from '../../shared/domain/limits.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
+import { replyTooLarge } from '../../shared/protocol/reply-bound.ts';
 import type { PointRow } from '../points/points-reader.ts';
 import type { Slices } from './slices.ts';
 
@@ -37,14 +37,6 @@ export class ReplyBudget {
     for (const row of rows) {
       if (row !== undefined) this.#bytes -= (row.payload?.length ?? 0) + row.vector.byteLength;
     }
-    if (this.#bytes < 0) throw tooLarge();
+    if (this.#bytes < 0) throw replyTooLarge();
   }
-}
-
-export function tooLarge(): AppError {
-  const mib = LIMITS.replyBytesMax / 2 ** 20;
-  return new AppError(
-    'invalid_argument',
-    `the reply would be larger than ${mib} MiB: ask for fewer points or for less of each`,
-  );
 }

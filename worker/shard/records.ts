@@ -5,9 +5,9 @@
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { PayloadBytes } from '../../shared/domain/point.ts';
 import { projectPayloadBytes } from '../../shared/domain/project-payload.ts';
+import { replyTooLarge } from '../../shared/protocol/reply-bound.ts';
 import type { PayloadSelector, Records } from '../../shared/protocol/schema.ts';
 import type { PointRow } from '../points/points-reader.ts';
-import { tooLarge } from './read-rows.ts';
 import type { Slices } from './slices.ts';
 
 /** What a request wants to see of each point. */
@@ -74,6 +74,6 @@ export class RecordsWriter {
 
   #add(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > LIMITS.replyBytesMax) throw tooLarge();
+    if (this.#bytes > LIMITS.replyBytesMax) throw replyTooLarge();
   }
 }

@@ -8,6 +8,7 @@
  *      |                drop                                  drop
  *      +---- erased ---- dropping (not served) <---------------+
  *
+ * A shard whose opening ended the process is quarantined (`openings.ts`).
  * An open shard whose index met a trap is retired by its next request and opened from its rows.
  */
 import path from 'node:path';
@@ -21,6 +22,8 @@ import type { Written } from '../../shared/protocol/schema.ts';
 import { removeImage } from '../image/write-image.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsStore } from '../points/points-store.ts';
+import { fromSystemError } from '../points/storage-errors.ts';
+import type { ReaderOf } from './evaluate.ts';
 import {
   createShardFolder,
   findShardFolders,
@@ -29,6 +32,7 @@ import {
   shardFolder,
 } from './folder.ts';
 import { openShard } from './open.ts';
+import { Openings } from './openings.ts';
 import type { Shard, ShardDeps } from './shard.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -44,6 +48,7 @@ export class ShardRegistry {
   readonly #dataDir: string;
   readonly #deps: ShardDeps;
   readonly #upkeep: Upkeep;
+  readonly #openings: Openings;
   readonly #entries = new Map<ShardId, Entry>();
   /** Creations and drops run one at a time, so that two of the same shard cannot meet. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -54,6 +59,7 @@ export class ShardRegistry {
   ) {
     this.#upkeep = new Upkeep(deps, options);
     this.#dataDir = options.dataDir;
+    this.#openings = new Openings(deps, options);
     this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
   }
 
@@ -61,9 +67,15 @@ export class ShardRegistry {
     return this.#entries.size;
   }
 
+  /** Whether there is such a shard and it is served. */
+  has(shardId: ShardId): boolean {
+    return this.#entries.get(shardId)?.dropping === false;
+  }
+
   /** Finds the shards on disk. A folder that is not what it should be is reported and left alone:
    * a copy of a shard in another place must not be taken for the shard. */
   async start(): Promise<void> {
+    this.#openings.start();
     for (const folder of await findShardFolders(this.#dataDir)) {
       try {
         const descriptor = await readDescriptor(folder);
@@ -88,7 +100,7 @@ export class ShardRegistry {
       const { dimension } = descriptor.config.vector;
       await createShardFolder(folder, descriptor, (making) =>
         store.create(making, { shardId, dimension }),
-      ).catch(rethrowDiskFull);
+      ).catch((error: unknown) => this.#failed('create', shardId, error));
       this.#enter(descriptor, folder);
     });
   }
@@ -100,22 +112,31 @@ export class ShardRegistry {
   drop(shardId: ShardId, place: ShardPlace): Promise<void> {
     return this.#change(async () => {
       const entry = this.#entries.get(shardId);
-      if (entry === undefined) return removeShardFolder(shardFolder(this.#dataDir, place));
-      entry.dropping = true;
-      // Whoever asked for the opening hears of its failure; here the shard only has to go.
-      const opened = await entry.opening?.catch(() => undefined);
-      const shard = opened ?? entry.shard;
-      if (shard !== undefined) {
-        await shard.idle();
-        await this.#upkeep.forget(shard);
-        shard.close();
-        entry.shard = undefined;
-      }
-      await this.#deps.store.drop(entry.folder);
-      await removeShardFolder(entry.folder);
+      const folder = entry?.folder ?? shardFolder(this.#dataDir, place);
+      if (entry !== undefined) await this.#end(entry);
+      await removeShardFolder(folder).catch((error: unknown) => {
+        this.#failed('drop', shardId, error);
+      });
+      this.#openings.forget(shardId);
+      if (entry === undefined) return;
       this.#entries.delete(shardId);
       this.#deps.log.event('shard_dropped', { shardId });
     });
+  }
+
+  /** Ends what is done for a shard, from now on for good; its files stay. */
+  async #end(entry: Entry): Promise<void> {
+    entry.dropping = true;
+    // Whoever asked for the opening hears of its failure; here the shard only has to go.
+    const opened = await entry.opening?.catch(() => undefined);
+    const shard = opened ?? entry.shard;
+    if (shard !== undefined) {
+      await shard.idle();
+      await this.#upkeep.forget(shard);
+      shard.close();
+      entry.shard = undefined;
+    }
+    await this.#deps.store.drop(entry.folder);
   }
 
   /** The shard, opened if need be. */
@@ -136,18 +157,39 @@ export class ShardRegistry {
     return (await this.shard(shardId)).usage();
   }
 
+  /** The shard's rows as they are committed, without opening it. */
+  rows(shardId: ShardId): ReaderOf {
+    this.#served(shardId);
+    // It may be dropped between two reads.
+    return () => this.#deps.store.reader(this.#served(shardId).folder);
+  }
+
   #served(shardId: ShardId): Entry {
     const entry = this.#entries.get(shardId);
+    if (this.#openings.isQuarantined(shardId)) throw new AppError('shard_quarantined');
     if (entry !== undefined && !entry.dropping) return entry;
     const detail = `no shard ${shardId} on this worker`;
     throw new AppError('unavailable', undefined, { detail });
   }
 
+  /** Shards that are not served because opening them ended the process. */
+  get quarantined(): ShardId[] {
+    return this.#openings.quarantined;
+  }
+
+  /** Lets a quarantined shard be opened again. False when it is not quarantined. */
+  release(shardId: ShardId): boolean {
+    return this.#openings.release(shardId);
+  }
+
   /** Replaces the shard's configuration, on disk and in memory. */
   async configure(descriptor: ShardDescriptor): Promise<number> {
     const shard = await this.shard(descriptor.shardId);
-    const version = await shard.configure(descriptor).catch(rethrowDiskFull);
-    const entry = this.#entries.get(descriptor.shardId);
+    const { shardId } = descriptor;
+    const version = await shard
+      .configure(descriptor)
+      .catch((error: unknown) => this.#failed('configure', shardId, error));
+    const entry = this.#entries.get(shardId);
     if (entry === undefined || entry.dropping) throw new AppError('unavailable');
     entry.descriptor = descriptor;
     return version;
@@ -155,6 +197,7 @@ export class ShardRegistry {
 
   /** Stops upkeep, waits for writes, and saves the images that are worth it. */
   async close(deadline: Deadline): Promise<void> {
+    this.#openings.close();
     await this.#changes;
     await this.#upkeep.close();
     for (const { shard } of this.#entries.values()) {
@@ -168,7 +211,10 @@ export class ShardRegistry {
   async #open(entry: Entry): Promise<Shard> {
     try {
       if (entry.shard !== undefined) await this.#retire(entry, entry.shard);
-      const shard = await openShard(entry.folder, entry.descriptor, this.#deps);
+      const { descriptor, folder } = entry;
+      const shard = await this.#openings.run(descriptor.shardId, () => {
+        return openShard(folder, descriptor, this.#deps);
+      });
       entry.shard = shard;
       this.#upkeep.wake(shard);
       return shard;
@@ -190,6 +236,13 @@ export class ShardRegistry {
     entry.shard = undefined;
   }
 
+  /** A disk that is full or fails is the caller's to try again later, and the operator's to mend. */
+  #failed(place: string, shardId: ShardId, error: unknown): never {
+    const shown = fromSystemError(error);
+    this.#deps.log.event('shard_failed', { shardId, place, error });
+    throw shown;
+  }
+
   #enter(descriptor: ShardDescriptor, folder: string): void {
     this.#entries.set(descriptor.shardId, {
       descriptor,
@@ -206,11 +259,4 @@ export class ShardRegistry {
     this.#changes = result.catch(() => undefined);
     return result;
   }
-}
-
-/** A folder or a descriptor that does not fit the disk is the caller's to try again later. */
-function rethrowDiskFull(error: unknown): never {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-  throw new AppError('insufficient_storage', undefined, { cause: error });
 }

@@ -43,10 +43,11 @@ function collect(
   if (candidates.count() <= SORT_MATCHES_MAX) {
     return sortMatches(request, filter, candidates.toLabels(), wanted, context);
   }
-  const plannedAt = context.state.trustedVersion;
+  const plannedAt = context.state.mark();
   return walk(request, wanted, context, (row) => {
     if (!candidates.has(row.label)) return false;
-    return residual || row.version > plannedAt ? rowMatches(filter, row) : true;
+    const stands = !residual && context.state.isSettled(row.version, plannedAt);
+    return stands || rowMatches(filter, row);
   });
 }
 

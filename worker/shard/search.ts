@@ -17,12 +17,16 @@
  * than what the search did not look at, so when there are fewer of them than wanted, and the index
  * had more to give, the search is run again for more. A client who rewrites or deletes much makes
  * searches of the same shard work harder for a moment, and never makes them wrong or short.
+ *
+ * Equal scores are in the order of ids, so that the shards of a collection answer together as one
+ * would, and one page goes on where the one before ended. The index knows labels and no ids: it is
+ * asked for one hit more than is wanted, and if that has the score of the last that is wanted, for
+ * as many as it takes to see all with that score. Of more than `TIES_MAX` the labels choose.
  */
 import type { Bitmap } from '../../shared/base/bitmap.ts';
 import { HNSW_EF_DEFAULT } from '../../shared/domain/collection.ts';
 import { higherIsNearer } from '../../shared/domain/distance.ts';
-import type { Filter } from '../../shared/domain/filter.ts';
-import type { PointId } from '../../shared/domain/point.ts';
+import { comparePointIds, type PointId } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
 import { scoreOf } from '../index/metric.ts';
@@ -33,11 +37,13 @@ import { readAll } from './read-rows.ts';
 import { RECENT_LABELS_MAX, type RecentRows } from './recent-rows.ts';
 import { columnsOf } from './records.ts';
 import type { Slices } from './slices.ts';
-import type { ShardState } from './state.ts';
+import type { Mark, ShardState } from './state.ts';
 
 const SCAN_ROWS_PER_STEP = 2_048;
 /** How much more is asked for when too few hits stood. */
 const WIDEN = 4;
+/** Hits beyond those wanted that are looked at for their scores' sake: a few milliseconds of reading. */
+const TIES_MAX = 1_024;
 const WHOLE_ROW = { payload: true, vector: true };
 
 export interface FoundPoints {
@@ -66,21 +72,50 @@ export async function search(
 ): Promise<FoundPoints> {
   const target = resolveTarget(request, query, context);
   const wanted = request.limit + request.offset;
-  let k = wanted + (target.self === undefined ? 0 : 1);
+  let k = wanted + (target.self === undefined ? 1 : 2);
+  const mostForTies = k + TIES_MAX;
+  let matching = await matchingNow(request, context);
   for (;;) {
-    const startVersion = context.state.trustedVersion;
-    const hits = await find(request, target, k, context);
-    const settled = await settle(request, hits, target, startVersion, context);
+    const hits = await find(request, target, k, matching.labels, context);
     const exhausted = hits.labels.length + (hits.gone ?? 0) < k;
-    if (settled.standing >= wanted || exhausted) return answer(request, settled.hits, context);
+    const sure = exhausted || k >= mostForTies ? hits : withoutLastScore(hits);
+    if (exhausted || sure.labels.length >= wanted) {
+      const settled = await settle(request, sure, target, matching.mark, context);
+      if (exhausted || settled.standing >= wanted) return answer(request, settled.hits, context);
+      matching = await matchingNow(request, context);
+    }
     k = Math.max(k + 1, Math.min(k * WIDEN, context.state.index.count));
     await context.slices.rest();
   }
 }
 
+/** What may be found, as memory knew it at a moment. */
+interface Matching {
+  mark: Mark;
+  /** Absent when there is no filter. */
+  labels: Bitmap | undefined;
+}
+
+function matchingNow(
+  { filter }: Search,
+  { state, reader, slices }: SearchContext,
+): Matching | Promise<Matching> {
+  const mark = state.mark();
+  if (filter === undefined) return { mark, labels: undefined };
+  return evaluate(filter, state, reader, slices).then((labels) => ({ mark, labels }));
+}
+
+/** There may be others with the last score, and they may come before those that are here. */
+function withoutLastScore({ labels, scores }: Hits): Hits {
+  const last = scores.at(-1);
+  let end = scores.length;
+  while (end > 0 && scores[end - 1] === last) end -= 1;
+  return { labels: labels.slice(0, end), scores: scores.slice(0, end) };
+}
+
 interface Target {
   vector: Float32Array;
-  /** The point whose vector this is; it is not a hit of its own search. */
+  /** The label of the point whose vector this is; it is not a hit of its own search. */
   self: number | undefined;
 }
 
@@ -89,8 +124,13 @@ function resolveTarget(
   query: Float32Array | undefined,
   { reader }: SearchContext,
 ): Target {
-  if (query !== undefined) return { vector: query, self: undefined };
-  const id = (request.target as { id: PointId }).id;
+  const { target } = request;
+  if (query !== undefined) {
+    const exclude = target.kind === 'vector' ? target.exclude : undefined;
+    const self = exclude === undefined ? undefined : reader().labelsOf([exclude])[0];
+    return { vector: query, self };
+  }
+  const id = (target as { id: PointId }).id;
   const [row] = reader().byIds([id], { payload: false, vector: true });
   if (row === undefined) {
     throw new AppError('point_not_found', `no point with id ${id} in the collection`);
@@ -102,31 +142,17 @@ function find(
   request: Search,
   { vector }: Target,
   k: number,
-  context: SearchContext,
+  allowed: Bitmap | undefined,
+  { state, slices }: SearchContext,
 ): Hits | Promise<Hits> {
-  const { state, slices } = context;
-  const near = { vector, k, ef: Math.max(request.ef ?? HNSW_EF_DEFAULT, k) };
-  if (request.filter !== undefined) return findMatching(request, request.filter, near, context);
-  const hits = request.exact ? undefined : state.index.search(vector, k, near.ef);
-  return hits ?? scan(state, near, undefined, slices);
+  const ef = Math.max(request.ef ?? HNSW_EF_DEFAULT, k);
+  const hits = request.exact ? undefined : state.index.search(vector, k, ef, allowed);
+  return hits ?? scan(state, { vector, k }, allowed, slices);
 }
 
 interface Near {
   vector: Float32Array;
   k: number;
-  ef: number;
-}
-
-async function findMatching(
-  request: Search,
-  filter: Filter,
-  near: Near,
-  { state, reader, slices }: SearchContext,
-): Promise<Hits> {
-  const allowed = await evaluate(filter, state, reader, slices);
-  const { vector, k, ef } = near;
-  const hits = request.exact ? undefined : state.index.search(vector, k, ef, allowed);
-  return hits ?? scan(state, near, allowed, slices);
 }
 
 async function scan(
@@ -145,7 +171,7 @@ async function settle(
   request: Search,
   { labels, scores }: Hits,
   { vector, self }: Target,
-  startVersion: number,
+  start: Mark,
   { state, reader, recent, slices }: SearchContext,
 ): Promise<{ hits: Hit[]; standing: number }> {
   const columns = columnsOf(request);
@@ -158,7 +184,7 @@ async function settle(
   let standing = 0;
   rows.forEach((row, i) => {
     if (row === undefined || row.label === self) return;
-    if (row.version <= startVersion) {
+    if (state.isSettled(row.version, start)) {
       hits.push({ row, score: scores[i] ?? 0 });
       standing += 1;
       return;
@@ -180,8 +206,10 @@ function answer(request: Search, hits: Hit[], { state }: SearchContext): FoundPo
     if (threshold === undefined) return true;
     return higher ? score >= threshold : score <= threshold;
   });
-  // A stable sort: hits that stand are in order already, and equal scores stay by label.
-  near.sort((a, b) => (higher ? b.score - a.score : a.score - b.score));
+  near.sort((a, b) => {
+    if (a.score === b.score) return comparePointIds(a.row.id, b.row.id);
+    return higher ? b.score - a.score : a.score - b.score;
+  });
   const page = near.slice(request.offset, request.offset + request.limit);
   return { rows: page.map(({ row }) => row), scores: page.map(({ score }) => score) };
 }

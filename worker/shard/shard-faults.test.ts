@@ -5,13 +5,16 @@ import { cp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { cleanUp } from '../../test/harness/cleanup.ts';
 import { recordingLog } from '../../test/harness/recording-log.ts';
 import {
   descriptor,
   inTime,
   nearest,
+  nextVersion,
   ODD,
   range,
+  remove,
   request,
   SHARD,
   ShardRig,
@@ -19,6 +22,7 @@ import {
   upsert,
   vectorOf,
 } from '../../test/shard/shard-rig.ts';
+import { KernelIndex } from '../index/kernel/kernel-index.ts';
 import { KernelMemory } from '../index/kernel/memory.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -31,7 +35,9 @@ test('searches during writes show no point that does not match', async (t) => {
     for (let round = 0; round < 40; round += 1) {
       const payload = Buffer.from(JSON.stringify({ odd: round % 2 === 0 }));
       const ids = range(0, 20).map((i) => (round * 37 + i * 19) % 400);
-      await shard.updatePayload({ kind: 'ids', ids }, { kind: 'set', payload }, inTime());
+      const points = { kind: 'ids', ids } as const;
+      const change = { kind: 'set', payload } as const;
+      await shard.updatePayload({ version: nextVersion(shard), points, change }, inTime());
     }
     writing = false;
   })();
@@ -51,7 +57,7 @@ test('searches during a large delete are full, and show nothing that is gone', a
   for (let at = 0; at < 10_000; at += 2_500) await upsert(shard, range(at, at + 2_500));
   await untilLinked(shard);
   let deleting = true;
-  const deletion = shard.delete({ kind: 'filter', filter: ODD }, inTime()).finally(() => {
+  const deletion = remove(shard, { kind: 'filter', filter: ODD }).finally(() => {
     deleting = false;
   });
   let searchCount = 0;
@@ -91,7 +97,7 @@ test('a write whose answer was lost is found once the shard has caught up', asyn
     { code: 'write_outcome_unknown' },
   );
   await assert.rejects(upsert(shard, [9_999]), { code: 'write_outcome_unknown' });
-  await assert.rejects(shard.delete({ kind: 'ids', ids: [7] }, inTime()));
+  await assert.rejects(remove(shard, { kind: 'ids', ids: [7] }));
   await upsert(shard, [700]);
   for (const when of ['at once', 'after a restart']) {
     assert.equal((await nearest(shard, 9_005))[0], 5, when);
@@ -102,6 +108,89 @@ test('a write whose answer was lost is found once the shard has caught up', asyn
     assert.equal((await shard.reads.count(ODD, true, inTime())).count, 300, when);
     shard = await rig.restart(true);
   }
+});
+
+test('a change in several commits has one version, and memory has it with the last', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 3_000));
+  const { store } = rig;
+  const write = store.write.bind(store);
+  const [committed, applied] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  cleanUp(t, () => applied.resolve());
+  let part = 0;
+  t.mock.method(store, 'write', async (...args: Parameters<typeof write>) => {
+    const outcome = await write(...args);
+    part += 1;
+    if (part !== 2) return outcome;
+    committed.resolve();
+    await applied.promise;
+    return outcome;
+  });
+  const version = nextVersion(shard);
+  const change = { kind: 'set', payload: Buffer.from('{"odd":false}') } as const;
+  const points = { kind: 'filter', filter: ODD } as const;
+  const changing = shard.updatePayload({ version, points, change }, inTime());
+  await committed.promise;
+  const searches = [request({ limit: 1_500, payload: { kind: 'all' }, filter: ODD })];
+  const { body } = await shard.reads.query({ searches }, vectorOf(1), inTime());
+  const found = body.results[0]?.records;
+  assert.equal(found?.ids.length, 500, 'two of three parts are committed');
+  for (const payload of found.payloads ?? []) {
+    assert.equal(JSON.parse(Buffer.from(payload ?? []).toString()).odd, true);
+  }
+  applied.resolve();
+  const written = await changing;
+  assert.deepEqual([written.version, part], [version, 3]);
+  const rows = store.reader(shard.folder).changedSince(version - 1, -1, 256);
+  assert.ok(rows.length === 256 && rows.every((row) => row.version === version));
+});
+
+test('a part whose answer was lost is caught up with', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 2_000));
+  const { store } = rig;
+  const write = store.write.bind(store);
+  let part = 0;
+  const losing = t.mock.method(store, 'write', async (...args: Parameters<typeof write>) => {
+    const outcome = await write(...args);
+    part += 1;
+    if (part === 2) throw new AppError('write_outcome_unknown');
+    return outcome;
+  });
+  const change = { kind: 'set', payload: Buffer.from('{"odd":false}') } as const;
+  const points = { kind: 'filter', filter: ODD } as const;
+  const changing = shard.updatePayload({ version: nextVersion(shard), points, change }, inTime());
+  await assert.rejects(changing, { code: 'write_outcome_unknown' });
+  losing.mock.restore();
+  await shard.idle();
+  assert.equal(
+    (await shard.reads.count(ODD, true, inTime())).count,
+    0,
+    'both parts were committed',
+  );
+});
+
+test('writes that must wait are not overtaken', async (t) => {
+  const shard = await (await ShardRig.start(t)).create();
+  await upsert(shard, range(0, 2_000));
+  t.mock.getter(KernelIndex.prototype, 'backlogged', () => true);
+  const many = range(0, 1_200);
+  const writes = [
+    upsert(shard, range(2_000, 2_100)),
+    remove(shard, { kind: 'ids', ids: many }),
+    upsert(shard, [5]),
+    remove(shard, { kind: 'filter', filter: ODD }),
+    upsert(shard, [7]),
+  ];
+  const versions = (await Promise.all(writes)).map(({ version }) => version);
+  assert.deepEqual(
+    versions,
+    versions.map((_, i) => (versions[0] ?? 0) + i),
+  );
+  const kept = await nearest(shard, 7, { limit: 2_000, exact: true });
+  assert.ok(!kept.includes(5) && kept.includes(7));
 });
 
 test('a drop that fails is not forgotten: the shard is not served, the next try erases it', async (t) => {
@@ -129,7 +218,7 @@ test('a write that memory could not take is caught up with, and later ones go on
   await assert.rejects(upsert(shard, [10]), { code: 'write_outcome_unknown' });
   reserve.mock.restore();
   await upsert(shard, [11]);
-  await shard.delete({ kind: 'ids', ids: [3] }, inTime());
+  await remove(shard, { kind: 'ids', ids: [3] });
   for (const id of [10, 11]) assert.equal((await nearest(shard, id))[0], id);
   assert.equal(shard.reads.status().points, 11);
 });

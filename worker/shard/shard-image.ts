@@ -17,12 +17,19 @@ const AGE_MAX = 0.2;
 /** Under this prefix, what a crash leaves is removed when the shard is opened. */
 const SCRATCH_FILE = `${IMAGE_PART_PREFIX}scratch`;
 
+/** What an image has. */
+export interface ImageState {
+  version: number;
+  levellings: number;
+}
+
 export class ShardImage {
   readonly #folder: string;
   readonly #state: ShardState;
   readonly #deps: { clock: Clock; log: Log };
   /** Of the image on disk; 0 when there is none. */
   #version: number;
+  #levellings: number;
   /** `changeCount` and `removedCount` at the last attempt to save. */
   #changesAtSave = 0;
   #removedAtSave = 0;
@@ -31,25 +38,34 @@ export class ShardImage {
 
   constructor(
     deps: { clock: Clock; log: Log },
-    parts: { folder: string; state: ShardState; version: number },
+    parts: { folder: string; state: ShardState; image: ImageState },
   ) {
     this.#deps = deps;
     this.#folder = parts.folder;
     this.#state = parts.state;
-    this.#version = parts.version;
+    this.#version = parts.image.version;
+    this.#levellings = parts.image.levellings;
   }
 
   /** Whether the shard is ahead of its image. Without a graph there is none: reading the rows is as
    * quick, and one from better times goes. */
   get behind(): boolean {
-    const { index, appliedVersion } = this.#state;
+    const { index, appliedVersion, levellings } = this.#state;
     if (index.trapped) return false;
-    return (index.hasGraph || this.#version > 0) && appliedVersion > this.#version;
+    const isOlder = appliedVersion > this.#version || levellings > this.#levellings;
+    return (index.hasGraph || this.#version > 0) && isOlder;
+  }
+
+  /** How many levellings are in the image on disk; undefined when there is none. */
+  get levellings(): number | undefined {
+    return this.#version === 0 ? undefined : this.#levellings;
   }
 
   /** Whether it is worth a new one now. */
   get due(): boolean {
-    return this.behind && (this.#purging || this.#age >= AGE_MAX);
+    // During a levelling an image could not say much of what it has.
+    const isCalm = !this.#state.levelling;
+    return this.behind && isCalm && (this.#purging || this.#age >= AGE_MAX);
   }
 
   /** Points changed since the last attempt, as a share of all points. */
@@ -75,16 +91,19 @@ export class ShardImage {
   async save(): Promise<void> {
     const { clock, log } = this.#deps;
     const { shardId } = this.#state.descriptor;
-    const { index, trustedVersion: version } = this.#state;
+    const { index, trustedVersion: version, levellings } = this.#state;
     const startMs = clock.monotonicMs();
     this.#changesAtSave = this.#state.changeCount;
     this.#removedAtSave = this.#state.removedCount;
     this.#purging = false;
     try {
       if (!index.hasGraph) return await this.discard();
-      const bytes = await this.#write(version);
+      // All that it has may be out of date by now: it is worth less than none, and than an old one.
+      if (version === 0) return;
+      const bytes = await this.#write({ version, levellings });
       if (this.#state.index !== index) return await this.discard();
       this.#version = version;
+      this.#levellings = levellings;
       log.event('image_saved', { shardId, version, bytes, ms: clock.monotonicMs() - startMs });
     } catch (error) {
       log.event('image_save_failed', { shardId, error });
@@ -92,15 +111,15 @@ export class ShardImage {
   }
 
   /**
-   * Bytes written. `version` was applied before the call: rows that change while the index is copied
+   * Bytes written. What the image says was applied before the call: rows that change while the index is copied
    * may be in the image in either state, and are replayed when it is opened, since they are newer.
    */
-  async #write(version: number): Promise<number> {
+  async #write({ version, levellings }: ImageState): Promise<number> {
     const { index, descriptor } = this.#state;
     const saved = await index.save(path.join(this.#folder, SCRATCH_FILE));
     try {
       const { shardId, config } = descriptor;
-      const meta = { shardId, ...config.vector, appliedVersion: version };
+      const meta = { shardId, ...config.vector, appliedVersion: version, levellings };
       return await writeImage(this.#folder, meta, saved.sections);
     } finally {
       await saved.release();

@@ -6,8 +6,10 @@ import { recordingLog } from '../../test/harness/recording-log.ts';
 import {
   DIMENSION,
   inTime,
+  nextVersion,
   ODD,
   range,
+  remove,
   SHARD,
   ShardRig,
   upsert,
@@ -25,13 +27,17 @@ test('every write answers what the shard holds after it', async (t) => {
   const rig = await ShardRig.start(t);
   const shard = await rig.create();
   const ids = range(0, 1_200);
-  assert.deepEqual(await upsert(shard, ids), { version: 1, points: 1_200, bytes: bytesOf(ids) });
-  const deleted = await shard.delete({ kind: 'filter', filter: ODD }, inTime());
+  const stored = await upsert(shard, ids);
+  const { digest: all } = stored;
+  assert.deepEqual(stored, { version: 1, points: 1_200, bytes: bytesOf(ids), digest: all });
+  const deleted = await remove(shard, { kind: 'filter', filter: ODD });
   const even = ids.filter((id) => id % 2 === 0);
   const { work, ...held } = deleted;
-  assert.deepEqual(held, { version: 3, points: 600, bytes: bytesOf(even) });
+  const { digest } = held;
+  assert.deepEqual(held, { version: 2, points: 600, bytes: bytesOf(even), digest });
+  assert.notEqual(digest, all);
   assert.deepEqual(work, { examined: 1_200, changed: 600 });
-  const again = await shard.delete({ kind: 'filter', filter: ODD }, inTime());
+  const again = await remove(shard, { kind: 'filter', filter: ODD });
   const nothing = { ...held, work: { examined: 600, changed: 0 } };
   assert.deepEqual(again, nothing, 'also when there was nothing to do');
   assert.deepEqual(await rig.registry.usage(SHARD), held);
@@ -85,7 +91,9 @@ test('a change by filter has one room for all its commits', async (t) => {
   const payload = Buffer.from('{"more":"12345"}');
   const added = ',"more":"12345"'.length;
   const set = (bytes: number): Promise<Written> => {
-    return shard.updatePayload(points, { kind: 'set', payload }, inTime(), { points: 0, bytes });
+    const change = { kind: 'set', payload } as const;
+    const room = { points: 0, bytes };
+    return shard.updatePayload({ version: nextVersion(shard), points, change, room }, inTime());
   };
   await assert.rejects(set(1_200 * added - 1), { code: 'quota_exceeded', message: /1000 of 1200/ });
   const partly = await rig.registry.usage(SHARD);

@@ -11,8 +11,10 @@ import {
   descriptor,
   inTime,
   nearest,
+  nextVersion,
   ODD,
   range,
+  remove,
   request,
   SHARD,
   ShardRig,
@@ -52,6 +54,53 @@ test('a point found by its own id is not its own neighbour', async (t) => {
   await assert.rejects(nearest(shard, 0, { target: { kind: 'point', id: 99 } }), /99/);
 });
 
+test('a search by vector can leave a point out, whose vector it is', async (t) => {
+  const shard = await (await ShardRig.start(t)).create();
+  await upsert(shard, range(0, 20));
+  const byId = await nearest(shard, 0, { target: { kind: 'point', id: 5 }, limit: 20 });
+  assert.deepEqual(
+    await nearest(shard, 5, { target: { kind: 'vector', exclude: 5 } }),
+    byId.slice(0, 3),
+  );
+  const all = await nearest(shard, 5, { limit: 20 });
+  const absent = { target: { kind: 'vector', exclude: 99 }, limit: 20 } as const;
+  assert.deepEqual(await nearest(shard, 5, absent), all);
+});
+
+test('equal scores are in the order of ids, page after page, whatever came first', async (t) => {
+  const shard = await (await ShardRig.start(t)).create();
+  // 600 points with three vectors; the labels go against the ids, and a graph is built.
+  const ids = range(0, 600).toReversed();
+  const seedOf = (id: number) => id % 3;
+  for (let at = 0; at < ids.length; at += 100) await upsert(shard, ids.slice(at, at + 100), seedOf);
+  await untilLinked(shard);
+  const scores = [0, 1, 2].map((seed) =>
+    vectorOf(seed).reduce((sum, x, i) => sum + x * (vectorOf(0)[i] ?? 0), 0),
+  );
+  const groups = [0, 1, 2].toSorted((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
+  const expected = groups.flatMap((group) => range(0, 600).filter((id) => seedOf(id) === group));
+  for (const filter of [undefined, ODD]) {
+    const order = expected.filter((id) => filter === undefined || id % 2 === 1);
+    for (const exact of [true, false]) {
+      for (const limit of [1, 7, 150, 250]) {
+        for (let offset = 0; offset < order.length; offset += limit * 3) {
+          const found = await nearest(shard, 0, {
+            exact,
+            limit,
+            offset,
+            ...(filter && { filter }),
+          });
+          assert.deepEqual(
+            found,
+            order.slice(offset, offset + limit),
+            `${exact} ${limit} ${offset}`,
+          );
+        }
+      }
+    }
+  }
+});
+
 for (const save of [true, false]) {
   test(`a shard opens again ${save ? 'from its image' : 'from its rows'}`, async (t) => {
     const rig = await ShardRig.start(t);
@@ -60,7 +109,7 @@ for (const save of [true, false]) {
     await untilLinked(shard);
     shard = await rig.restart(save);
     await upsert(shard, range(500, 510));
-    await shard.delete({ kind: 'ids', ids: [3, 4] }, inTime());
+    await remove(shard, { kind: 'ids', ids: [3, 4] });
     shard = await rig.restart(false);
     assert.equal(shard.reads.status().points, 508);
     for (const id of [0, 5, 499, 505]) assert.equal((await nearest(shard, id))[0], id);
@@ -113,11 +162,11 @@ test('removed vectors leave the image after a while, though little has changed',
     }
   };
   await until(7, true);
-  await shard.delete({ kind: 'ids', ids: [7] }, inTime());
+  await remove(shard, { kind: 'ids', ids: [7] });
   await until(7, false);
   assert.ok(await holds(8));
   // Without a graph there is no image, and an old one goes, too.
-  await shard.delete({ kind: 'ids', ids: range(8, 400) }, inTime());
+  await remove(shard, { kind: 'ids', ids: range(8, 400) });
   await until(8, false);
 });
 
@@ -141,11 +190,8 @@ test('a reply is bounded, and so is what is read for it', async (t) => {
   const vectors = new Float32Array(ids.length * vectorOf(0).length);
   for (const id of ids) vectors.set(vectorOf(id), id * vectorOf(0).length);
   const payload = Buffer.from(JSON.stringify({ text: 'x'.repeat(2 ** 20 - 12) }));
-  await shard.upsert(
-    ids,
-    { '': vectors },
-    ids.map(() => payload),
-  );
+  const payloads = ids.map(() => payload);
+  await shard.upsert({ version: nextVersion(shard), ids, payloads }, { '': vectors });
   const all = { payload: { kind: 'all' as const }, withVector: false };
   await assert.rejects(shard.reads.scroll({ ...all, limit: 70 }, inTime()), /larger than 64 MiB/);
   await assert.rejects(shard.reads.retrieve({ ...all, ids }, inTime()), /larger than 64 MiB/);

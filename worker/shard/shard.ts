@@ -1,8 +1,10 @@
 /**
  * One open shard: its writes in order, its configuration, its upkeep; what can be asked of it is
- * in `reads`. The rooms below know nothing of each other; here they meet.
+ * in `reads`, what it takes over from another replica in `levelling`. The rooms below know nothing of each other; here they meet.
  *
- * A write goes to the writer thread, and after its commit into memory (see `state.ts`). When a
+ * A write goes to the writer thread, and after its commit into memory (see `state.ts`). Writes come in
+ * the order of their versions and nothing before the writer thread may change it, so nothing is waited
+ * for between the gate and the thread: a write that was overtaken would be refused as stale. When a
  * write ends without saying whether it was committed (the thread died, the disk failed a sync),
  * memory may lack what the rows have. The shard then catches up from the rows before the next
  * write that runs alone, and no image says more than what was surely applied.
@@ -16,26 +18,22 @@ import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
-import {
-  type PayloadBytes,
-  type PointId,
-  type PointVectors,
-  UNNAMED_VECTOR,
-} from '../../shared/domain/point.ts';
+import { type PointId, type PointVectors, UNNAMED_VECTOR } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
-import type { PointsSelector, Room, Written } from '../../shared/protocol/schema.ts';
+import type { Request } from '../../shared/protocol/messages.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsReader } from '../points/points-reader.ts';
 import type { PointsStore } from '../points/points-store.ts';
-import type { WriteOp, WriteOutcome } from '../points/write-op.ts';
+import type { Change, Numbered, WriteOp, WriteOutcome } from '../points/write-op.ts';
 import { writeDescriptor } from './folder.ts';
 import { GuardedIndex } from './guarded-index.ts';
+import { ShardLevelling } from './levelling.ts';
 import { ShardReads } from './reads.ts';
 import { fillFields, indexOfRows, replayRows, staleLabels } from './rebuild.ts';
 import { RecentRows } from './recent-rows.ts';
-import { ShardImage } from './shard-image.ts';
+import { type ImageState, ShardImage } from './shard-image.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
 import { WriteGate } from './write-gate.ts';
@@ -55,8 +53,8 @@ export interface ShardDeps {
  */
 const CHANGE_POINTS_MAX = 500;
 
-/** A write of vectors waits so long at most for others to be linked: about what linking its own
- * takes, so that a single point is not held up by a long line. */
+/** A write of vectors is answered so much later at most while others are to be linked: about what
+ * linking its own takes, so that a single point is not held up by a long line. */
 const PACE_MS_PER_POINT = 0.25;
 const PACE_MS_MAX = 1_000;
 
@@ -65,18 +63,25 @@ const NEARLY = 0.8;
 
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
+  'stale_write',
   'quota_exceeded',
   'point_not_found',
   'invalid_argument',
   'insufficient_storage',
+  'unavailable',
   'overloaded',
   'shutting_down',
   'deadline_exceeded',
 ]);
 
+/** Whose vectors come beside them. */
+type Upsert = Omit<Request<'points-upsert'>, 'names'>;
+type VectorsUpdate = Omit<Request<'vectors-update'>, 'names'>;
+
 export class Shard {
   readonly folder: string;
   readonly reads: ShardReads;
+  readonly levelling: ShardLevelling;
   readonly image: ShardImage;
   readonly #deps: ShardDeps;
   readonly #state: ShardState;
@@ -87,15 +92,25 @@ export class Shard {
   /** The next time that points have been linked aside. */
   #linked = Promise.withResolvers<void>();
 
-  constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; imageVersion: number }) {
+  constructor(deps: ShardDeps, parts: { folder: string; state: ShardState; image: ImageState }) {
     this.#deps = deps;
     this.folder = parts.folder;
     this.#state = parts.state;
-    this.image = new ShardImage(deps, { ...parts, version: parts.imageVersion });
+    this.image = new ShardImage(deps, parts);
     const { state } = parts;
     const reader = this.#reader;
     this.#recent = new RecentRows({ reader, indexBytes: () => state.index.memoryBytes });
     this.reads = new ShardReads({ state, reader, recent: this.#recent, clock: deps.clock });
+    this.levelling = new ShardLevelling({
+      state,
+      image: this.image,
+      gate: this.#gate,
+      reader,
+      clock: deps.clock,
+      write: (op) => this.#write(op),
+      pace: (points) => this.#pace(points),
+      catchUp: () => this.#catchUp(),
+    });
   }
 
   get descriptor(): ShardDescriptor {
@@ -107,57 +122,56 @@ export class Shard {
     return this.#state.index.trapped;
   }
 
-  // --- writes: each resolves when it is durable and searchable, to its version and what the shard
+  // --- writes: each resolves when it is durable and searchable, to the shard's version and what it
   // held then; with a room, one that would grow the shard more is refused
 
-  async upsert(
-    ids: PointId[],
-    byName: PointVectors,
-    payloads: (PayloadBytes | null)[],
-    room?: Room,
-  ): Promise<Written> {
+  async upsert(points: Upsert, byName: PointVectors): Promise<Written> {
+    const { version, ids, payloads, room } = points;
     const vectors = onlyVector(byName);
     return this.#gate.shared(() => {
-      return this.#writeVectors({ kind: 'upsert', ids, vectors, payloads, room });
+      return this.#writeVectors({ kind: 'upsert', version, ids, vectors, payloads, room });
     });
   }
 
-  async updateVectors(ids: PointId[], byName: PointVectors): Promise<Written> {
+  async updateVectors(points: VectorsUpdate, byName: PointVectors): Promise<Written> {
+    const { version, ids } = points;
     const vectors = onlyVector(byName);
-    return this.#gate.shared(() => this.#writeVectors({ kind: 'vectors', ids, vectors }));
+    return this.#gate.shared(() => this.#writeVectors({ kind: 'vectors', version, ids, vectors }));
   }
 
-  delete(points: PointsSelector, deadline: Deadline): Promise<Written> {
+  delete({ version, points }: Request<'points-delete'>, deadline: Deadline): Promise<Written> {
     if (points.kind === 'ids') {
-      return this.#gate.shared(() =>
-        this.#writeParts(points.ids, (ids) => ({ kind: 'delete', ids })),
-      );
+      const { ids } = points;
+      const remove = () => {
+        return this.#writeParts(version, ids, (part) => ({ kind: 'delete', ids: part }));
+      };
+      // Nothing may come between the parts: it would have a later version.
+      const isOne = ids.length <= CHANGE_POINTS_MAX;
+      return isOne ? this.#gate.shared(remove) : this.#gate.exclusive(remove);
     }
     return this.#gate.exclusive(async () => {
       const found = await this.reads.matching(points.filter, deadline);
-      const opOf = (labels: Uint32Array) => ({ kind: 'delete-labels', labels }) as const;
-      return withWork(await this.#writeParts(found.labels, opOf), found);
+      const changeOf = (labels: Uint32Array) => ({ kind: 'delete-labels', labels }) as const;
+      return withWork(await this.#writeParts(version, found.labels, changeOf), found);
     });
   }
 
-  updatePayload(
-    points: PointsSelector,
-    change: PayloadChange,
-    deadline: Deadline,
-    room?: Room,
-  ): Promise<Written> {
+  updatePayload(request: Request<'payload-update'>, deadline: Deadline): Promise<Written> {
+    const { version, points, change, room } = request;
     if (points.kind === 'ids') {
       const target = { ids: points.ids };
-      return this.#gate.shared(() => this.#write({ kind: 'payload', target, change, room }));
+      return this.#gate.shared(() => {
+        return this.#write({ kind: 'payload', version, target, change, room });
+      });
     }
     return this.#gate.exclusive(async () => {
       const found = await this.reads.matching(points.filter, deadline);
       const start = this.#stored();
-      const opOf = (labels: Uint32Array, before = start): WriteOp => {
+      const changeOf = (labels: Uint32Array, before = start): Change => {
         const left = room && { ...room, bytes: start.bytes + room.bytes - before.bytes };
         return { kind: 'payload', target: { labels }, change, room: left };
       };
-      return withWork(await this.#writeParts(found.labels, opOf), found);
+      return withWork(await this.#writeParts(version, found.labels, changeOf), found);
     });
   }
 
@@ -172,15 +186,18 @@ export class Shard {
   }
 
   async #writeVectors(op: Extract<WriteOp, { kind: 'upsert' | 'vectors' }>): Promise<Written> {
-    if (this.#state.index.backlogged) await this.#keepPace(op.ids.length);
     // Before the commit: rows that no index can take would be acknowledged and never found.
     this.#state.index.assertRoom(op.ids.length);
-    return this.#write(op);
+    const written = await this.#write(op);
+    // After the commit: one that waits before it is overtaken.
+    await this.#pace(op.ids.length);
+    return written;
   }
 
   /** Vectors that come faster than they are linked make every search scan more: their writers wait
    * for the building thread, though never for long. */
-  async #keepPace(points: number): Promise<void> {
+  async #pace(points: number): Promise<void> {
+    if (!this.#state.index.backlogged) return;
     const { clock } = this.#deps;
     const deadline = Deadline.after(clock, Math.min(PACE_MS_MAX, PACE_MS_PER_POINT * points));
     while (this.#state.index.backlogged && !deadline.expired) {
@@ -191,17 +208,20 @@ export class Shard {
     }
   }
 
-  /** The same change to many points, a commit for each part of them; what the last one answered.
-   * A part's op may depend on what the part before it answered. */
+  /** The same change to many points, a commit for each part of them, all under one version; what
+   * the last one answered. A part's change may depend on what the part before it answered. */
   async #writeParts<Keys extends PointId[] | Uint32Array>(
+    version: number,
     keys: Keys,
-    opOf: (part: Keys, before: Written | undefined) => WriteOp,
+    changeOf: (part: Keys, before: Written | undefined) => Change,
   ): Promise<Written> {
     let written: Written | undefined;
     for (let at = 0; at < keys.length; at += CHANGE_POINTS_MAX) {
+      const end = at + CHANGE_POINTS_MAX;
+      const change = changeOf(keys.slice(at, end) as Keys, written);
+      const numbered = { version, ...partOf(at === 0, end >= keys.length) };
       try {
-        const part = keys.slice(at, at + CHANGE_POINTS_MAX) as Keys;
-        written = await this.#write(opOf(part, written));
+        written = await this.#write({ ...change, ...numbered });
       } catch (error) {
         throw at === 0 ? error : partlyDone(error, at, keys.length);
       }
@@ -215,8 +235,8 @@ export class Shard {
       const outcome = await this.#commit(op);
       await this.#apply(op, outcome);
       this.#deps.wake(this);
-      const { version, points, bytes } = outcome;
-      return { version, points, bytes };
+      const { version, points, bytes, digest } = outcome;
+      return { version, points, bytes, digest };
     } finally {
       if (this.#state.behind) this.#catchUpSoon();
     }
@@ -265,10 +285,13 @@ export class Shard {
   }
 
   async #catchUp(): Promise<void> {
+    await this.#deps.store.settle(this.folder);
     const state = this.#state;
     const { index, payloads } = state;
     const slices = this.#slices();
-    await state.catchUp(this.#reader().stats().version, async (since) => {
+    const reader = this.#reader();
+    const rows = { version: reader.stats().version, ...reader.levelled() };
+    await state.catchUp(rows, async (since) => {
       await replayRows(since, this.#reader, slices, (row) => {
         index.add(row.label, row.vector);
         if (payloads.size > 0) payloads.put(row.label, parsePayload(row.payload));
@@ -400,6 +423,12 @@ export class Shard {
   #slices(): Slices {
     return new Slices(this.#deps.clock);
   }
+}
+
+/** Which of several commits one is; nothing of one that is alone. */
+function partOf(isFirst: boolean, isLast: boolean): Pick<Numbered, 'part'> {
+  if (isFirst) return isLast ? {} : { part: 'first' };
+  return { part: isLast ? 'last' : 'middle' };
 }
 
 /** A change by filter tells what finding its points took. */

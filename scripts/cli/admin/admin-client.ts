@@ -13,6 +13,7 @@ import type {
   KeyWithSecret,
   Page,
   PlanRow,
+  ReplicaRow,
   StatusRow,
   WorkerRow,
 } from './admin-replies.ts';
@@ -24,6 +25,7 @@ import {
   parsePage,
   parsePlan,
   parsePlans,
+  parseReplica,
   parseStatus,
   parseWorker,
   parseWorkers,
@@ -158,8 +160,32 @@ export class AdminClient {
   }
 
   async showWorker(workerId: string): Promise<WorkerRow> {
-    const path = `/admin/v1/workers/${encodeURIComponent(workerId)}`;
-    return parseWorker(await this.#call('GET', path));
+    return parseWorker(await this.#call('GET', workerPath(workerId)));
+  }
+
+  /** Fails when the worker is not at that version any more. */
+  async updateWorker(workerId: string, version: number, update: object): Promise<WorkerRow> {
+    return parseWorker(await this.#call('PATCH', workerPath(workerId), update, version));
+  }
+
+  async drainWorker(workerId: string): Promise<WorkerRow> {
+    return parseWorker(await this.#call('POST', `${workerPath(workerId)}/drain`));
+  }
+
+  async resumeWorker(workerId: string): Promise<WorkerRow> {
+    return parseWorker(await this.#call('POST', `${workerPath(workerId)}/resume`));
+  }
+
+  /** Where every copy of every shard is: all, or those of a worker, of a client, in a state. */
+  listReplicas(query: { worker?: string; client?: string; state?: string }): Promise<ReplicaRow[]> {
+    const parse = (reply: Reply) => parsePage(reply, 'replicas', parseReplica);
+    return this.#listAll('/admin/v1/replicas', parse, query);
+  }
+
+  /** Has a worker open a shard again that it has quarantined. */
+  async releaseShard(workerId: string, shardId: string): Promise<void> {
+    const shard = `shards/${encodeURIComponent(shardId)}`;
+    await this.#call('POST', `${workerPath(workerId)}/${shard}/release`);
   }
 
   async status(): Promise<StatusRow> {
@@ -222,6 +248,10 @@ export type Reply = Record<string, unknown>;
 
 function clientPath(clientId: string): string {
   return `${CLIENTS}/${encodeURIComponent(clientId)}`;
+}
+
+function workerPath(workerId: string): string {
+  return `/admin/v1/workers/${encodeURIComponent(workerId)}`;
 }
 
 function keysPath(clientId: string): string {

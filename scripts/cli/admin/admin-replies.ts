@@ -67,19 +67,59 @@ export interface AuditPage {
   next: number | null;
 }
 
+export interface WorkerMachine {
+  shards_on_disk: number;
+  /** Processors in use. */
+  cpu: number;
+  memory_bytes: number;
+  disk_free_bytes: number;
+  disk_bytes: number;
+}
+
 export interface WorkerRow {
   worker_id: string;
   connected: boolean;
+  state: string;
+  zone: string | null;
+  dedicated_to: string | null;
+  draining: boolean;
+  /** Replicas on it; of these, those that lack writes, and those that nobody may take from it. */
   shards: number;
+  behind: number;
+  stranded: number;
+  /** Former replicas whose files it has still. */
+  erasing: number;
   in_flight: number;
-  first_seen_at: string | null;
-  last_seen_at: string | null;
+  /** What it takes of its machine; null when it is away or has not said it yet. */
+  machine: WorkerMachine | null;
+  version: number;
+  first_seen_at: string;
+  last_seen_at: string;
+}
+
+export interface ReplicaRow {
+  client_id: string;
+  mode: string;
+  namespace: string;
+  collection: string;
+  deleting: boolean;
+  shard_id: string;
+  ordinal: number;
+  worker_id: string;
+  state: string;
+  /** Null when the last version of the shard is not known at the moment, as of the next. */
+  synced_version: number | null;
+  versions_behind: number | null;
+  since: string;
 }
 
 export interface StatusRow {
   clients: number;
   collections: number;
   shards: number;
+  /** Without a replica in sync on a worker that is connected. */
+  shards_unreachable: number;
+  replicas: { total: number; behind: number };
   workers: { known: number; connected: number };
   in_flight: number;
   uptime_ms: number;
@@ -99,7 +139,7 @@ export function parseClient(value: unknown): ClientRow {
     reason: textOrNull(fields, 'reason'),
     plan: text(fields, 'plan'),
     overrides: numbers(fields, 'overrides'),
-    version: integer(fields, 'version'),
+    version: number(fields, 'version'),
     created_at: text(fields, 'created_at'),
     erase_at: textOrNull(fields, 'erase_at'),
   };
@@ -111,7 +151,7 @@ export function parsePlan(value: unknown): PlanRow {
     plan: text(fields, 'plan'),
     limits: numbers(fields, 'limits'),
     prices: numbers(fields, 'prices'),
-    version: integer(fields, 'version'),
+    version: number(fields, 'version'),
     updated_at: text(fields, 'updated_at'),
   };
 }
@@ -129,9 +169,9 @@ export function parseKey(value: unknown): KeyRow {
     mode: text(fields, 'mode'),
     role: text(fields, 'role'),
     namespaces: fields.namespaces === null ? null : list(fields, 'namespaces').map(String),
-    requests_per_second: integerOrNull(fields, 'requests_per_second'),
+    requests_per_second: numberOrNull(fields, 'requests_per_second'),
     secrets: list(fields, 'secrets').map(parseSecret),
-    version: integer(fields, 'version'),
+    version: number(fields, 'version'),
     created_at: text(fields, 'created_at'),
     expires_at: textOrNull(fields, 'expires_at'),
     revoked_at: textOrNull(fields, 'revoked_at'),
@@ -157,7 +197,7 @@ export function parseAudit(value: unknown): AuditPage {
   const items = list(fields, 'entries').map((item): AuditRow => {
     const entry = object(item);
     return {
-      sequence: integer(entry, 'sequence'),
+      sequence: number(entry, 'sequence'),
       at: text(entry, 'at'),
       actor: text(entry, 'actor'),
       action: text(entry, 'action'),
@@ -167,7 +207,7 @@ export function parseAudit(value: unknown): AuditPage {
       request_id: text(entry, 'request_id'),
     };
   });
-  return { items, next: integerOrNull(fields, 'next') };
+  return { items, next: numberOrNull(fields, 'next') };
 }
 
 export function parseWorkers(value: unknown): WorkerRow[] {
@@ -179,24 +219,64 @@ export function parseWorker(value: unknown): WorkerRow {
   return {
     worker_id: text(fields, 'worker_id'),
     connected: fields.connected === true,
-    shards: integer(fields, 'shards'),
-    in_flight: integer(fields, 'in_flight'),
-    first_seen_at: textOrNull(fields, 'first_seen_at'),
-    last_seen_at: textOrNull(fields, 'last_seen_at'),
+    state: text(fields, 'state'),
+    zone: textOrNull(fields, 'zone'),
+    dedicated_to: textOrNull(fields, 'dedicated_to'),
+    draining: fields.draining === true,
+    shards: number(fields, 'shards'),
+    behind: number(fields, 'behind'),
+    stranded: number(fields, 'stranded'),
+    erasing: number(fields, 'erasing'),
+    in_flight: number(fields, 'in_flight'),
+    machine: fields.machine === null ? null : parseMachine(fields.machine),
+    version: number(fields, 'version'),
+    first_seen_at: text(fields, 'first_seen_at'),
+    last_seen_at: text(fields, 'last_seen_at'),
+  };
+}
+
+function parseMachine(value: unknown): WorkerMachine {
+  const fields = object(value);
+  return {
+    shards_on_disk: number(fields, 'shards_on_disk'),
+    cpu: number(fields, 'cpu'),
+    memory_bytes: number(fields, 'memory_bytes'),
+    disk_free_bytes: number(fields, 'disk_free_bytes'),
+    disk_bytes: number(fields, 'disk_bytes'),
+  };
+}
+
+export function parseReplica(value: unknown): ReplicaRow {
+  const fields = object(value);
+  return {
+    client_id: text(fields, 'client_id'),
+    mode: text(fields, 'mode'),
+    namespace: text(fields, 'namespace'),
+    collection: text(fields, 'collection'),
+    deleting: fields.deleting === true,
+    shard_id: text(fields, 'shard_id'),
+    ordinal: number(fields, 'ordinal'),
+    worker_id: text(fields, 'worker_id'),
+    state: text(fields, 'state'),
+    synced_version: numberOrNull(fields, 'synced_version'),
+    versions_behind: numberOrNull(fields, 'versions_behind'),
+    since: text(fields, 'since'),
   };
 }
 
 export function parseStatus(value: unknown): StatusRow {
   const fields = object(value);
-  const { workers: counts } = fields;
-  const workers = object(counts);
+  const workers = object(fields.workers);
+  const replicas = object(fields.replicas);
   return {
-    clients: integer(fields, 'clients'),
-    collections: integer(fields, 'collections'),
-    shards: integer(fields, 'shards'),
-    workers: { known: integer(workers, 'known'), connected: integer(workers, 'connected') },
-    in_flight: integer(fields, 'in_flight'),
-    uptime_ms: integer(fields, 'uptime_ms'),
+    clients: number(fields, 'clients'),
+    collections: number(fields, 'collections'),
+    shards: number(fields, 'shards'),
+    shards_unreachable: number(fields, 'shards_unreachable'),
+    replicas: { total: number(replicas, 'total'), behind: number(replicas, 'behind') },
+    workers: { known: number(workers, 'known'), connected: number(workers, 'connected') },
+    in_flight: number(fields, 'in_flight'),
+    uptime_ms: number(fields, 'uptime_ms'),
   };
 }
 
@@ -219,7 +299,7 @@ function list(fields: Fields, name: string): unknown[] {
 
 function numbers(fields: Fields, name: string): Numbers {
   const values = object(fields[name]);
-  return Object.fromEntries(Object.keys(values).map((key) => [key, integer(values, key)]));
+  return Object.fromEntries(Object.keys(values).map((key) => [key, number(values, key)]));
 }
 
 function text(fields: Fields, name: string): string {
@@ -232,14 +312,14 @@ function textOrNull(fields: Fields, name: string): string | null {
   return fields[name] === null ? null : text(fields, name);
 }
 
-function integer(fields: Fields, name: string): number {
+function number(fields: Fields, name: string): number {
   const value = fields[name];
   if (typeof value !== 'number') throw unexpected(name);
   return value;
 }
 
-function integerOrNull(fields: Fields, name: string): number | null {
-  return fields[name] === null ? null : integer(fields, name);
+function numberOrNull(fields: Fields, name: string): number | null {
+  return fields[name] === null ? null : number(fields, name);
 }
 
 function unexpected(what: string): CommandError {

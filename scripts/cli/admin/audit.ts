@@ -9,7 +9,7 @@ const COLUMNS = ['sequence', 'at', 'actor', 'action', 'target', 'request_id'];
 export function addAuditCommands(program: Command, { write }: ProgramContext): void {
   const audit = program.command('audit').description('what operators and keys changed');
   addAdminOptions(audit.command('list').description('list changes, oldest first'))
-    .option('--target <id>', 'of one client, key or plan only')
+    .option('--target <id>', 'of one client, key, plan or worker only')
     .action((options: AdminOptions & { target?: string }) => {
       return withAdmin(options, write, async ({ admin, output }) => {
         const entries = await admin.listAudit(options.target);

@@ -5,6 +5,7 @@
  */
 import { mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../../shared/base/durable-folder.ts';
 import { CommandError, systemCode } from '../command-error.ts';
 
 /** Makes the folder when it is absent. Throws a `CommandError` when it can not be one. */
@@ -28,10 +29,11 @@ export function makeDataFolder(folder: string): void {
   }
 }
 
-/** Another process may make the same level at the same time. */
+/** Durably: keys that are shown once hang on it. Another process may make it at the same time. */
 function makeLevel(level: string): void {
   try {
     mkdirSync(level, { mode: 0o700 });
+    syncFolder(dirname(level));
   } catch (error) {
     if (systemCode(error) !== 'EEXIST' || lookAt(level)?.isDirectory() !== true) throw error;
   }

@@ -5,6 +5,7 @@ import {
   PathSchema,
   PointsSelectorSchema,
   RoomSchema,
+  VersionSchema,
   WrittenSchema,
 } from '../schema.ts';
 
@@ -27,6 +28,7 @@ export const payloadUpdate = {
   number: 13,
   writes: true,
   request: closed({
+    version: VersionSchema,
     points: PointsSelectorSchema,
     change: PayloadChangeSchema,
     room: Type.Optional(RoomSchema),

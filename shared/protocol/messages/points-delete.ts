@@ -1,9 +1,12 @@
-import { closed, PointsSelectorSchema, WrittenSchema } from '../schema.ts';
+import { closed, PointsSelectorSchema, VersionSchema, WrittenSchema } from '../schema.ts';
 
-/** Deletes points; ids that are not there are passed over. */
+/**
+ * Deletes points; ids that are not there are passed over. Many points are several commits under the
+ * one version; an error after the first says so.
+ */
 export const pointsDelete = {
   number: 11,
   writes: true,
-  request: closed({ points: PointsSelectorSchema }),
+  request: closed({ version: VersionSchema, points: PointsSelectorSchema }),
   reply: WrittenSchema,
 };

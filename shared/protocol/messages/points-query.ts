@@ -10,8 +10,8 @@ import {
 /** One search. `limit` + `offset` are bounded by `LIMITS.searchHitsMax`. */
 export const SearchSchema = closed({
   target: Type.Union([
-    /** The next vector of the float section. */
-    closed({ kind: Type.Literal('vector') }),
+    /** The next vector of the float section; a point whose vector it is can be left out. */
+    closed({ kind: Type.Literal('vector'), exclude: Type.Optional(PointIdSchema) }),
     /** The vector of this point, which is itself left out of the hits. */
     closed({ kind: Type.Literal('point'), id: PointIdSchema }),
     /** No vector: points in the order of their ids, with score 0. */
@@ -29,7 +29,7 @@ export const SearchSchema = closed({
 });
 export type Search = Static<typeof SearchSchema>;
 
-/** Hits of one search, nearest first. */
+/** Hits of one search, nearest first, those with equal scores in the order of their ids. */
 export const HitsSchema = closed({ scores: Type.Array(Type.Number()), records: RecordsSchema });
 
 /**

@@ -1,5 +1,12 @@
 import Type from 'typebox';
-import { closed, PayloadSchema, PointIdSchema, RoomSchema, WrittenSchema } from '../schema.ts';
+import {
+  closed,
+  PayloadSchema,
+  PointIdSchema,
+  RoomSchema,
+  VersionSchema,
+  WrittenSchema,
+} from '../schema.ts';
 
 /**
  * Stores points, replacing those whose ids are there. Float section: for each name one vector a
@@ -10,6 +17,7 @@ export const pointsUpsert = {
   number: 10,
   writes: true,
   request: closed({
+    version: VersionSchema,
     ids: Type.Array(PointIdSchema),
     names: Type.Array(Type.String()),
     payloads: Type.Array(PayloadSchema),

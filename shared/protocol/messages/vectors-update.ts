@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { closed, PointIdSchema, WrittenSchema } from '../schema.ts';
+import { closed, PointIdSchema, VersionSchema, WrittenSchema } from '../schema.ts';
 
 /**
  * Replaces the vectors of points that exist, payloads untouched. Float section as in
@@ -8,6 +8,10 @@ import { closed, PointIdSchema, WrittenSchema } from '../schema.ts';
 export const vectorsUpdate = {
   number: 12,
   writes: true,
-  request: closed({ ids: Type.Array(PointIdSchema), names: Type.Array(Type.String()) }),
+  request: closed({
+    version: VersionSchema,
+    ids: Type.Array(PointIdSchema),
+    names: Type.Array(Type.String()),
+  }),
   reply: WrittenSchema,
 };

@@ -16,7 +16,7 @@ export const AUDIT_ENDPOINTS: readonly AdminEndpoint[] = [
       after: formedText('^[0-9]{1,15}$', 'must be the number that "next" gave'),
       target: formedText(
         '^[!-~]{1,64}$',
-        'must be the id of a client or key, or the name of a plan',
+        'must be the id of a client, key or worker, or the name of a plan',
       ),
     }),
     reply: pageSchema('entries', AuditEntry, Type.Integer()),

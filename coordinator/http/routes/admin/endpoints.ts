@@ -4,6 +4,7 @@ import { AUDIT_ENDPOINTS } from './audit.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
 import { PLAN_ENDPOINTS } from './plans.ts';
+import { REPLICA_ENDPOINTS } from './replicas.ts';
 import { WORKER_ENDPOINTS } from './workers.ts';
 
 export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
@@ -12,4 +13,5 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...PLAN_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...WORKER_ENDPOINTS,
+  ...REPLICA_ENDPOINTS,
 ];

@@ -20,7 +20,9 @@ import { deleteIndex } from './delete-index.ts';
 import { deletePayload } from './delete-payload.ts';
 import { deletePoints } from './delete-points.ts';
 import { deleteVectors } from './delete-vectors.ts';
+import { getCluster } from './get-cluster.ts';
 import { getCollection } from './get-collection.ts';
+import { getCollectionCluster } from './get-collection-cluster.ts';
 import { getPoint } from './get-point.ts';
 import { listAliases } from './list-aliases.ts';
 import { listCollectionAliases } from './list-collection-aliases.ts';
@@ -44,6 +46,8 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   updateCollection,
   deleteCollection,
   collectionExists,
+  getCollectionCluster,
+  getCluster,
   listAliases,
   listCollectionAliases,
   createIndex,

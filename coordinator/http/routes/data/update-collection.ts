@@ -1,6 +1,7 @@
 /**
- * `PATCH /collections/{collection}`: HNSW parameters. A graph of other parameters is made in the
- * background; until it is, searches are exact.
+ * `PATCH /collections/{collection}`: HNSW parameters, and how many copies there are. A graph of other
+ * parameters is made in the background; until it is, searches are exact. So are copies: until one more
+ * holds what the others hold, it is not read from.
  */
 import Type from 'typebox';
 import { endpoint } from '../../endpoint.ts';

@@ -1,0 +1,199 @@
+/**
+ * Brings a replica that is behind level with one in sync, through the coordinator, while reads and
+ * writes go on:
+ *
+ *   1  the target gets the shard and its configuration, if it lacks them
+ *   2  passes: rows and tombstones newer than what the target has, a page at a time; each pass takes
+ *      what was written during the one before, so they grow shorter
+ *   3  with writes paused for a moment: the last pass, and both say what they hold
+ *          the same ------> it is in sync, and gets every write from now on
+ *          not the same --> ranges are compared, and step 2 again
+ *
+ * Ranges are compared instead of step 2 when the target is empty or so far behind that the source
+ * has forgotten tombstones, and when the two differ after all (a write that only the target had, a
+ * damaged row): ranges of ids whose digests differ are made the same, whatever is in them.
+ *
+ * Each step may be repeated, so whatever dies in between, the next try goes on from the last version
+ * that was recorded.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import type { PageLink } from './page-link.ts';
+import { levelRanges, type Pair } from './ranges.ts';
+import { isSame, type Replica, type ReplicaSet } from './replica-set.ts';
+
+export interface LevellingDeps {
+  pages: PageLink;
+  clock: Clock;
+  log: Log;
+  describe: (shardId: ShardId) => ShardDescriptor | undefined;
+}
+
+interface Pass {
+  /** Everything up to this version of the source is at the target. */
+  version: number;
+  rows: number;
+  /** The source no longer knows all that was deleted since then. */
+  tooFar: boolean;
+}
+
+/** Changes that are left for the pause. */
+const LAST_PASS_ROWS = 256;
+/** Under writes that come as fast as they are copied, passes do not grow shorter. */
+const PASSES_MAX = 20;
+/** How long writes may be held up: for those under way to end, and for the last pass. */
+const PAUSE_WAIT_MS = 500;
+const PAUSE_MS = 1_000;
+const COMPARISONS_MAX = 3;
+
+export class Levelling {
+  readonly #deps: LevellingDeps;
+  readonly #pages: PageLink;
+
+  constructor(deps: LevellingDeps) {
+    this.#deps = deps;
+    this.#pages = deps.pages;
+  }
+
+  /** Resolves when the replica is in sync. Throws when that fails; it may be tried again. */
+  async level(set: ReplicaSet, replica: Replica): Promise<void> {
+    const { clock, log } = this.#deps;
+    const startMs = clock.monotonicMs();
+    const { shardId } = set;
+    const { workerId } = replica;
+    const target = workerId;
+    await this.#prepare(shardId, target);
+    let rows = 0;
+    let passes = 0;
+    let since: number | undefined = await this.#start(set, replica);
+    let differs = false;
+    for (let comparisons = 0; comparisons <= COMPARISONS_MAX; comparisons += 1) {
+      if (since === undefined) {
+        const pair = { shardId, source: await this.#source(set), target };
+        since = (await set.usage(pair.source, this.#pages.deadline())).version;
+        const copied = await levelRanges(this.#pages, pair, differs);
+        if (differs) log.event('replica_differs', { shardId, workerId, rows: copied });
+        rows += copied;
+      }
+      const caughtUp = await this.#catchUp(set, replica, since);
+      rows += caughtUp.rows;
+      passes += caughtUp.passes;
+      differs = !caughtUp.tooFar && !(await this.#join(set, replica, caughtUp.version));
+      if (replica.state === 'in_sync') {
+        const ms = clock.monotonicMs() - startMs;
+        log.event('replica_levelled', { shardId, workerId, rows, passes, ms });
+        return;
+      }
+      since = undefined;
+    }
+    throw new AppError('internal', undefined, {
+      detail: 'a replica differs however often it is copied',
+    });
+  }
+
+  async #prepare(shardId: ShardId, target: WorkerId): Promise<void> {
+    const descriptor = this.#deps.describe(shardId);
+    if (descriptor === undefined) throw new AppError('collection_not_found');
+    const at = { shardId, workerId: target };
+    await this.#pages.ask(at, 'shard-create', { descriptor });
+    await this.#pages.ask(at, 'shard-configure', { descriptor });
+  }
+
+  /** The version from which on the target lacks changes; undefined: ranges are to be compared. */
+  async #start(set: ReplicaSet, replica: Replica): Promise<number | undefined> {
+    const held = await set.usage(replica.workerId, this.#pages.deadline());
+    const isEmpty = held.points === 0 && replica.syncedVersion === 0;
+    return isEmpty ? undefined : replica.syncedVersion;
+  }
+
+  async #source(set: ReplicaSet): Promise<WorkerId> {
+    await set.readable(this.#pages.deadline());
+    const [reader] = set.readers();
+    if (reader === undefined) throw new AppError('unavailable', 'no replica in sync is connected');
+    return reader;
+  }
+
+  /** Passes until little is left. */
+  async #catchUp(
+    set: ReplicaSet,
+    replica: Replica,
+    from: number,
+  ): Promise<Pass & { passes: number }> {
+    const pair = {
+      shardId: set.shardId,
+      source: await this.#source(set),
+      target: replica.workerId,
+    };
+    let version = from;
+    let rows = 0;
+    for (let passes = 1; ; passes += 1) {
+      const pass = await this.#pass(pair, version);
+      rows += pass.rows;
+      version = pass.version;
+      if (pass.tooFar) return { version, rows, passes, tooFar: true };
+      set.progress(replica, version);
+      if (pass.rows <= LAST_PASS_ROWS || passes === PASSES_MAX) {
+        return { version, rows, passes, tooFar: false };
+      }
+    }
+  }
+
+  /** The last pass and the comparison, under a pause. False when the two do not hold the same. */
+  async #join(set: ReplicaSet, replica: Replica, since: number): Promise<boolean> {
+    const { clock } = this.#deps;
+    const target = replica.workerId;
+    return set.exclusive(PAUSE_WAIT_MS, async () => {
+      // Not before: who is in sync may leave as long as writes are under way.
+      const [source] = set.readers();
+      if (source === undefined)
+        throw new AppError('unavailable', 'no replica in sync is connected');
+      const deadline = Deadline.after(clock, PAUSE_MS);
+      await this.#pass({ shardId: set.shardId, source, target }, since, deadline);
+      const [theirs, ours] = await Promise.all([
+        set.usage(source, deadline),
+        set.usage(target, deadline),
+      ]);
+      if (!isSame(theirs, ours)) return false;
+      set.join(replica, source);
+      return true;
+    });
+  }
+
+  /** Copies all that is newer than `since`. With a deadline, without pauses for others. */
+  async #pass(
+    { shardId, source, target }: Pair,
+    since: number,
+    deadline?: Deadline,
+  ): Promise<Pass> {
+    let cursor: Request<'changes-read'>['cursor'] = null;
+    let version: number | undefined;
+    let rows = 0;
+    for (;;) {
+      const startMs = this.#pages.nowMs;
+      const wanted = { since, cursor };
+      const read: WithVectors<Reply<'changes-read'>> = await this.#pages.ask(
+        { shardId, workerId: source },
+        'changes-read',
+        wanted,
+        undefined,
+        deadline,
+      );
+      const { page, next, tooFar, floor } = read.body;
+      // What changes from now on is newer, and comes with the next pass.
+      version ??= read.body.version;
+      if (tooFar) return { version: since, rows, tooFar };
+      const changes = { page, floor, lastVersion: next === null ? version : 0 };
+      const at = { shardId, workerId: target };
+      await this.#pages.ask(at, 'changes-apply', changes, read.vectors, deadline);
+      rows += page.ids.length + page.removedIds.length;
+      if (next === null) return { version, rows, tooFar: false };
+      cursor = next;
+      if (deadline === undefined) await this.#pages.restSince(startMs);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The way of pages between workers. One page at a time is under way for whoever copies or compares,
+ * and after each the two workers get as long for others as the page took.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import type { WorkerLink } from '../worker-link/worker-link.ts';
+
+export interface PageLinkDeps {
+  link: Pick<WorkerLink, 'request' | 'isReady'>;
+  clock: Clock;
+}
+
+/** For one page; a worker may have to open the shard first. */
+const PAGE_TIMEOUT_MS = 30_000;
+
+export class PageLink {
+  readonly #deps: PageLinkDeps;
+  #stopped = false;
+
+  constructor(deps: PageLinkDeps) {
+    this.#deps = deps;
+  }
+
+  /** Nothing is asked from now on. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** As `WorkerLink.request`, and `unavailable` at once when the worker is away. */
+  async ask<N extends MessageName>(
+    at: { shardId: ShardId; workerId: WorkerId },
+    name: N,
+    body: Request<N>,
+    vectors?: Float32Array,
+    deadline = this.deadline(),
+  ): Promise<WithVectors<Reply<N>>> {
+    const { link } = this.#deps;
+    if (this.#stopped) throw new AppError('shutting_down');
+    if (!link.isReady(at.workerId)) throw new AppError('unavailable', 'a worker is away');
+    return link.request(at, name, body, vectors, deadline);
+  }
+
+  /** Lets others go on for as long as the time since `startMs`. */
+  async restSince(startMs: number): Promise<void> {
+    const { clock } = this.#deps;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.after(clock.monotonicMs() - startMs, resolve);
+    await promise;
+  }
+
+  get nowMs(): number {
+    return this.#deps.clock.monotonicMs();
+  }
+
+  deadline(): Deadline {
+    return Deadline.after(this.#deps.clock, PAGE_TIMEOUT_MS);
+  }
+}

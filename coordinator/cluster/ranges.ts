@@ -1,0 +1,83 @@
+/**
+ * Comparing and copying ranges of ids: those whose digests differ are made the same, whatever is in
+ * them. It finds what no version tells of: rows that only one replica has, and damaged ones.
+ */
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { Reply, Request } from '../../shared/protocol/messages.ts';
+import type { PageLink } from './page-link.ts';
+
+/** Two workers that hold the same shard. */
+export interface Pair {
+  shardId: ShardId;
+  source: WorkerId;
+  target: WorkerId;
+}
+
+export type Range = Request<'range-digest'>['range'];
+export type RangeDigest = Reply<'range-digest'>;
+
+/** Rows of one range whose digests are compared. */
+export const RANGE_ROWS = 4_096;
+
+/**
+ * Makes all ranges of the target equal to the source's whose digests differ. `deep` compares payloads
+ * and vectors, not only ids and versions, and has the target count anew what it holds: damage may
+ * have changed that, too. How many rows were copied.
+ */
+export async function levelRanges(
+  pages: PageLink,
+  { shardId, source, target }: Pair,
+  deep: boolean,
+): Promise<number> {
+  let rows = 0;
+  let from: Range['from'];
+  for (;;) {
+    const startMs = pages.nowMs;
+    const rest = { limit: RANGE_ROWS, deep };
+    const wanted = { range: rangeOf(from, undefined), ...rest };
+    const theirs = (await pages.ask({ shardId, workerId: source }, 'range-digest', wanted)).body;
+    const range = rangeOf(from, theirs.next ?? undefined);
+    const same = { range, ...rest };
+    const ours = (await pages.ask({ shardId, workerId: target }, 'range-digest', same)).body;
+    const isLast = theirs.next === null;
+    const isLevel = ours.next === null && isSameRange(theirs, ours);
+    if (!isLevel || (isLast && deep)) {
+      rows += await copyRange(pages, { shardId, source, target }, range, isLast && deep);
+    }
+    if (theirs.next === null) return rows;
+    from = theirs.next;
+    await pages.restSince(startMs);
+  }
+}
+
+/** Makes a range of the target what it is at the source. How many rows were copied. */
+export async function copyRange(
+  pages: PageLink,
+  { shardId, source, target }: Pair,
+  { from, until }: Range,
+  recount: boolean,
+): Promise<number> {
+  let rows = 0;
+  let at = from;
+  for (;;) {
+    const startMs = pages.nowMs;
+    const wanted = { range: rangeOf(at, until) };
+    const { body, vectors } = await pages.ask({ shardId, workerId: source }, 'range-read', wanted);
+    const { page, next } = body;
+    const range = rangeOf(at, next ?? until);
+    const part = { range, page, lastVersion: 0, recount: next === null && recount };
+    await pages.ask({ shardId, workerId: target }, 'range-apply', part, vectors);
+    rows += page.ids.length;
+    if (next === null) return rows;
+    at = next;
+    await pages.restSince(startMs);
+  }
+}
+
+export function isSameRange(a: RangeDigest, b: RangeDigest): boolean {
+  return a.count === b.count && Buffer.compare(a.digest, b.digest) === 0;
+}
+
+export function rangeOf(from: Range['from'], until: Range['until']): Range {
+  return { ...(from !== undefined && { from }), ...(until !== undefined && { until }) };
+}

@@ -1,0 +1,264 @@
+/**
+ * The protocol of writes against workers that die, stop, fail and come back at random, and a
+ * coordinator that forgets everything but what it has recorded. Workers here are maps, so that
+ * thousands of histories are played; `test/chaos` plays some with the real processes.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must } from '../../shared/base/assert.ts';
+import { systemClock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { SeededRandom } from '../../shared/base/random.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
+import { recordingLog } from '../../test/harness/recording-log.ts';
+import { takeSeed } from '../../test/harness/seed.ts';
+import type { Leaving, ReplicaPlacement } from '../store/replicas.ts';
+import { isSame, type Replica, ReplicaSet, type ReplicaSetDeps } from './replica-set.ts';
+
+const SHARD = '00000000-0000-4000-8000-000000000001' as ShardId;
+const TIMING = { lagMs: 5, startGraceMs: 5, settleTimeoutMs: 200 };
+const HISTORIES = 150;
+const STEPS = 60;
+const IDS = 12;
+const WRITERS = 4;
+
+interface Row {
+  version: number;
+  value: number;
+}
+
+/** One worker: what is on its disk, and whether it can be asked. */
+class Disk {
+  readonly rows = new Map<number, Row>();
+  last = 0;
+  ready = true;
+  /** Counts lives: what was sent to an earlier one gets no answer. */
+  life = 0;
+  /** What is sent is done one after the other. */
+  #line: Promise<unknown> = Promise.resolve();
+
+  inOrder<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#line.then(run);
+    this.#line = result.catch(() => undefined);
+    return result;
+  }
+
+  write(id: number, value: number, version: number): Written {
+    if (version <= this.last) throw new AppError('stale_write');
+    this.rows.set(id, { version, value });
+    this.last = version;
+    return this.usage();
+  }
+
+  usage(): Written {
+    let digest = 0;
+    for (const [id, { version }] of this.rows) digest += (id + 1) * 7919 * (version + 13);
+    return { version: this.last, points: this.rows.size, bytes: 0, digest };
+  }
+}
+
+interface Body {
+  id: number;
+  value: number;
+  version: number;
+}
+
+class World {
+  readonly random: SeededRandom;
+  readonly disks = new Map<WorkerId, Disk>();
+  /** What `control.db` has. */
+  readonly placements: ReplicaPlacement[];
+  set: ReplicaSet;
+  /** Counts lives of the coordinator: an earlier one can do nothing any more. */
+  #life = 0;
+
+  constructor(random: SeededRandom, replicas: number) {
+    this.random = random;
+    this.placements = Array.from({ length: replicas }, (_, i) => {
+      const workerId = `wk_${i}` as WorkerId;
+      this.disks.set(workerId, new Disk());
+      return { workerId, state: 'in_sync', syncedVersion: 0 };
+    });
+    this.set = this.#open();
+  }
+
+  disk(workerId: WorkerId): Disk {
+    return must(this.disks.get(workerId), 'a worker has a disk');
+  }
+
+  /** The coordinator dies and starts again. */
+  restart(): void {
+    this.#life += 1;
+    this.set = this.#open();
+    for (const disk of this.disks.values()) disk.life += 1;
+  }
+
+  kill(workerId: WorkerId): void {
+    const disk = this.disk(workerId);
+    disk.ready = false;
+    disk.life += 1;
+    this.set.lost(workerId);
+  }
+
+  start(workerId: WorkerId): void {
+    const disk = this.disk(workerId);
+    if (disk.ready) return;
+    disk.ready = true;
+    this.set.came(workerId);
+  }
+
+  #open(): ReplicaSet {
+    const shard = { shardId: SHARD, replicas: this.placements, writeConsistency: 1 };
+    return new ReplicaSet(this.#deps(), shard);
+  }
+
+  #deps(): ReplicaSetDeps {
+    const life = this.#life;
+    const isReady = (workerId: WorkerId) => this.#life === life && this.disk(workerId).ready;
+    const request = async (route: { workerId: WorkerId }, name: string, body: Body) => {
+      if (this.#life !== life) throw new AppError('shutting_down');
+      const disk = this.disk(route.workerId);
+      const sentIn = disk.life;
+      return disk.inOrder(() => this.#serve(disk, sentIn, name, body));
+    };
+    const change = (workerId: WorkerId, to: Partial<ReplicaPlacement>) => {
+      if (this.#life !== life) throw new AppError('shutting_down');
+      const placement = this.placements.find((one) => one.workerId === workerId);
+      Object.assign(must(placement, 'it is placed'), to);
+    };
+    return {
+      link: { isReady, request: request as unknown as ReplicaSetDeps['link']['request'] },
+      store: {
+        leave: (_, leaving: readonly Leaving[]) => {
+          for (const { workerId, syncedVersion } of leaving) {
+            change(workerId, { state: 'behind', syncedVersion });
+          }
+          assert.ok(this.placements.some(({ state }) => state === 'in_sync'));
+        },
+        join: (_, workerId) => change(workerId, { state: 'in_sync', syncedVersion: 0 }),
+        progress: () => undefined,
+        add: () => undefined,
+        remove: () => undefined,
+      },
+      clock: systemClock,
+      log: recordingLog().log,
+      timing: TIMING,
+      graceEndMs: systemClock.monotonicMs() + TIMING.startGraceMs,
+      fellBehind: (set, replica) => void this.#level(set, replica),
+    };
+  }
+
+  async #serve(disk: Disk, life: number, name: string, { id, value, version }: Body) {
+    const isWrite = name !== 'shard-usage';
+    const isLost = () => disk.life !== life || !disk.ready;
+    const lost = () => new AppError(isWrite ? 'write_outcome_unknown' : 'unavailable');
+    await this.#pause();
+    // Lost on the way there; or after it was done.
+    if (isLost() && this.random.next() < 0.5) throw lost();
+    if (isWrite && this.random.next() < 0.02) throw new AppError('insufficient_storage');
+    const said = isWrite ? disk.write(id, value, version) : disk.usage();
+    await this.#pause();
+    if (isLost()) throw lost();
+    return { body: said, vectors: new Float32Array(0) };
+  }
+
+  /** Copies all rows, once the target is there. */
+  async #level(set: ReplicaSet, replica: Replica): Promise<void> {
+    const target = this.disk(replica.workerId);
+    for (let tries = 0; tries < 200 && replica.state === 'behind'; tries += 1) {
+      await this.#pause();
+      if (!target.ready || this.set !== set) continue;
+      await set
+        .exclusive(50, async () => {
+          const [source] = set.readers();
+          if (source === undefined) return;
+          const from = this.disk(source);
+          const rows = await from.inOrder(async () => new Map(from.rows));
+          await target.inOrder(async () => {
+            if (this.set !== set || !from.ready || !target.ready) return;
+            target.rows.clear();
+            for (const [id, row] of rows) target.rows.set(id, { ...row });
+            target.last = Math.max(target.last, from.last);
+          });
+          const said = await Promise.all(
+            [from, target].map((disk) => disk.inOrder(async () => disk.usage())),
+          );
+          const current = this.set === set && from.ready && target.ready;
+          if (current && isSame(must(said[0], 'two'), must(said[1], 'two')))
+            set.join(replica, source);
+        })
+        .catch(() => undefined);
+    }
+  }
+
+  async #pause(): Promise<void> {
+    const turns = this.random.below(4);
+    for (let i = 0; i < turns; i += 1) await new Promise(setImmediate);
+  }
+}
+
+/** Each writer has ids of its own; a write without an outcome is repeated until it has one. */
+async function write(
+  world: World,
+  acknowledged: Map<number, number>,
+  writer: number,
+  isOver: () => boolean,
+) {
+  for (let n = 1; !isOver(); n += 1) {
+    const id = writer + WRITERS * world.random.below(IDS / WRITERS);
+    const value = n * WRITERS + writer;
+    for (;;) {
+      try {
+        const body = { id, value } as never;
+        await world.set.write('points-delete', body, undefined, Deadline.after(systemClock, 100));
+        break;
+      } catch (error) {
+        assert.ok(error instanceof AppError, String(error));
+        if (isOver()) {
+          acknowledged.delete(id);
+          return;
+        }
+        await new Promise(setImmediate);
+      }
+    }
+    acknowledged.set(id, value);
+  }
+}
+
+test('whatever dies, each replica in sync has every acknowledged write, and all hold the same', async (t) => {
+  const seed = takeSeed(t, 20_261_127);
+  let written = 0;
+  for (let history = 0; history < HISTORIES; history += 1) {
+    const random = new SeededRandom(seed + history);
+    const world = new World(random, 2 + random.below(2));
+    const acknowledged = new Map<number, number>();
+    let over = false;
+    const writers = Array.from({ length: WRITERS }, (_, i) =>
+      write(world, acknowledged, i, () => over),
+    );
+    const workers = [...world.disks.keys()];
+    for (let step = 0; step < STEPS; step += 1) {
+      for (let i = random.below(12); i > 0; i -= 1) await new Promise(setImmediate);
+      const workerId = random.pick(workers);
+      if (random.next() < 0.03) world.restart();
+      else if (random.next() < 0.3) world.kill(workerId);
+      else world.start(workerId);
+    }
+    for (const workerId of workers) world.start(workerId);
+    over = true;
+    await Promise.all(writers);
+    await world.set.readable(Deadline.after(systemClock, 5_000));
+    const inSync = world.placements.filter(({ state }) => state === 'in_sync');
+    const [first, ...others] = world.set.readers().map((workerId) => world.disk(workerId));
+    assert.ok(first !== undefined && inSync.length > 0, `history ${seed + history}`);
+    for (const other of others)
+      assert.ok(isSame(first.usage(), other.usage()), `history ${seed + history}`);
+    for (const [id, value] of acknowledged) {
+      assert.equal(first.rows.get(id)?.value, value, `history ${seed + history}, id ${id}`);
+      written += 1;
+    }
+  }
+  assert.ok(written > HISTORIES, 'writes were acknowledged');
+});

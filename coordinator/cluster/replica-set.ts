@@ -1,0 +1,472 @@
+/**
+ * The replicas of one shard, and the order of its writes.
+ *
+ * The coordinator gives each write its version and sends it to every replica in sync; the order on
+ * each link is the order of versions. It is acknowledged when all of them have it on disk, or those
+ * that have not are recorded as behind (`write-round.ts`). So every replica that `control.db` calls
+ * in sync has every acknowledged write, whatever process dies when.
+ *
+ *                 all have written                 one has, one has not: leave() first
+ *   write --> version, sent to all in sync --> acknowledged
+ *                                          \-> none surely has: outcome unknown --> settle()
+ *
+ * Replicas in sync may differ in writes that were never acknowledged: those that were under way when
+ * a process died. So each proves itself before it is read from or written to: `settle` waits for the
+ * writes under way, asks all that can be reached what they hold, and goes on with the one of the
+ * highest version and those that hold the same; the others leave. It is due at the first use after a
+ * start, when a worker has returned, and when no replica said what became of a write. A shard with
+ * one replica in sync has nobody to differ from and is only asked for its last version.
+ *
+ * Versions that only a missing replica may have seen are never given again: after such a one has
+ * left, the next version is `VERSION_LEAP` higher.
+ */
+import { assert, must } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { inTime } from '../../shared/base/in-time.ts';
+import type { ShardPlace } from '../../shared/domain/collection.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Log } from '../../shared/log/log.ts';
+import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
+import type { Leaving, ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
+import type { WorkerLink } from '../worker-link/worker-link.ts';
+import type { ReplicationTiming } from './timing.ts';
+import { gather, judge, type Outcome } from './write-round.ts';
+
+export interface ReplicaSetDeps {
+  link: Pick<WorkerLink, 'request' | 'isReady'>;
+  store: Pick<ReplicasTable, 'leave' | 'join' | 'progress' | 'add' | 'remove'>;
+  clock: Clock;
+  log: Log;
+  timing: ReplicationTiming;
+  /** In monotonic time: until then workers that are not there may be about to come. */
+  graceEndMs: number;
+  /** A replica is behind and has to be levelled. */
+  fellBehind: (set: ReplicaSet, replica: Replica) => void;
+}
+
+export interface Replica extends ReplicaPlacement {
+  /** Whether it holds what the others in sync hold, as far as was seen since its worker came. */
+  proved: boolean;
+}
+
+export type WriteName = Extract<
+  MessageName,
+  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
+>;
+
+/** A write before it has its version. */
+export type Unversioned<N extends WriteName> = Omit<Request<N>, 'version'>;
+
+/** More versions than writes can be under way. */
+const VERSION_LEAP = 10 * LIMITS.workerInFlightMax;
+
+export class ReplicaSet {
+  readonly shardId: ShardId;
+  readonly #deps: ReplicaSetDeps;
+  #replicas: Replica[];
+  #sole: WorkerId | undefined;
+  /** Replicas that must have a write before it is acknowledged. */
+  writeConsistency: number;
+  /** The last version that was given; unknown until the shard was asked. */
+  #last: number | undefined;
+  /** What it held when it last said so. */
+  #held: Written | undefined;
+  /** Versions whose outcome is not known yet, the lowest first. */
+  readonly #open = new Set<number>();
+  #onIdle: (() => void) | undefined;
+  /** While it is there, no write begins. */
+  #pause: Promise<void> | undefined;
+  #settling: Promise<void> | undefined;
+  /** Resolves at the next connection of one of its workers. */
+  #arrival = Promise.withResolvers<void>();
+
+  constructor(
+    deps: ReplicaSetDeps,
+    shard: { shardId: ShardId; replicas: readonly ReplicaPlacement[]; writeConsistency: number },
+  ) {
+    this.#deps = deps;
+    this.shardId = shard.shardId;
+    this.writeConsistency = shard.writeConsistency;
+    this.#replicas = shard.replicas.map((replica) => ({ ...replica, proved: false }));
+    this.#changed();
+  }
+
+  /** A replica that is alone in sync has nobody to differ from. */
+  #changed(): void {
+    const [first, ...others] = this.inSync;
+    this.#sole = others.length === 0 ? first?.workerId : undefined;
+    if (others.length === 0 && first !== undefined) first.proved = true;
+  }
+
+  get replicas(): readonly Replica[] {
+    return this.#replicas;
+  }
+
+  get inSync(): Replica[] {
+    return this.#replicas.filter(({ state }) => state === 'in_sync');
+  }
+
+  /** Points and bytes of one replica, as last heard. */
+  get held(): { points: number; bytes: number } {
+    return this.#held ?? { points: 0, bytes: 0 };
+  }
+
+  /** The last version that was given; undefined while it is not known. */
+  get lastVersion(): number | undefined {
+    return this.#last;
+  }
+
+  /** Every write up to this version has an outcome, and is in each replica in sync if it has one. */
+  get stableVersion(): number {
+    for (const first of this.#open) return first - 1;
+    return this.#last ?? 0;
+  }
+
+  /** A shard that was made just now: its replicas hold nothing. */
+  startEmpty(): void {
+    this.#last = 0;
+    for (const replica of this.#replicas) replica.proved = true;
+  }
+
+  // --- what becomes of workers
+
+  /** The connection to this worker is gone. */
+  lost(workerId: WorkerId): void {
+    const { inSync } = this;
+    for (const replica of inSync) {
+      if (replica.workerId === workerId && inSync.length > 1) replica.proved = false;
+    }
+  }
+
+  /** This worker can be asked. */
+  came(workerId: WorkerId): void {
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
+    for (const replica of this.#replicas) {
+      if (replica.workerId === workerId && replica.state === 'behind') {
+        this.#deps.fellBehind(this, replica);
+      }
+    }
+  }
+
+  // --- reads
+
+  /** Workers that may answer a read now, in no order; none while they have to be compared first. */
+  readers(): WorkerId[] {
+    const { link } = this.#deps;
+    return this.inSync
+      .filter(({ proved, workerId }) => proved && link.isReady(workerId))
+      .map(({ workerId }) => workerId);
+  }
+
+  /** The worker of the only replica in sync, when it is the only one. */
+  get sole(): WorkerId | undefined {
+    return this.#sole;
+  }
+
+  /** Resolves when there is a replica to read from. Throws `unavailable`. */
+  async readable(deadline: Deadline): Promise<void> {
+    if (this.#sole !== undefined || this.readers().length > 0) return;
+    await this.#inTime(deadline, this.#settle());
+  }
+
+  // --- writes
+
+  /**
+   * Sends a write to all replicas in sync; resolves when it is on disk at each, with its version and
+   * what the shard holds then. Throws what the replicas answered, `write_outcome_unknown`, and
+   * `unavailable` when fewer are in sync than have to be.
+   */
+  async write<N extends WriteName>(
+    name: N,
+    body: Unversioned<N>,
+    vectors: Float32Array | undefined,
+    deadline: Deadline,
+  ): Promise<Written> {
+    while (!this.#isOpen) await this.#inTime(deadline, this.#pause ?? this.#settle());
+    const members = this.#membersForWrite();
+    const version = must(this.#last, 'a shard that is open knows its version') + 1;
+    this.#last = version;
+    this.#open.add(version);
+    try {
+      const request = { ...body, version } as Request<N>;
+      const attempts = members.map(({ workerId }) =>
+        this.#send(workerId, name, request, vectors, deadline),
+      );
+      return await this.#conclude(members, await this.#gather(attempts), version);
+    } finally {
+      this.#open.delete(version);
+      if (this.#open.size === 0) this.#onIdle?.();
+    }
+  }
+
+  get #isOpen(): boolean {
+    if (this.#pause !== undefined || this.#last === undefined) return false;
+    return this.#replicas.every(({ state, proved }) => state === 'behind' || proved);
+  }
+
+  /** Those in sync. One that can not be reached leaves now, unless none can be. */
+  #membersForWrite(): Replica[] {
+    const { link } = this.#deps;
+    const { inSync } = this;
+    const away = inSync.filter(({ workerId }) => !link.isReady(workerId));
+    const here = inSync.length - away.length;
+    if (away.length > 0 && here > 0) this.#leave(away, 'it is not connected');
+    const members = this.inSync;
+    if (members.length < this.writeConsistency) throw this.#tooFew(members.length);
+    return members;
+  }
+
+  #tooFew(count: number): AppError {
+    const text = `${count} replicas of this shard are in sync, and a write needs ${this.writeConsistency}; nothing was changed, try again`;
+    return new AppError('unavailable', text);
+  }
+
+  async #send<N extends WriteName>(
+    workerId: WorkerId,
+    name: N,
+    request: Request<N>,
+    vectors: Float32Array | undefined,
+    deadline: Deadline,
+  ): Promise<Written> {
+    const route = { shardId: this.shardId, workerId };
+    // One that is alone is waited for; of several, one that is away or stopping leaves.
+    const now = this.#sole === undefined;
+    const { link } = this.#deps;
+    return (await link.request(route, name, request, vectors, deadline, now)).body as Written;
+  }
+
+  /** One replica alone is waited for as long as the caller waits: there is no other truth. */
+  #gather(attempts: Promise<Written>[]): Promise<Outcome[]> {
+    const { clock, timing } = this.#deps;
+    return gather(attempts, { clock, lagMs: timing.lagMs });
+  }
+
+  #conclude(members: readonly Replica[], outcomes: Outcome[], version: number): Written {
+    // Whoever has left meanwhile has no say any more.
+    const places = members.flatMap((member, i) => (member.state === 'in_sync' ? [i] : []));
+    const current = places.map((i) => must(members[i], 'it is a member'));
+    const verdict = judge(places.map((i) => must(outcomes[i], 'one a member')));
+    if (verdict.kind === 'refused') {
+      if (isStale(verdict.error)) this.#last = undefined;
+      throw verdict.error;
+    }
+    if (verdict.kind === 'unknown') {
+      if (this.inSync.length > 1) for (const replica of this.inSync) replica.proved = false;
+      throw verdict.error;
+    }
+    const { written, stay, diverged } = verdict;
+    const missing = current.filter((_, i) => !stay.includes(i) && !diverged.includes(i));
+    if (missing.length > 0) this.#leave(missing, 'it did not write in time');
+    const strange = current.filter((_, i) => diverged.includes(i));
+    if (strange.length > 0) this.#leave(strange, 'it holds something else after a write');
+    this.#held = written;
+    return { ...written, version };
+  }
+
+  /**
+   * Asks all replicas in sync for something that is no write of points; what the first of them says.
+   * Who fails leaves when another has done it, and is brought to the same when it is levelled.
+   */
+  async all<N extends MessageName>(
+    name: N,
+    body: Request<N>,
+    deadline: Deadline,
+  ): Promise<Reply<N>> {
+    const members = this.#membersForWrite();
+    const answers = await Promise.allSettled(
+      members.map(async ({ workerId }) => {
+        const route = { shardId: this.shardId, workerId };
+        return (await this.#deps.link.request(route, name, body, undefined, deadline)).body;
+      }),
+    );
+    const done = answers.find((answer) => answer.status === 'fulfilled');
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (done === undefined) throw failed?.reason;
+    const leaving = members.filter(
+      ({ state }, i) => state === 'in_sync' && answers[i]?.status === 'rejected',
+    );
+    if (leaving.length > 0) this.#leave(leaving, `it failed at ${name}`);
+    return done.value;
+  }
+
+  // --- comparing
+
+  #settle(): Promise<void> {
+    this.#settling ??= this.#compareAll().finally(() => {
+      this.#settling = undefined;
+    });
+    return this.#settling;
+  }
+
+  async #compareAll(): Promise<void> {
+    const { clock, timing } = this.#deps;
+    await this.#presence();
+    const deadline = Deadline.after(clock, timing.settleTimeoutMs);
+    await this.exclusive(deadline.remainingMs(), async () => {
+      const asked = this.inSync.filter(({ workerId }) => this.#deps.link.isReady(workerId));
+      const said = await this.#ask(asked.length > 0 ? asked : this.inSync, deadline);
+      this.#goOnWith(said);
+    });
+  }
+
+  /** Waits for the workers of replicas in sync: right after a start for all, else for one. Whoever
+   * asked for it waits as long as its own deadline allows. */
+  async #presence(): Promise<void> {
+    const { link, clock, graceEndMs } = this.#deps;
+    for (;;) {
+      const { inSync } = this;
+      const here = inSync.filter(({ workerId }) => link.isReady(workerId)).length;
+      const graceMs = graceEndMs - clock.monotonicMs();
+      if (here === inSync.length || (here > 0 && graceMs <= 0)) return;
+      const { promise: graceEnd, resolve } = Promise.withResolvers<void>();
+      const cancel = here > 0 ? clock.after(graceMs, resolve) : () => undefined;
+      await Promise.race([this.#arrival.promise, graceEnd]).finally(cancel);
+    }
+  }
+
+  /** What each of these holds; those that do not say are left out. Throws when none does. */
+  async #ask(replicas: readonly Replica[], deadline: Deadline): Promise<Map<Replica, Written>> {
+    const said = new Map<Replica, Written>();
+    const answers = await Promise.allSettled(
+      replicas.map(async (replica) => {
+        said.set(replica, await this.usage(replica.workerId, deadline));
+      }),
+    );
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (said.size === 0 && failed !== undefined) throw failed.reason;
+    return said;
+  }
+
+  /** What the replica at this worker holds once all writes that came to it have ended. */
+  async usage(workerId: WorkerId, deadline: Deadline): Promise<Written> {
+    const route = { shardId: this.shardId, workerId };
+    return (await this.#deps.link.request(route, 'shard-usage', {}, undefined, deadline)).body;
+  }
+
+  /** The one of the highest version has every acknowledged write, and is what the shard is. */
+  #goOnWith(said: ReadonlyMap<Replica, Written>): void {
+    const best = [...said.values()].reduce((a, b) => (b.version > a.version ? b : a));
+    const level = [...said].filter(([, written]) => isSame(written, best));
+    const stay = new Set(level.map(([replica]) => replica));
+    const leaving = this.inSync.filter((replica) => !stay.has(replica));
+    const isMissing = leaving.some((replica) => !said.has(replica));
+    this.#held = best;
+    const before = this.#last ?? 0;
+    this.#last = Math.max(before, ...[...said.values()].map(({ version }) => version));
+    if (leaving.length > 0) {
+      // What was under way when it was last seen is not known: at most so many writes.
+      const synced = Math.max(0, best.version - LIMITS.workerInFlightMax - 1);
+      this.#leave(leaving, 'it does not hold what the others hold', synced);
+    }
+    if (isMissing) this.#last += VERSION_LEAP;
+    for (const replica of stay) replica.proved = true;
+  }
+
+  // --- changes of the set
+
+  /**
+   * Runs `change` while no write is under way and none begins. Throws `overloaded` when those under
+   * way take longer than `waitMs`.
+   */
+  async exclusive<T>(waitMs: number, change: () => Promise<T>): Promise<T> {
+    while (this.#pause !== undefined) await this.#pause;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pause = promise;
+    try {
+      await this.#idle(waitMs);
+      return await change();
+    } finally {
+      this.#pause = undefined;
+      resolve();
+    }
+  }
+
+  async #idle(waitMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    const late = () => new AppError('overloaded', 'writes under way take too long');
+    await inTime(this.#deps.clock, waitMs, promise, late).finally(() => {
+      this.#onIdle = undefined;
+    });
+  }
+
+  #leave(replicas: readonly Replica[], reason: string, syncedVersion = this.stableVersion): void {
+    const { store, log, fellBehind } = this.#deps;
+    const leaving: Leaving[] = replicas.map(({ workerId }) => ({ workerId, syncedVersion }));
+    store.leave(this.shardId, leaving);
+    for (const replica of replicas) {
+      Object.assign(replica, { state: 'behind', syncedVersion, proved: false });
+      const { workerId } = replica;
+      log.event('replica_left', {
+        shardId: this.shardId,
+        workerId,
+        version: syncedVersion,
+        reason,
+      });
+      fellBehind(this, replica);
+    }
+    this.#changed();
+  }
+
+  /**
+   * The replica holds what the one at `source` holds; to be called while no write is under way.
+   * Throws `unavailable` when that one is itself no longer in sync.
+   */
+  join(replica: Replica, source: WorkerId): void {
+    assert(this.#open.size === 0, 'no write is under way');
+    if (!this.readers().includes(source)) throw awayError();
+    this.#deps.store.join(this.shardId, replica.workerId);
+    Object.assign(replica, { state: 'in_sync', syncedVersion: 0, proved: true });
+    this.#changed();
+    const { workerId } = replica;
+    this.#deps.log.event('replica_joined', { shardId: this.shardId, workerId });
+  }
+
+  /** A new copy, which has nothing yet. */
+  add(workerId: WorkerId): Replica {
+    this.#deps.store.add(this.shardId, workerId);
+    const replica: Replica = { workerId, state: 'behind', syncedVersion: 0, proved: false };
+    this.#replicas = [...this.#replicas, replica];
+    return replica;
+  }
+
+  /** Takes a copy away; another one at least is in sync. `place` is where its files are. */
+  remove(replica: Replica, place: ShardPlace): void {
+    const { workerId } = replica;
+    this.#deps.store.remove({ shardId: this.shardId, workerId, place });
+    this.#replicas = this.#replicas.filter((one) => one !== replica);
+    // Writes under way do not wait for what it says.
+    Object.assign(replica, { state: 'behind', proved: false });
+    this.#changed();
+  }
+
+  /** How far a replica has come that is behind. */
+  progress(replica: Replica, syncedVersion: number): void {
+    if (syncedVersion <= replica.syncedVersion) return;
+    this.#deps.store.progress(this.shardId, replica.workerId, syncedVersion);
+    replica.syncedVersion = syncedVersion;
+  }
+
+  #inTime<T>(deadline: Deadline, wait: Promise<T>): Promise<T> {
+    return inTime(this.#deps.clock, deadline.remainingMs(), wait, awayError);
+  }
+}
+
+/** Whether two replicas hold the same rows. */
+export function isSame(a: Written, b: Written): boolean {
+  return a.digest === b.digest && a.points === b.points && a.bytes === b.bytes;
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'stale_write';
+}
+
+function awayError(): AppError {
+  return new AppError('unavailable', 'the workers that hold this data are away; try again soon');
+}

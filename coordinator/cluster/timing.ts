@@ -1,0 +1,22 @@
+/** The times by which replicas are judged, each with its reason. */
+export interface ReplicationTiming {
+  /**
+   * A replica that has not written so long after the first that has is late, and leaves those in
+   * sync: its shard's writers wait for it. Longer than a sync of a slow disk and a pause of a garbage
+   * collection, shorter than the patience of a caller.
+   */
+  lagMs: number;
+  /**
+   * A coordinator that starts waits so long for all workers that hold a shard before it goes on with
+   * those that are there: a worker that lost its coordinator dials again within a second.
+   */
+  startGraceMs: number;
+  /** For one comparison of replicas: a few short reads at each. */
+  settleTimeoutMs: number;
+}
+
+export const REPLICATION_TIMING: ReplicationTiming = {
+  lagMs: 1_000,
+  startGraceMs: 1_500,
+  settleTimeoutMs: 5_000,
+};

@@ -1,0 +1,113 @@
+/**
+ * Writes to a collection. With several shards each gets its part, all at the same time, and the
+ * answer comes when all have ended:
+ *
+ *   write --> part for shard 0 --> promised, sent, on disk --+
+ *         --> part for shard 2 --> promised, sent, on disk --+--> answered
+ *
+ * A part is a write of its own to quotas and to its shard, done whole or not at all; the parts
+ * together are not. What may be half done says so in its error. It is safe to repeat: every write
+ * that names its points leaves them the same the second time.
+ */
+import { must } from '../../shared/base/assert.ts';
+import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
+import { Slices } from '../../shared/base/slices.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { Work, Written } from '../../shared/protocol/schema.ts';
+import type { CollectionRecord } from '../store/collections.ts';
+import { type BoundedWrites, changedNothing } from './bounded-writes.ts';
+import { splitWrite } from './split-write.ts';
+import type { Write } from './write.ts';
+
+export interface CollectionWritesDeps {
+  bounded: Pick<BoundedWrites, 'send'>;
+  clock: Clock;
+}
+
+interface Call {
+  record: CollectionRecord;
+  write: Write;
+  deadline: Deadline;
+}
+
+/** How a part ended. */
+type Outcome = { written: Written } | { error: unknown; changedNothing: boolean };
+
+export class CollectionWrites {
+  readonly #deps: CollectionWritesDeps;
+
+  constructor(deps: CollectionWritesDeps) {
+    this.#deps = deps;
+  }
+
+  /** What all shards together answer, with the highest version. Throws what `BoundedWrites.send` does. */
+  send(call: Call): Promise<Total> {
+    const [first, ...others] = call.record.shards;
+    if (others.length > 0) return this.#sendParts(call);
+    return this.#deps.bounded.send({ ...call, shard: must(first, 'a collection has a shard') });
+  }
+
+  async #sendParts({ record, write, deadline }: Call): Promise<Total> {
+    const { bounded, clock } = this.#deps;
+    const { shards } = record;
+    const slices = new Slices(clock);
+    const sent: Promise<Outcome>[] = [];
+    for (const { ordinal, write: part } of splitWrite(write, shards.length)) {
+      const shard = must(shards[ordinal], 'ordinals count the shards');
+      const ended = bounded.send({ record, shard, write: part, deadline }).then(
+        (written): Outcome => ({ written }),
+        (error): Outcome => ({ error, changedNothing: changedNothing(error, part) }),
+      );
+      sent.push(ended);
+      if (slices.due) await slices.rest();
+    }
+    const outcomes = await Promise.all(sent);
+    const failed = outcomes.filter((outcome) => 'error' in outcome);
+    const written = outcomes.filter((outcome) => 'written' in outcome);
+    const [first] = failed;
+    if (first === undefined) return sumOf(written.map((outcome) => outcome.written));
+    const isUntouched = written.length === 0 && failed.every((outcome) => outcome.changedNothing);
+    // One part alone says for itself what may have become of it.
+    throw isUntouched || outcomes.length === 1 ? first.error : partlyDone(first.error, write);
+  }
+}
+
+/** Shards have a digest each, and none together. */
+type Total = Omit<Written, 'digest'>;
+
+function sumOf(parts: readonly Written[]): Total {
+  const total: Total = { version: 0, points: 0, bytes: 0 };
+  const work: Work = { examined: 0, changed: 0 };
+  for (const part of parts) {
+    total.version = Math.max(total.version, part.version);
+    total.points += part.points;
+    total.bytes += part.bytes;
+    work.examined += part.work?.examined ?? 0;
+    work.changed += part.work?.changed ?? 0;
+  }
+  return parts.some((part) => part.work !== undefined) ? { ...total, work } : total;
+}
+
+const DONE = {
+  'points-upsert': 'stored',
+  'points-delete': 'deleted',
+  'vectors-update': 'changed',
+  'payload-update': 'changed',
+} as const;
+
+/** The error, with what it can not say by itself: how the other parts ended. */
+function partlyDone(error: unknown, { name }: Write): unknown {
+  const note = `some of the points may have been ${DONE[name]}`;
+  if (error instanceof InvalidInput) {
+    return new AppError('invalid_argument', `${error.message}; ${note}`, { cause: error });
+  }
+  if (!(error instanceof AppError)) return error;
+  const { code, message, detail, retryAfterMs } = error;
+  return new AppError(code, `${message}; ${note}`, {
+    cause: error,
+    ...(detail !== undefined && { detail }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
+}

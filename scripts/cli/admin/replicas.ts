@@ -1,0 +1,47 @@
+/** `bulkhead replicas`. */
+import type { Command } from 'commander';
+import type { ProgramContext } from '../context.ts';
+import { printRows } from '../output.ts';
+import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
+import { clientIdOf } from './names.ts';
+
+const COLUMNS = [
+  'client_id',
+  'mode',
+  'namespace',
+  'collection',
+  'ordinal',
+  'worker_id',
+  'state',
+  'versions_behind',
+  'since',
+];
+
+interface ReplicaOptions {
+  behind: boolean;
+  worker?: string;
+  client?: string;
+}
+
+export function addReplicaCommands(program: Command, { write }: ProgramContext): void {
+  const replicas = program.command('replicas').description('where every copy of every shard is');
+  addAdminOptions(replicas)
+    .option('--behind', 'those that lack writes only', false)
+    .option('--worker <worker>', 'on one worker only')
+    .option('--client <client>', 'of one client only')
+    .action((options: AdminOptions & ReplicaOptions) => {
+      return withAdmin(options, write, async ({ admin, output }) => {
+        const { behind, worker, client } = options;
+        const found = await admin.listReplicas({
+          ...(behind && { state: 'behind' }),
+          ...(worker !== undefined && { worker }),
+          ...(client !== undefined && { client: await clientIdOf(admin, client) }),
+        });
+        printRows(
+          output,
+          COLUMNS,
+          found.map((row) => ({ ...row })),
+        );
+      });
+    });
+}

@@ -1,0 +1,52 @@
+/** A service of three workers with a storm on a collection of two shards, two replicas each. */
+import type { TestContext } from 'node:test';
+import { SeededRandom } from '../../shared/base/random.ts';
+import { takeSeed } from '../harness/seed.ts';
+import { type Service, startService } from '../harness/service.ts';
+import { DIMENSION } from '../model/generate.ts';
+import { type Patience, PatientClient } from './patient-client.ts';
+import { Storm } from './storm.ts';
+
+const NAME = 'struck';
+const SHAPE = { size: DIMENSION, distance: 'Euclid', engine: 'kernel', links: 6 } as const;
+const SPREAD = { shards: 2, replicas: 2 };
+const WRITERS = 3;
+const WATCHERS = 2;
+
+export interface Stormy {
+  service: Service;
+  storm: Storm;
+  random: SeededRandom;
+  writing: PatientClient;
+  reading: PatientClient;
+}
+
+/** `patience`: of the readers; writers repeat what was not done. */
+export async function startStorm(
+  t: TestContext,
+  { seed, patience }: { seed: number; patience: Patience },
+): Promise<Stormy> {
+  const random = new SeededRandom(takeSeed(t, seed));
+  const env = { BULKHEAD_FLAT_POINTS_MAX: '50' };
+  const service = await startService(t, { workers: 3, env });
+  const writing = new PatientClient(service, NAME, { reads: true });
+  const reading = new PatientClient(service, NAME, patience);
+  await writing.create({ ...SHAPE, ...SPREAD });
+  const { distance } = SHAPE;
+  const counts = { writers: WRITERS, watchers: WATCHERS };
+  const storm = new Storm({ ...counts, distance, random, writing, reading });
+  await storm.fill();
+  storm.start();
+  return { service, storm, random, writing, reading };
+}
+
+/** Ends the storm, checks what is there, and tells what was done. */
+export async function endStorm(t: TestContext, { storm, writing, reading }: Stormy): Promise<void> {
+  await storm.stop();
+  await storm.check();
+  const refused = (client: PatientClient) => JSON.stringify(Object.fromEntries(client.refusals));
+  t.diagnostic(JSON.stringify(storm.done));
+  t.diagnostic(`refusals by status: writers ${refused(writing)}, readers ${refused(reading)}`);
+  const [p50, p99] = [storm.latencyMs(0.5), storm.latencyMs(0.99)].map(Math.round);
+  t.diagnostic(`reads: p50 ${p50} ms, p99 ${p99} ms`);
+}

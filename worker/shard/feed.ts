@@ -1,0 +1,84 @@
+/**
+ * What a replica that is behind is given by one that is not: pages of changes, or of a range. A page
+ * is read in one turn within the bounds of one read of rows, of what is committed at that moment, so
+ * a shard need not be open for it, nor wait for its writes.
+ *
+ *   changes since v:  points newer than v, by label  ->  removed ids newer than v, by version and id
+ *
+ * A point that changes after its page has a newer version, and one that moves to a label that was
+ * passed, too; so whoever asks for what is newer than the shard's version at the first page gets them
+ * with the next round. When a round finds nothing, that was all.
+ */
+import type { ChangesCursor } from '../../shared/protocol/messages/changes-read.ts';
+import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import { sealPage } from '../../shared/protocol/page.ts';
+import type { PointRow, PointsReader, Removed } from '../points/points-reader.ts';
+import { listsOf } from './range.ts';
+
+const WHOLE = { payload: true, vector: true };
+const NO_COLUMNS = { payload: false, vector: false };
+/** A reader's own bounds are below that. */
+const ROWS_MAX = 1_000;
+const REMOVED_MAX = 1_000;
+
+interface Changes {
+  rows: PointRow[];
+  removed: Removed[];
+  next: ChangesCursor | null;
+}
+
+const NO_CHANGES: Changes = { rows: [], removed: [], next: null };
+
+/** Answers `changes-read`. */
+export function readChanges(
+  { since, cursor }: Request<'changes-read'>,
+  reader: PointsReader,
+): WithVectors<Reply<'changes-read'>> {
+  return reader.snapshot(() => {
+    const { version } = reader.stats();
+    const floor = reader.tombstoneFloor();
+    const tooFar = since < floor;
+    const changes = tooFar ? NO_CHANGES : changesAt(since, cursor, reader);
+    const { lists, vectors } = listsOf(changes.rows);
+    const page = sealPage({ ...lists, ...removedLists(changes.removed) }, vectors);
+    return { body: { page, next: changes.next, version, floor, tooFar }, vectors };
+  });
+}
+
+function changesAt(since: number, cursor: ChangesCursor | null, reader: PointsReader): Changes {
+  if (cursor?.kind !== 'removed') {
+    const rows = reader.changedSince(since, cursor?.afterLabel ?? -1, ROWS_MAX);
+    const last = rows.at(-1);
+    if (last !== undefined) {
+      return { rows, removed: [], next: { kind: 'points', afterLabel: last.label } };
+    }
+  }
+  const after = cursor?.kind === 'removed' ? cursor : undefined;
+  const removed = reader.removedSince(since, after, REMOVED_MAX);
+  const last = removed.at(-1);
+  const isLast = last === undefined || removed.length < REMOVED_MAX;
+  return { rows: [], removed, next: isLast ? null : { kind: 'removed', ...last } };
+}
+
+function removedLists(removed: readonly Removed[]) {
+  return {
+    removedIds: removed.map(({ id }) => id),
+    removedVersions: removed.map(({ version }) => version),
+  };
+}
+
+/** Answers `range-read`. */
+export function readRange(
+  { range }: Request<'range-read'>,
+  reader: PointsReader,
+): WithVectors<Reply<'range-read'>> {
+  return reader.snapshot(() => {
+    const { version } = reader.stats();
+    const rows = reader.range(range, ROWS_MAX, WHOLE);
+    const last = rows.at(-1);
+    const rest = last && reader.range({ ...range, after: last.id }, 1, NO_COLUMNS);
+    const { lists, vectors } = listsOf(rows);
+    const page = sealPage({ ...lists, ...removedLists([]) }, vectors);
+    return { body: { page, next: rest?.[0]?.id ?? null, version }, vectors };
+  });
+}
