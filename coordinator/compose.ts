@@ -37,6 +37,7 @@ import { KeyAdmin } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { ReplicaAdmin } from './control-plane/replicas.ts';
 import { type HeldShard, WorkerAdmin } from './control-plane/workers.ts';
+import { WriteOnce } from './control-plane/write-once.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
 import { limitsFor } from './data-plane/test-limits.ts';
 import { createAdminServer } from './http/admin-server.ts';
@@ -94,7 +95,9 @@ export async function startCoordinator(
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const known = { ...deps, store, router, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
-  const idempotency = new Idempotency({ ...known, secret: config.keyPepper });
+  const secret = config.keyPepper;
+  const idempotency = new Idempotency({ ...known, secret });
+  const writeOnce = new WriteOnce({ ...known, secret });
   const work = new WorkBudget({
     limitsOf: (clientId) => clientLimits.find(clientId),
     buckets: new RateLimiter(known),
@@ -108,7 +111,7 @@ export async function startCoordinator(
   });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
-  const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency };
+  const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };
   const { admin, erasure } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
@@ -191,6 +194,7 @@ type Composed = Known &
     dataPlane: DataPlane;
     work: WorkBudget;
     idempotency: Idempotency;
+    writeOnce: WriteOnce;
   };
 
 async function composeKeys(config: CoordinatorConfig, known: Known, shutdown: Shutdown) {

@@ -3,7 +3,6 @@
  * no new requests, shards saved, last commits done, the folder free for another process.
  */
 import type { Clock } from '../shared/base/clock.ts';
-import { makeFolderDurably } from '../shared/base/durable-folder.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import type { Log } from '../shared/log/log.ts';
@@ -27,7 +26,6 @@ export interface WorkerDeps {
 export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdown: Shutdown) {
   const { dataDir, purgeAfterMs } = config;
   const startMs = deps.clock.monotonicMs();
-  makeFolderDurably(dataDir);
   const lock = lockFolder(dataDir);
   shutdown.add('folder lock', { close: () => lock.release() });
   const workerId = await loadWorkerId(dataDir, deps.random);

@@ -1,5 +1,6 @@
 /** The worker's process: settings, signals, exit. */
 import { systemClock } from '../shared/base/clock.ts';
+import { InUse } from '../shared/base/in-use.ts';
 import { secureRandom } from '../shared/base/random.ts';
 import { runProcess } from '../shared/base/run-process.ts';
 import { ConfigError } from '../shared/config/config-error.ts';
@@ -28,6 +29,8 @@ await runProcess(process, systemClock, {
   failed(error) {
     if (error instanceof ConfigError) {
       log.event('config_refused', { problems: error.problems.join('; ') });
+    } else if (error instanceof InUse) {
+      log.event('already_in_use', { path: error.path, reason: error.message });
     } else {
       log.event('start_failed', { error });
     }

@@ -3,8 +3,8 @@
  * writes go on:
  *
  *   1  the target gets the shard and its configuration, if it lacks them
- *   2  passes: rows and tombstones newer than what the target has, a page at a time; each pass takes
- *      what was written during the one before, so they grow shorter
+ *   2  passes: rows, tombstones and writes that take effect once, newer than what the target has, a
+ *      page at a time; each pass takes what was written during the one before, so they grow shorter
  *   3  with writes paused for a moment: the last pass, and both say what they hold
  *          the same ------> it is in sync, and gets every write from now on
  *          not the same --> ranges are compared, and step 2 again
@@ -24,7 +24,7 @@ import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import type { PageLink } from './page-link.ts';
-import { levelRanges, type Pair } from './ranges.ts';
+import { copyOnceRows, levelRanges, type Pair } from './ranges.ts';
 import { isSame, type Replica, type ReplicaSet } from './replica-set.ts';
 
 export interface LevellingDeps {
@@ -77,6 +77,7 @@ export class Levelling {
         const pair = { shardId, source: await this.#source(set), target };
         since = (await set.usage(pair.source, this.#pages.deadline())).version;
         const copied = await levelRanges(this.#pages, pair, differs);
+        await copyOnceRows(this.#pages, pair);
         if (differs) log.event('replica_differs', { shardId, workerId, rows: copied });
         rows += copied;
       }

@@ -265,7 +265,7 @@ export class ReplicaSet {
     const strange = current.filter((_, i) => diverged.includes(i));
     if (strange.length > 0) this.#leave(strange, 'it holds something else after a write');
     this.#held = written;
-    return { ...written, version };
+    return written.repeated === undefined ? { ...written, version } : written;
   }
 
   /**

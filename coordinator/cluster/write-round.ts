@@ -5,7 +5,7 @@
  *   one or more have it on disk ----------------------> written   whoever has not leaves
  *   none has it for sure, one or more may have it ----> unknown   they have to be compared
  *
- * Replicas that have written must hold the same after it. Where they do not, those that agree with
+ * Replicas that have written must hold the same after it, and agree whether it was done before. Where they do not, those that agree with
  * the most others stay, and the first among equals; the others leave.
  */
 import type { Clock } from '../../shared/base/clock.ts';
@@ -27,6 +27,7 @@ export type Verdict =
 
 /** Errors by which a worker, or the way to it, says that nothing was changed. */
 const UNTOUCHED = new Set([
+  'conflict',
   'point_not_found',
   'quota_exceeded',
   'invalid_argument',
@@ -67,8 +68,8 @@ export function judge(outcomes: readonly Outcome[]): Verdict {
   const byContent = new Map<string, number[]>();
   outcomes.forEach((outcome, i) => {
     if (outcome.kind !== 'written') return;
-    const { points, bytes, digest } = outcome.written;
-    const content = `${points}/${bytes}/${digest}`;
+    const { points, bytes, digest, repeated = 0 } = outcome.written;
+    const content = `${points}/${bytes}/${digest}/${repeated}`;
     byContent.set(content, [...(byContent.get(content) ?? []), i]);
   });
   let stay: number[] = [];

@@ -49,6 +49,7 @@ interface Growing extends BoundedWrite {
 
 /** Errors by which a write says that it changed nothing. After any other it may have. */
 const NOTHING_CHANGED = new Set([
+  'conflict',
   'stale_write',
   'quota_exceeded',
   'point_not_found',
@@ -185,6 +186,8 @@ export class BoundedWrites {
   #isOver({ account, reservation, record, write }: Growing): boolean {
     const { shard, need } = reservation;
     if (write.name !== 'points-upsert' || shard?.known === undefined) return false;
+    // It may have been done before, and adds nothing then: its worker says so.
+    if (write.body.once !== undefined) return false;
     if (account.unsure.has(shard)) return false;
     const quota = this.#deps.quotaOf(record);
     const { known } = shard;

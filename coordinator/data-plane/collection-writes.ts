@@ -43,10 +43,11 @@ export class CollectionWrites {
   }
 
   /** What all shards together answer, with the highest version. Throws what `BoundedWrites.send` does. */
-  send(call: Call): Promise<Total> {
+  async send(call: Call): Promise<Total> {
     const [first, ...others] = call.record.shards;
     if (others.length > 0) return this.#sendParts(call);
-    return this.#deps.bounded.send({ ...call, shard: must(first, 'a collection has a shard') });
+    const shard = must(first, 'a collection has a shard');
+    return sumOf([await this.#deps.bounded.send({ ...call, shard })]);
   }
 
   async #sendParts({ record, write, deadline }: Call): Promise<Total> {
@@ -74,14 +75,14 @@ export class CollectionWrites {
   }
 }
 
-/** Shards have a digest each, and none together. */
-type Total = Omit<Written, 'digest'>;
+/** Shards have a digest each, and none together. The version of what was done before is that of then. */
+type Total = Omit<Written, 'digest' | 'repeated'>;
 
 function sumOf(parts: readonly Written[]): Total {
   const total: Total = { version: 0, points: 0, bytes: 0 };
   const work: Work = { examined: 0, changed: 0 };
   for (const part of parts) {
-    total.version = Math.max(total.version, part.version);
+    total.version = Math.max(total.version, part.repeated ?? part.version);
     total.points += part.points;
     total.bytes += part.bytes;
     work.examined += part.work?.examined ?? 0;

@@ -31,7 +31,7 @@ export function* splitWrite(write: Write, shards: number): Generator<WritePart> 
   }
   yield* split(points.ids, shards, (_places, ids): Write => {
     const own = { kind: 'ids', ids } as const;
-    if (name === 'points-delete') return { name, body: { points: own } };
+    if (name === 'points-delete') return { name, body: { ...body, points: own } };
     return { name, body: { ...body, points: own } };
   });
 }

@@ -2,10 +2,12 @@
  * One write, and how much it can grow its shard at most: never less than it does, or the quota
  * would not hold, and no more than can be said without looking at the points that are there.
  */
+import { createHash } from 'node:crypto';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { EACH, type PayloadPath } from '../../shared/domain/payload-path.ts';
 import type { MessageName, Request } from '../../shared/protocol/messages.ts';
+import { ONCE_DIGEST_BYTES, type Once } from '../../shared/protocol/once.ts';
 import type { Room } from '../../shared/protocol/schema.ts';
 
 /** One checked change, ready to be sent but for its version. */
@@ -16,6 +18,17 @@ export type Write = WriteOf<
 type WriteOf<N extends MessageName> = N extends MessageName
   ? { name: N; body: Omit<Request<N>, 'version'>; vectors?: Float32Array; empty?: boolean }
   : never;
+
+/** The same write, which takes effect once. */
+export function withOnce(write: Write, once: Once): Write {
+  return { ...write, body: { ...write.body, once } } as Write;
+}
+
+/** Each of several writes of one request takes effect once by itself. */
+export function onceOfOperation(once: Once, index: number): Once {
+  const hash = createHash('sha256').update(once.key).update(`operation ${index}`);
+  return { ...once, key: hash.digest().subarray(0, ONCE_DIGEST_BYTES) };
+}
 
 /** Quotes and commas aside, what a step of a path adds around what it leads to: `:{}` and `,`, or
  * `[]`. */

@@ -11,6 +11,7 @@ import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
+import type { Once } from '../../shared/protocol/once.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
@@ -21,7 +22,7 @@ import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
 import { settled } from './settle-work.ts';
-import { isByFilter, type Write } from './write.ts';
+import { isByFilter, onceOfOperation, type Write, withOnce } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
@@ -35,6 +36,9 @@ export interface WriteCall {
   owner: Owner;
   collection: string;
   deadline: Deadline;
+  /** Of a write that takes effect once. Called when it is checked and about to be sent; throws
+   * `conflict`. */
+  once?: (() => Promise<Once>) | undefined;
 }
 
 export interface SelectorInput {
@@ -72,7 +76,8 @@ export class Writes {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
     const [planned] = this.#take(record, [write]);
-    return planned === undefined ? null : this.#send(record, planned, call.deadline);
+    const once = await call.once?.();
+    return planned === undefined ? null : this.#send(record, planned, call.deadline, once);
   }
 
   /** All are checked before the first is sent; each is then stored whole, in order. */
@@ -82,8 +87,11 @@ export class Writes {
     const writes: Write[] = [];
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));
     const versions: WriteVersion[] = [];
-    for (const planned of this.#take(record, writes)) {
-      versions.push(await this.#send(record, planned, call.deadline));
+    const planned = this.#take(record, writes);
+    const once = await call.once?.();
+    for (const [index, one] of planned.entries()) {
+      const own = once && onceOfOperation(once, index);
+      versions.push(await this.#send(record, one, call.deadline, own));
     }
     return versions;
   }
@@ -104,10 +112,12 @@ export class Writes {
 
   async #send(
     record: CollectionRecord,
-    { write, expected }: Planned,
+    { write: checked, expected }: Planned,
     deadline: Deadline,
+    once: Once | undefined,
   ): Promise<WriteVersion> {
-    if (write.empty === true) return null;
+    if (checked.empty === true) return null;
+    const write = once === undefined ? checked : withOnce(checked, once);
     const ask = () => this.#deps.collectionWrites.send({ record, write, deadline });
     if (!isByFilter(write)) return (await ask()).version;
     const settling = { record, expected, filters: 1 };

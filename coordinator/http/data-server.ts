@@ -16,6 +16,7 @@ import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
+import type { WriteOnce } from '../control-plane/write-once.ts';
 import { BODY_BYTES_PER_UNIT } from '../data-plane/cost.ts';
 import type { BadKeys } from '../limits/bad-keys.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
@@ -29,7 +30,7 @@ import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
 import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
 import { addHealthRoutes } from './health-routes.ts';
-import { idempotencyKeyOf } from './idempotency-key.ts';
+import { claimOf, idempotencyKeyOf, isKeyedWrite } from './idempotency-key.ts';
 import { CountedBody, watchPace } from './incoming-body.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
@@ -50,6 +51,7 @@ export interface DataServerDeps {
   badKeys: BadKeys;
   work: Pick<WorkBudget, 'admitBody'>;
   plane: Plane;
+  writeOnce: Pick<WriteOnce, 'claim'>;
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
   inFlight: InFlight;
@@ -88,6 +90,8 @@ interface RequestState {
   /** Of the client when its key was looked at. */
   epoch: number;
   place: RequestPlace | undefined;
+  /** SHA-256 of the body of a write of points that has an `Idempotency-Key`. */
+  bodyDigest: Uint8Array | undefined;
 }
 
 declare module 'fastify' {
@@ -136,6 +140,13 @@ export function createDataServer(
       return () => place?.endWork();
     },
     floatsField: ({ dataState: { route } }) => route.config.floatsField,
+    digestTaker: (request) => {
+      const { dataState } = request;
+      if (!isKeyedWrite(request, dataState.route.config)) return undefined;
+      return (digest) => {
+        dataState.bodyDigest = digest;
+      };
+    },
   });
   admitRequests(server, deps);
   countBodies(server, deps);
@@ -163,6 +174,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       principal: undefined,
       epoch: 0,
       place: undefined,
+      bodyDigest: undefined,
     };
     request.dataState = state;
     try {
@@ -287,10 +299,12 @@ function addEndpoint(
     const path = { collection, id, fieldName: field_name };
     const isSecret = endpoint.showsSecret === true;
     const idempotencyKey = isSecret ? idempotencyKeyOf(request) : undefined;
+    const { bodyDigest } = state;
+    const once = bodyDigest && claimOf(request, principal, bodyDigest, deps.writeOnce);
     state.place?.startWork();
     try {
-      const call = { owner: principal, ...path, query, body, idempotencyKey, deadline, out };
-      await endpoint.run(plane, call);
+      const call = { owner: principal, ...path, query, body, deadline, out };
+      await endpoint.run(plane, { ...call, idempotencyKey, once });
     } finally {
       state.place?.endWork();
     }

@@ -5,6 +5,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { Permission } from '../../shared/domain/permissions.ts';
+import type { Once } from '../../shared/protocol/once.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
@@ -27,6 +28,8 @@ export interface Call<Body = unknown> {
   body: Body;
   /** Of a request whose answer shows a secret. */
   idempotencyKey: string | undefined;
+  /** Of a write of points that has an `Idempotency-Key`: see `WriteCall`. */
+  once: (() => Promise<Once>) | undefined;
   deadline: Deadline;
   /** Gets the JSON text of `result`. */
   out: JsonWriter;

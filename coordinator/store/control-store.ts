@@ -14,6 +14,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Clock } from '../../shared/base/clock.ts';
 import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
+import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { ClientsTable } from './clients.ts';
@@ -24,6 +25,7 @@ import { PlansTable } from './plans.ts';
 import { ReplicasTable } from './replicas.ts';
 import { guarded, isLocked } from './sql-errors.ts';
 import { WorkersTable } from './workers.ts';
+import { WriteKeysTable } from './write-keys.ts';
 
 /** How long a start waits for the lock of a coordinator that is just going down. */
 const LOCK_WAIT_MS = 500;
@@ -48,6 +50,7 @@ export class ControlStore {
   readonly replicas: ReplicasTable;
   readonly workers: WorkersTable;
   readonly idempotentReplies: IdempotentRepliesTable;
+  readonly writeKeys: WriteKeysTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
   #afterCommit: (() => void)[] = [];
@@ -63,11 +66,12 @@ export class ControlStore {
     this.replicas = new ReplicasTable(database, clock);
     this.workers = new WorkersTable(database, clock);
     this.idempotentReplies = new IdempotentRepliesTable(database);
+    this.writeKeys = new WriteKeysTable(database);
   }
 
   /**
-   * Opens or makes the database file and its folder, durable on return. Throws an `Error` with a
-   * sentence for the operator when another process has it open or when it is of a newer release.
+   * Opens or makes the database file and its folder, durable on return. Throws `InUse` when
+   * another process has it open, and an `Error` for the operator when it is of a newer release.
    */
   static open(path: string, deps: { clock: Clock }): ControlStore {
     makeFolderDurably(dirname(path));
@@ -80,7 +84,7 @@ export class ControlStore {
     } catch (error) {
       database.close();
       if (!isLocked(error)) throw error;
-      throw new Error(`${path} is in use by another coordinator`, { cause: error });
+      throw new InUse(path, 'coordinator', { cause: error });
     }
   }
 

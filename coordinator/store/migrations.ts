@@ -9,6 +9,7 @@
  *      +-------------+                             admin_audit (what operators changed; by target
  *      |                                           id, no foreign key: it outlives its targets)
  *      |                                           idempotent_replies (answers to creations)
+ *      |                                           write_keys (requests that wrote under a key)
  *      |
  *      +-- 1 --- n collections 1 --- n shards 1 --- n replicas     workers (by id, no foreign key: a
  *      |                                                           replica outlives the memory of
@@ -228,6 +229,14 @@ const MIGRATIONS: readonly string[] = [
     CHECK (replication_factor >= 1);
   ALTER TABLE collections ADD COLUMN write_consistency_factor INTEGER NOT NULL DEFAULT 1
     CHECK (write_consistency_factor >= 1);
+  `,
+  `
+  CREATE TABLE write_keys (
+    key BLOB PRIMARY KEY CHECK (length(key) = 16),
+    request BLOB NOT NULL CHECK (length(request) = 16),
+    at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX write_keys_age ON write_keys (at);
   `,
 ];
 

@@ -2,12 +2,12 @@
  * One WebSocket of one worker, from its first byte to its last. It does the handshake, keeps
  * watch over the other end, and hands complete frames to its owner; it knows nothing of requests.
  *
- *            hello good                 close() or socket closed
- *   greeting ----------> open ------------------------------------> closed
- *      |                                                              ^
- *      +-- hello bad, too slow, too many bytes, socket closed --------+
+ *            hello good          id is free           close() or socket closed
+ *   greeting ----------> claiming -----------> open ------------------------> closed
+ *      |                    |                                                  ^
+ *      +--------------------+-- bad, too slow, too many bytes, taken, closed --+
  *
- * `opened` is called once, at greeting -> open, `closed` once, only when it was open. No frame
+ * A worker's id is free when no line has it, or one that does not answer any more. `opened` is called once, at claiming -> open, `closed` once, only when it was open. No frame
  * is handed out in any other state.
  */
 import type { IncomingMessage } from 'node:http';
@@ -43,7 +43,12 @@ export interface ConnectionDeps {
   log: Log;
 }
 
+/** How long the line that has a worker's id may take to answer before it counts as lost. */
+const CLAIM_MS = 1_000;
+
 export interface ConnectionEvents {
+  /** The open connection that has this worker's id. */
+  holderOf(workerId: WorkerId): Connection | undefined;
   opened(connection: Connection): void;
   frame(connection: Connection, frame: Frame): void;
   closed(connection: Connection, reason: string): void;
@@ -58,7 +63,7 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #address: string;
   readonly #nonce: string;
-  #state: 'greeting' | 'open' | 'closed' = 'greeting';
+  #state: 'greeting' | 'claiming' | 'open' | 'closed' = 'greeting';
   #workerId: WorkerId | undefined;
   #liveness: Liveness | undefined;
   #cancelTimeout: () => void;
@@ -106,6 +111,22 @@ export class Connection {
     return this.#liveness?.silent ?? false;
   }
 
+  /** Where the other end is. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Whether the other end gives a sign of life when it is asked for one. */
+  answers(withinMs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const cancel = this.#deps.clock.after(withinMs, () => resolve(false));
+    this.#socket.once('pong', () => resolve(true));
+    this.#socket.once('close', () => resolve(false));
+    if (this.#state === 'open') this.#socket.ping();
+    else resolve(false);
+    return promise.finally(cancel);
+  }
+
   send(frame: Buffer): void {
     if (this.#state !== 'open') return;
     this.#cork.hold();
@@ -137,7 +158,7 @@ export class Connection {
     let received = 0;
     const count = (chunk: Buffer): void => {
       received += chunk.byteLength;
-      if (this.#state !== 'greeting') request.socket.off('data', count);
+      if (this.#state === 'open' || this.#state === 'closed') request.socket.off('data', count);
       else if (received > LIMITS.helloBytesMax) this.#refuseNow('too many bytes before the hello');
     };
     request.socket.on('data', count);
@@ -147,6 +168,7 @@ export class Connection {
     this.#liveness?.heard();
     if (this.#state === 'closed') return;
     try {
+      if (this.#state === 'claiming') throw new ProtocolError('a worker waits for its welcome');
       if (this.#state === 'greeting') this.#greet(data, isBinary);
       else this.#events.frame(this, readFrame(data, isBinary));
     } catch (error) {
@@ -168,7 +190,27 @@ export class Connection {
       this.#refuse(CLOSE_CODES.versionMismatch, `worker speaks ${theirs}, coordinator ${ours}`);
       return;
     }
-    this.#open(hello);
+    const holder = this.#events.holderOf(hello.workerId);
+    if (holder === undefined) this.#open(hello);
+    else void this.#claim(hello, holder);
+  }
+
+  /** A worker dials again when it has lost its line, which the coordinator may not have noticed. */
+  async #claim(hello: Hello, holder: Connection): Promise<void> {
+    this.#state = 'claiming';
+    const { workerId } = hello;
+    const isTaken = await holder.answers(CLAIM_MS);
+    if (this.#state !== 'claiming') return;
+    if (!isTaken) {
+      // Meanwhile somebody else may have come to have it.
+      const now = this.#events.holderOf(workerId);
+      if (now === undefined || now === holder) this.#open(hello);
+      else void this.#claim(hello, now);
+      return;
+    }
+    const ends = { address: this.#address, holder: holder.address };
+    this.#deps.log.event('worker_id_taken', { workerId, ...ends });
+    this.close(CLOSE_CODES.taken, 'another process with this worker id is connected');
   }
 
   #open(hello: Hello): void {

@@ -1,8 +1,9 @@
 /**
  * The coordinator's end of the links. It listens on a port of its own; workers dial in, prove
- * that they hold the link secret (`hello.ts`), and are then asked. The newest connection of a
- * worker id takes over from the one before: a worker dials again only when it has lost its line,
- * and the coordinator may not have noticed yet.
+ * that they hold the link secret (`hello.ts`), and are then asked. A new connection of a worker id
+ * takes over from one that does not answer any more: a worker dials again only when it has lost its
+ * line, and the coordinator may not have noticed yet. While the one before answers, the new one is of
+ * another process with a copy of the worker's folder, and is refused: what it holds is old.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -242,6 +243,7 @@ export class WorkerLink {
   }
 
   readonly #events: ConnectionEvents = {
+    holderOf: (workerId) => this.#lanes.get(workerId)?.line,
     opened: (connection) => {
       const { workerId, epoch } = connection;
       const old = this.#lanes.get(workerId);

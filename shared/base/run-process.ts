@@ -3,12 +3,13 @@
  *
  *   starting --ready--> serving --SIGINT, SIGTERM or the parent is gone--> draining --> exit 0
  *      |                                                                      |
- *      +--failure--> close what was opened, exit 1                            +--a second signal--> exit 130
+ *      +--failure--> close what was opened, exit 1 (or 3: see `InUse`)        +--a second signal--> exit 130
  *
  * A parent that started the program with an IPC channel gets `{event: 'ready', ...}` over it. When
  * that channel closes the parent is gone, and the program drains as if it had been asked to.
  */
 import { type Clock, holdProcessOpen } from './clock.ts';
+import { InUse } from './in-use.ts';
 import { Shutdown } from './shutdown.ts';
 
 /** The part of Node's `process` that a program's life needs. */
@@ -26,6 +27,8 @@ export interface Program {
 
 const DRAIN_MS_MAX = 60_000;
 const EXIT_FAILED = 1;
+/** To start it again is no use before the other process has ended. */
+const EXIT_IN_USE = 3;
 const EXIT_INTERRUPTED = 130;
 
 export async function runProcess(host: ProcessHost, clock: Clock, program: Program): Promise<void> {
@@ -48,7 +51,7 @@ export async function runProcess(host: ProcessHost, clock: Clock, program: Progr
   } catch (error) {
     program.failed(error);
     await shutdown.close(DRAIN_MS_MAX);
-    host.exit(EXIT_FAILED);
+    host.exit(error instanceof InUse ? EXIT_IN_USE : EXIT_FAILED);
     return;
   }
   program.stopping(await asked.promise);

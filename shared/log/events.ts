@@ -53,6 +53,11 @@ export const LOG_EVENTS = {
     fields: { problems: 'text' },
     help: 'the process does not start: its settings are wrong',
   },
+  already_in_use: {
+    level: 'error',
+    fields: { path: 'text', reason: 'text' },
+    help: 'the process does not start: another one has the folder or the database; exit code 3',
+  },
   start_failed: {
     level: 'error',
     fields: { error: 'error' },
@@ -79,6 +84,11 @@ export const LOG_EVENTS = {
     level: 'warn',
     fields: { workerId: 'text', address: 'text', reason: 'text' },
     help: 'a handshake failed: wrong secret, wrong version or bad bytes',
+  },
+  worker_id_taken: {
+    level: 'error',
+    fields: { workerId: 'text', address: 'text', holder: 'text', url: 'text' },
+    help: 'a second process with the id of a connected worker was refused: a data folder was copied',
   },
   link_retry: {
     level: 'info',

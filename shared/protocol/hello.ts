@@ -49,6 +49,8 @@ export const CLOSE_CODES = {
   versionMismatch: 4409,
   /** A newer connection of the same worker took over. */
   replaced: 4410,
+  /** Another process with the same worker id is connected and answers. */
+  taken: 4411,
 } as const;
 
 const Nonce = Type.String({ pattern: '^[0-9a-f]{64}$' });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { PointId, Uuid } from '../domain/point.ts';
 import { decodeReply, encodeBody } from './body.ts';
+import { onceAfter } from './once.ts';
 import { isWholePage, type Page, pageChecksum, sealPage } from './page.ts';
 
 const ID = 'f47ac10b-58cc-4372-a567-0e02b2c3d479' as Uuid;
@@ -36,6 +37,25 @@ test('a page is whole as it was sealed, after a journey too, and not otherwise',
   const reply = { page, next: null, version: 8, floor: 0, tooFar: false };
   const arrived = decodeReply('changes-read', encodeBody(reply)).page;
   assert.ok(isWholePage(arrived, VECTORS.slice(), 2));
+  const key = new Uint8Array(16).fill(7);
+  const row = { key, request: new Uint8Array(16).fill(8), at: 1_700_000_000_000, version: 8 };
+  const once = { after: onceAfter(4), until: { version: 8, key }, rows: [row] };
+  const withOnce = sealPage({ ...ROWS, once }, VECTORS);
+  const read = decodeReply('changes-read', encodeBody({ ...reply, page: withOnce })).page;
+  assert.ok(isWholePage(read, VECTORS, 2));
+  for (const change of [
+    undefined,
+    { ...once, until: null },
+    { ...once, after: onceAfter(3) },
+    { ...once, rows: [] },
+    { ...once, rows: [{ ...row, at: row.at + 1 }] },
+    { ...once, rows: [{ ...row, version: 7 }] },
+    { ...once, rows: [{ ...row, request: key }] },
+  ]) {
+    const { once: _, ...rest } = read;
+    const changed = { ...rest, ...(change && { once: change }) };
+    assert.equal(isWholePage(changed, VECTORS, 2), false, JSON.stringify(change));
+  }
   const changes: Partial<Page>[] = [
     { ids: [1, 2n ** 63n + 1n, ID] },
     { ids: [2n ** 63n, 1, ID] },

@@ -1,7 +1,7 @@
 /**
  * Whole rows on their way from one replica to another, as the coordinator hands them on: points with
  * the versions that they have, and ids that were deleted, each list with entries that belong together
- * by their place. The float section of the frame holds one vector a point, in the same order.
+ * by their place, and a span of the writes that take effect once (`once.ts`). The float section of the frame holds one vector a point, in the same order.
  *
  * The checksum is made where the rows are read and checked where they are written, so that nothing
  * on the way can change them unseen. It is SHA-256 over
@@ -12,12 +12,16 @@
  *   removed:    key | version u64
  *   payloads, one after the other
  *   vectors:    float32, one after the other
+ *   of writes that take effect once, if the page has a span of them:
+ *               rows u32 | after | until (zeros for none), each version u64 | key
+ *   a row:      key | request | version u64 | at u64
  *
  * all of it little-endian but for the keys.
  */
 import { createHash } from 'node:crypto';
 import Type, { type Static } from 'typebox';
 import { type PointId, pointIdToKey } from '../domain/point.ts';
+import { ONCE_DIGEST_BYTES, type OnceMark, type OnceSpan, OnceSpanSchema } from './once.ts';
 import { Bytes, closed, PayloadSchema, PointIdSchema, VersionSchema } from './schema.ts';
 
 export const PageSchema = closed({
@@ -26,6 +30,7 @@ export const PageSchema = closed({
   payloads: Type.Array(PayloadSchema),
   removedIds: Type.Array(PointIdSchema),
   removedVersions: Type.Array(VersionSchema),
+  once: Type.Optional(OnceSpanSchema),
   checksum: Bytes,
 });
 export type Page = Static<typeof PageSchema>;
@@ -34,6 +39,10 @@ const COUNTS_BYTES = 12;
 const KEY_BYTES_MAX = 17;
 const POINT_BYTES_MAX = KEY_BYTES_MAX + 12;
 const NO_PAYLOAD = 2 ** 32 - 1;
+const COUNT_BYTES = 4;
+const NUMBER_BYTES = 8;
+const MARK_BYTES = NUMBER_BYTES + ONCE_DIGEST_BYTES;
+const ONCE_ROW_BYTES = 2 * (NUMBER_BYTES + ONCE_DIGEST_BYTES);
 
 /** The page with its checksum. */
 export function sealPage(rows: Omit<Page, 'checksum'>, vectors: Float32Array): Page {
@@ -71,5 +80,32 @@ export function pageChecksum(page: Omit<Page, 'checksum'>, vectors: Float32Array
   const hash = createHash('sha256').update(head.subarray(0, at));
   for (const payload of payloads) if (payload !== null) hash.update(payload);
   hash.update(new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength));
+  if (page.once !== undefined) hash.update(bytesOfSpan(page.once));
   return hash.digest();
+}
+
+function bytesOfSpan({ after, until, rows }: OnceSpan): Buffer {
+  const bytes = Buffer.alloc(COUNT_BYTES + 2 * MARK_BYTES + rows.length * ONCE_ROW_BYTES);
+  let at = bytes.writeUInt32LE(rows.length, 0);
+  const put = (digest: Uint8Array) => {
+    bytes.set(digest, at);
+    at += ONCE_DIGEST_BYTES;
+  };
+  const putNumber = (value: number) => {
+    at = bytes.writeBigUInt64LE(BigInt(value), at);
+  };
+  const putMark = ({ version, key }: OnceMark) => {
+    putNumber(version);
+    put(key);
+  };
+  putMark(after);
+  if (until === null) at += MARK_BYTES;
+  else putMark(until);
+  for (const row of rows) {
+    put(row.key);
+    put(row.request);
+    putNumber(row.version);
+    putNumber(row.at);
+  }
+  return bytes;
 }

@@ -105,6 +105,8 @@ export const WrittenSchema = closed({
   digest: Type.Integer({ minimum: 0 }),
   /** Of a change by filter. */
   work: Type.Optional(WorkSchema),
+  /** The write had been done before, under this version, and changed nothing now; see `once.ts`. */
+  repeated: Type.Optional(VersionSchema),
 });
 export type Written = Static<typeof WrittenSchema>;
 

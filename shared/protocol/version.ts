@@ -8,7 +8,7 @@
  * 4  a write may be given a room to grow in, and answers what its shard holds; `shard-usage`
  * 5  what searches and changes by filter looked at is told
  * 6  the coordinator gives each write its version; a digest of what a shard holds; the feed by which
- *    one replica is levelled with another; a search by vector can leave a point out;
- *    `worker-status`, `shard-release`
+ *    one replica is levelled with another; a search by vector can leave a point out; a write that
+ *    takes effect once; `worker-status`, `shard-release`
  */
 export const PROTOCOL_VERSION = 6;

@@ -15,9 +15,11 @@ import { quickFolder, Shim } from './shim.ts';
 const WORKLOAD = new URL('./fault-workload.ts', import.meta.url);
 const SUCCESSOR = new URL('./shard-successor.ts', import.meta.url);
 const IS_LONG = takeProfile() === 'long';
-const ROUNDS = IS_LONG ? 6 : 3;
+const ROUNDS = IS_LONG ? 5 : 3;
 /** Calls at which a process dies, one of so many, and how many of them. */
-const DEATHS = IS_LONG ? { step: 1, most: 200 } : { step: 17, most: 4 };
+const DEATHS = IS_LONG ? { step: 2, most: 100 } : { step: 17, most: 4 };
+/** In a long run, one of so many calls fails. */
+const LONG_STEP = 3;
 
 interface Fault {
   name: string;
@@ -56,7 +58,8 @@ for (const { name, fault, diskReserveBytes = 0, step, deletesGoOn } of FAULTS) {
     const seed = takeSeed(t, 20_270_103);
     const shim = shimOr(t);
     if (shim === undefined) return;
-    const calls = IS_LONG ? { from: 1, step: 1 } : { from: 1 + (seed % step), step };
+    const every = !IS_LONG ? step : fault.startsWith('sync') ? 1 : LONG_STEP;
+    const calls = { from: 1 + (seed % every), step: every };
     const settings: FaultSettings = { seed, rounds: ROUNDS, fault, diskReserveBytes, ...calls };
     const folder = quickFolder(t);
     const { journal, output } = await shim.run(folder, WORKLOAD, [JSON.stringify(settings)]);

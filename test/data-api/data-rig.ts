@@ -10,6 +10,7 @@ import { REPLICATION_TIMING } from '../../coordinator/cluster/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
+import { WriteOnce } from '../../coordinator/control-plane/write-once.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { limitsFor } from '../../coordinator/data-plane/test-limits.ts';
 import { createDataServer } from '../../coordinator/http/data-server.ts';
@@ -38,6 +39,7 @@ import { FakeWorker } from './fake-worker.ts';
 
 export const CLIENT_A = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
 const CLIENT_B = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
+const PEPPER = 'pepper'.repeat(8);
 const keyOf = (clientId: ClientId, mode: Mode) => ({
   clientId,
   mode,
@@ -68,7 +70,7 @@ const KEYS = new Map<string, Principal>([
 
 /** Knows `KEYS`, and what `keys` makes. */
 async function authOver(store: ControlStore, limits: PlanLimits, clock: Clock) {
-  const digester = new KeyDigester('pepper'.repeat(8));
+  const digester = new KeyDigester(PEPPER);
   const hash = await createKeyHash(secureRandom.bytes);
   const base = { keys: store.apiKeys, epochs: new Epochs(), digester, hash, clock };
   const real = new Authenticator(base);
@@ -151,17 +153,16 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
   const plane = planeOf(openPlane(), (data) => accountOver(store, data, keys, limits));
+  const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
     {
       authenticator,
       work,
       badKeys: new BadKeys(new RateLimiter({ clock })),
       plane,
+      writeOnce,
       clientLimits: { of: () => limits },
-      rates: new RequestRates({
-        clients: new RateLimiter({ clock }),
-        keys: new RateLimiter({ clock }),
-      }),
+      rates: ratesOver(clock),
       inFlight,
       notReady: () => state.notReady,
       log,
@@ -183,7 +184,6 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     store.close();
   });
 
-  const call = callerOf(url);
   return {
     url,
     ending,
@@ -196,10 +196,18 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     gone,
     work,
     plane,
+    writeOnce,
     keys,
-    call,
+    call: callerOf(url),
     openPlane,
   };
+}
+
+function ratesOver(clock: Clock): RequestRates {
+  return new RequestRates({
+    clients: new RateLimiter({ clock }),
+    keys: new RateLimiter({ clock }),
+  });
 }
 
 function inFlightOf({ clientBodiesMax, bodiesMax }: RigOptions): InFlight {
@@ -253,8 +261,12 @@ function accountOver(
     return { ...(await plane.usageOf(owner)), inFlight: 1 };
   };
   const limitsOf = (owner: Principal) => limitsFor(owner, limits);
-  const secret = 'pepper'.repeat(8);
-  const idempotency = new Idempotency({ store, secret, random: secureRandom, clock: systemClock });
+  const idempotency = new Idempotency({
+    store,
+    secret: PEPPER,
+    random: secureRandom,
+    clock: systemClock,
+  });
   return new Account({
     store,
     keys,

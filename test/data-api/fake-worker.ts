@@ -23,6 +23,7 @@ import {
   type Request,
   type WithVectors,
 } from '../../shared/protocol/messages.ts';
+import type { Once } from '../../shared/protocol/once.ts';
 import type { Records, Room, Written } from '../../shared/protocol/schema.ts';
 
 interface StoredPoint {
@@ -35,6 +36,8 @@ interface FakeShard {
   descriptor: ShardDescriptor;
   points: Map<PointId, StoredPoint>;
   version: number;
+  /** Versions of the writes that take effect once, by key; each with the digest of its request. */
+  once: Map<string, { request: string; version: number }>;
   /** Rows that each filter is said to take. */
   examined: number;
 }
@@ -124,7 +127,13 @@ export class FakeWorker {
   }
 
   #create({ descriptor }: Request<'shard-create'>): void {
-    this.shards.set(descriptor.shardId, { descriptor, points: new Map(), version: 0, examined: 0 });
+    this.shards.set(descriptor.shardId, {
+      descriptor,
+      points: new Map(),
+      version: 0,
+      once: new Map(),
+      examined: 0,
+    });
   }
 }
 
@@ -235,9 +244,14 @@ function usageOf({ points, version }: FakeShard): Written {
 /** Makes a change, or none at all when it fails or grows the shard beyond its room. */
 function written(
   shard: FakeShard,
-  { version, room }: { version: number; room?: Room | undefined },
+  { version, room, once }: { version: number; room?: Room | undefined; once?: Once | undefined },
   make: () => void,
 ): WithVectors<unknown> {
+  const done = once && shard.once.get(hexOf(once.key));
+  if (once !== undefined && done !== undefined) {
+    if (done.request !== hexOf(once.request)) throw new AppError('conflict');
+    return reply({ ...usageOf(shard), repeated: done.version });
+  }
   if (version <= shard.version) throw new AppError('stale_write');
   const before = new Map(shard.points);
   const { points, bytes } = usageOf(shard);
@@ -253,7 +267,13 @@ function written(
     throw error;
   }
   shard.version = version;
+  if (once !== undefined)
+    shard.once.set(hexOf(once.key), { request: hexOf(once.request), version });
   return reply(usageOf(shard));
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 function change(shard: FakeShard, id: PointId, make: (point: StoredPoint) => StoredPoint): void {

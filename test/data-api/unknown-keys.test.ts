@@ -33,6 +33,7 @@ async function startKeyed(t: Cleanup, seed: number) {
       work: rig.work,
       badKeys: new BadKeys(new RateLimiter({ clock: patience })),
       plane: rig.plane,
+      writeOnce: rig.writeOnce,
       clientLimits: { of: () => limits },
       rates: new RequestRates({
         clients: new RateLimiter({ clock }),

@@ -216,7 +216,7 @@ test('a half-open line is noticed by the worker, which dials again', async (t) =
 test('a worker that comes twice with only a write under way is still there', async (t) => {
   const rig = await Rig.start(t);
   const workerId = newWorkerId();
-  const first = new RawWorker(t, rig.url, workerId);
+  const first = new RawWorker(t, rig.url, workerId, false);
   await first.greet();
   await first.next();
   const one = { version: 1, points: { kind: 'ids' as const, ids: [1] } };
@@ -234,10 +234,10 @@ test('a worker that comes twice with only a write under way is still there', asy
   assert.deepEqual(rig.link.connected(), [workerId]);
 });
 
-test('the newest connection of a worker takes over', async (t) => {
+test('a new connection of a worker takes over from one that does not answer', async (t) => {
   const rig = await Rig.start(t);
   const workerId = newWorkerId();
-  const first = new RawWorker(t, rig.url, workerId);
+  const first = new RawWorker(t, rig.url, workerId, false);
   await first.greet();
   await first.next();
   const route = rig.route(workerId);
@@ -256,4 +256,22 @@ test('the newest connection of a worker takes over', async (t) => {
   const structure = encodeBody({ count: 3 });
   second.socket.send(frameOf({ kind: 'reply', requestId, epoch, structure, shardId: undefined }));
   assert.equal((await read).body.count, 3);
+});
+
+test('while a worker answers, another process with its id is refused, and both ends say so', async (t) => {
+  const rig = await Rig.start(t);
+  const { workerId, link } = await rig.connectedWorker({
+    'points-count': () => ({ body: { count: 3 }, vectors: EMPTY }),
+  });
+  const copy = rig.worker({}, { workerId });
+  while (rig.workerLogged.saw('worker_id_taken').length < 2) await new Promise(setImmediate);
+  assert.deepEqual([link.connected, copy.link.connected], [true, false]);
+  const [told] = rig.logged.saw('worker_id_taken');
+  assert.deepEqual(Object.keys(told?.fields ?? {}), ['workerId', 'address', 'holder']);
+  const route = rig.route(workerId);
+  const read = rig.link.request(route, 'points-count', { exact: true }, undefined, within(5_000));
+  assert.equal((await read).body.count, 3);
+  const connected = rig.nextConnect();
+  await link.close(within(1_000));
+  assert.equal(await connected, workerId, 'it may come when the other one has ended');
 });

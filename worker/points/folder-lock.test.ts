@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { FolderInUse, lockFolder } from './folder-lock.ts';
+import { InUse } from '../../shared/base/in-use.ts';
+import { lockFolder } from './folder-lock.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'bulkhead-lock-'));
 after(() => rmSync(root, { recursive: true }));
@@ -21,7 +22,7 @@ const CHILD = `
 test('one holder at a time in one process', () => {
   const folder = path.join(root, 'one', 'new');
   const lock = lockFolder(folder);
-  assert.throws(() => lockFolder(folder), FolderInUse);
+  assert.throws(() => lockFolder(folder), InUse);
   lockFolder(path.join(root, 'two')).release();
   lock.release();
   lockFolder(folder).release();
@@ -40,7 +41,7 @@ test('another process is kept out until the holder, which forgot its lock, is ki
   ]);
   after(() => child.kill('SIGKILL'));
   await once(child.stdout, 'data');
-  assert.throws(() => lockFolder(folder), /in use by another process/);
+  assert.throws(() => lockFolder(folder), /in use by another worker/);
   child.kill('SIGKILL');
   await once(child, 'exit');
   lockFolder(folder).release();

@@ -4,9 +4,10 @@
  * that ends, and there is no stale file to judge. Nothing else in the process may open the file
  * (closing any descriptor of it would drop the lock).
  */
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
+import { makeFolderDurably } from '../../shared/base/durable-folder.ts';
+import { InUse } from '../../shared/base/in-use.ts';
 
 const LOCK_FILE = 'lock.db';
 
@@ -16,21 +17,13 @@ const LOCK_FILE = 'lock.db';
  */
 const held = new Set<Database.Database>();
 
-export class FolderInUse extends Error {
-  override readonly name = 'FolderInUse';
-
-  constructor(folder: string) {
-    super(`the data folder ${folder} is in use by another process`);
-  }
-}
-
 export interface FolderLock {
   release(): void;
 }
 
-/** Makes the folder when it is not there. Throws `FolderInUse` when another holds the lock. */
+/** Makes the folder when it is not there. Throws `InUse` when another process holds the lock. */
 export function lockFolder(folder: string): FolderLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolderDurably(folder);
   const db = new Database(path.join(folder, LOCK_FILE), { timeout: 0 });
   try {
     // With the journal in memory the held transaction keeps no second file.
@@ -39,7 +32,7 @@ export function lockFolder(folder: string): FolderLock {
   } catch (error) {
     db.close();
     const busy = error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');
-    throw busy ? new FolderInUse(folder) : error;
+    throw busy ? new InUse(folder, 'worker', { cause: error }) : error;
   }
   held.add(db);
   return {

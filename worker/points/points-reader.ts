@@ -21,7 +21,9 @@ import {
   pointIdToKey,
   type Uuid,
 } from '../../shared/domain/point.ts';
+import type { OnceMark, OnceRow } from '../../shared/protocol/once.ts';
 import type { Range, Written } from '../../shared/protocol/schema.ts';
+import { onceRowsAfter } from './once-rows.ts';
 import { openForReads } from './schema.ts';
 
 export interface PointRow {
@@ -272,6 +274,11 @@ export class PointsReader {
     const statement = this.#db.prepare<[number, Buffer, number], [string, number]>(sql).raw();
     const rows = statement.all(last, key, limit);
     return rows.map(([idHex, removedIn]) => ({ id: pointIdFromHex(idHex), version: removedIn }));
+  }
+
+  /** Writes that take effect once, in the order of version and key. */
+  onceAfter(mark: OnceMark, limit: number): OnceRow[] {
+    return onceRowsAfter(this.#db, mark, limit);
   }
 
   /** What the shard held after its last write. */

@@ -11,6 +11,7 @@ import { assert, must } from '../../shared/base/assert.ts';
 import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
+import { OnceRows } from './once-rows.ts';
 import { compilePayloadChange } from './payload-change.ts';
 import { movedDigest, rowDigest } from './row-digest.ts';
 import { type PayloadRow, prepareRowStatements, type RowStatements } from './row-statements.ts';
@@ -53,16 +54,20 @@ interface StoredRow {
   version: number;
 }
 
+const NO_LABELS = new Uint32Array();
+
 type Changed = Pick<WriteOutcome, 'labels' | 'payloads'>;
 
 export class RowWriter {
   readonly #sql: RowStatements;
+  readonly #once: OnceRows;
   readonly #dimension: number;
   readonly #tombstonesMax: number;
   #counters = NO_COUNTERS;
 
   constructor(db: Database.Database, options: { tombstonesMax: number }) {
     this.#sql = prepareRowStatements(db);
+    this.#once = new OnceRows(db);
     this.#dimension = readMeta(db).dimension;
     this.#tombstonesMax = options.tombstonesMax;
     this.loadCounters();
@@ -107,6 +112,8 @@ export class RowWriter {
   }
 
   #applyChange(op: Change & Numbered): WriteOutcome {
+    const repeated = this.#doneBefore(op);
+    if (repeated !== undefined) return { ...this.#held, labels: NO_LABELS, repeated };
     const pointsBefore = this.#counters.point_count;
     const bytesBefore = this.#bytes;
     const { version } = op;
@@ -117,7 +124,15 @@ export class RowWriter {
     if (room !== undefined) {
       refuseBeyond(room, held.points - pointsBefore, held.bytes - bytesBefore);
     }
+    const isDone = op.part === undefined || op.part === 'last';
+    if (op.once !== undefined && isDone) this.#once.record(op.once, version);
     return { ...held, ...changed };
+  }
+
+  /** The version under which the same write was done, if it takes effect once. */
+  #doneBefore({ once, part }: Numbered): number | undefined {
+    const begins = part === undefined || part === 'first';
+    return once !== undefined && begins ? this.#once.find(once) : undefined;
   }
 
   get #held(): Written {
@@ -283,6 +298,7 @@ export class RowWriter {
     const versions = [counters.last_version, op.lastVersion, ...op.versions, ...op.removedVersions];
     counters.last_version = Math.max(...versions);
     counters.tombstone_floor = Math.max(counters.tombstone_floor, op.floor);
+    if (op.once !== undefined) this.#once.level(op.once);
     return Uint32Array.from(labels);
   }
 

@@ -9,6 +9,7 @@
  *   tombstones   id, version                 deleted ids, for a replica that catches up; the oldest
  *                                            are pruned, and `tombstone_floor` in `meta` says up to
  *                                            which version they may be missing
+ *   once         key, request, version, at   writes with a key that were done (`once-rows.ts`)
  *   free_labels  label                       labels below `next_label` that no point has
  *   meta         key, value                  shard_id, dimension, last_version, next_label,
  *                                            point_count, payload_bytes, digest (`row-digest.ts`),
@@ -90,6 +91,14 @@ const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
      SELECT 'payload_bytes', ifnull(sum(length(payload)), 0) FROM points;`,
   addDigest,
   `INSERT INTO meta (key, value) VALUES ('levellings', 0), ('replay_floor', 0);`,
+  `CREATE TABLE once (
+     key BLOB NOT NULL PRIMARY KEY,
+     request BLOB NOT NULL,
+     version INTEGER NOT NULL,
+     at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX once_by_version ON once (version, key);
+   CREATE INDEX once_by_age ON once (at);`,
 ];
 
 /**

@@ -172,7 +172,7 @@ for (const first of ['reader', 'writer'] as const) {
     const right = usageOf(folder);
     shard.writer.close();
     const old = new Database(path.join(folder, POINTS_FILE));
-    old.exec(`DELETE FROM meta WHERE key IN ${LATER}; PRAGMA user_version = 1;`);
+    old.exec(`DELETE FROM meta WHERE key IN ${LATER}; DROP TABLE once; PRAGMA user_version = 1;`);
     old.close();
     if (first === 'reader') assert.deepEqual(usageOf(folder), right);
     shard.writer = shard.open();

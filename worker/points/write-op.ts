@@ -10,6 +10,7 @@
 import { must } from '../../shared/base/assert.ts';
 import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
+import type { Once, OnceMark, OnceSpan } from '../../shared/protocol/once.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
 
 /** A change to the rows of a shard. */
@@ -40,6 +41,8 @@ export interface Numbered {
   version: number;
   /** Of a change that is several commits under one version; the later ones may find it taken. */
   part?: 'first' | 'middle' | 'last';
+  /** Done before, it changes nothing; of several commits the last one says that it is done. */
+  once?: Once | undefined;
 }
 
 /**
@@ -59,6 +62,8 @@ export interface Levelling {
   lastVersion: number;
   /** Tombstones up to this version may be missing. */
   floor: number;
+  /** What is known of writes that take effect once. */
+  once?: OnceSpan | undefined;
   /** `levellings` of the image on disk, when there is one. */
   imageLevellings: number | undefined;
 }
@@ -106,7 +111,8 @@ export interface Packed<T> {
   bytes: number;
 }
 
-export function packOp(op: WriteOp): Packed<PackedOp> {
+export function packOp(given: WriteOp): Packed<PackedOp> {
+  const op = withOwnDigests(given);
   switch (op.kind) {
     case 'upsert':
     case 'level': {
@@ -128,6 +134,28 @@ export function packOp(op: WriteOp): Packed<PackedOp> {
     case 'payload':
       return packPayloadOp(op);
   }
+}
+
+/** Digests are views of their frame, and a clone of one would copy all of it. */
+function withOwnDigests(op: WriteOp): WriteOp {
+  if (!('once' in op) || op.once === undefined) return op;
+  if (op.kind !== 'level') return { ...op, once: ownDigests(op.once) };
+  const { after, until, rows } = op.once;
+  const ownMark = ({ version, key }: OnceMark) => ({ version, key: copyOf(key) });
+  const once = {
+    after: ownMark(after),
+    until: until && ownMark(until),
+    rows: rows.map(ownDigests),
+  };
+  return { ...op, once };
+}
+
+function ownDigests<Of extends Once>(once: Of): Of {
+  return { ...once, key: copyOf(once.key), request: copyOf(once.request) };
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function packPayloadOp(op: Extract<WriteOp, { kind: 'payload' }>) {

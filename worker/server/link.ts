@@ -12,8 +12,9 @@
  * Backoff: the n-th failure in a row waits between half and all of 50 ms * 2^n, at most 2 s. Half
  * is chance, so that the workers of a coordinator that starts again do not dial in step. It is
  * short because a worker that is away costs its clients waiting time, and dialling costs nothing.
- * The count starts again only after a line has held for a while: two workers that hold the same
- * id push each other off the line, and must not do that at full speed.
+ * The count starts again only after a line has held for a while: who is cut off again and again must
+ * not dial at full speed. A worker that is refused because another process with its id is connected
+ * (its folder was copied) dials on: the other one may end.
  *
  * Frames of a lost line are not handled any more once a new one is dialled, so a write that was
  * stuck in an old socket can not overtake a newer one.
@@ -130,6 +131,7 @@ export class CoordinatorLink {
       if (clock.monotonicMs() - this.#linkedAtMs >= STABLE_MS) this.#failures = 0;
       this.#linkedAtMs = undefined;
     }
+    if (session.closeCode === CLOSE_CODES.taken) log.event('worker_id_taken', { workerId, url });
     if (this.#state === 'closing') return;
     const delayMs = this.#backoffMs();
     this.#failures += 1;

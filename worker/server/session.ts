@@ -61,6 +61,7 @@ export class Session {
   #proofParts: ProofParts | undefined;
   #epoch = 0;
   #reason: string | undefined;
+  #closeCode: number | undefined;
   #liveness: Liveness | undefined;
   #cancelTimeout: () => void;
 
@@ -92,6 +93,7 @@ export class Session {
       void this.close(CLOSE_CODES.protocolError, describe(error));
     });
     this.#socket.on('close', (code, reason) => {
+      this.#closeCode = code;
       this.#ended(`closed ${code} ${reason.toString()}`.trim());
     });
   }
@@ -103,6 +105,11 @@ export class Session {
   /** Whether the handshake is complete and the line is there. */
   get open(): boolean {
     return this.#state === 'open';
+  }
+
+  /** Of the other end or the socket, when it is closed; see `CLOSE_CODES`. */
+  get closeCode(): number | undefined {
+    return this.#closeCode;
   }
 
   get bufferedBytes(): number {

@@ -4,6 +4,7 @@
  * a shard need not be open for it, nor wait for its writes.
  *
  *   changes since v:  points newer than v, by label  ->  removed ids newer than v, by version and id
+ *                     ->  writes that take effect once, newer than v, by version and key
  *
  * A point that changes after its page has a newer version, and one that moves to a label that was
  * passed, too; so whoever asks for what is newer than the shard's version at the first page gets them
@@ -11,6 +12,7 @@
  */
 import type { ChangesCursor } from '../../shared/protocol/messages/changes-read.ts';
 import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import { type OnceMark, type OnceSpan, onceAfter } from '../../shared/protocol/once.ts';
 import { sealPage } from '../../shared/protocol/page.ts';
 import type { PointRow, PointsReader, Removed } from '../points/points-reader.ts';
 import { listsOf } from './range.ts';
@@ -20,10 +22,12 @@ const NO_COLUMNS = { payload: false, vector: false };
 /** A reader's own bounds are below that. */
 const ROWS_MAX = 1_000;
 const REMOVED_MAX = 1_000;
+const ONCE_MAX = 1_000;
 
 interface Changes {
   rows: PointRow[];
   removed: Removed[];
+  once?: OnceSpan;
   next: ChangesCursor | null;
 }
 
@@ -37,15 +41,17 @@ export function readChanges(
   return reader.snapshot(() => {
     const { version } = reader.stats();
     const floor = reader.tombstoneFloor();
-    const tooFar = since < floor;
+    const tooFar = cursor?.kind !== 'once' && since < floor;
     const changes = tooFar ? NO_CHANGES : changesAt(since, cursor, reader);
     const { lists, vectors } = listsOf(changes.rows);
-    const page = sealPage({ ...lists, ...removedLists(changes.removed) }, vectors);
+    const once = changes.once && { once: changes.once };
+    const page = sealPage({ ...lists, ...removedLists(changes.removed), ...once }, vectors);
     return { body: { page, next: changes.next, version, floor, tooFar }, vectors };
   });
 }
 
 function changesAt(since: number, cursor: ChangesCursor | null, reader: PointsReader): Changes {
+  if (cursor?.kind === 'once') return onceAt(cursor.after, [], reader);
   if (cursor?.kind !== 'removed') {
     const rows = reader.changedSince(since, cursor?.afterLabel ?? -1, ROWS_MAX);
     const last = rows.at(-1);
@@ -57,7 +63,17 @@ function changesAt(since: number, cursor: ChangesCursor | null, reader: PointsRe
   const removed = reader.removedSince(since, after, REMOVED_MAX);
   const last = removed.at(-1);
   const isLast = last === undefined || removed.length < REMOVED_MAX;
-  return { rows: [], removed, next: isLast ? null : { kind: 'removed', ...last } };
+  if (isLast) return onceAt(onceAfter(since), removed, reader);
+  return { rows: [], removed, next: { kind: 'removed', ...last } };
+}
+
+function onceAt(after: OnceMark, removed: Removed[], reader: PointsReader): Changes {
+  const rows = reader.onceAfter(after, ONCE_MAX);
+  const last = rows.at(-1);
+  const isLast = last === undefined || rows.length < ONCE_MAX;
+  const until = isLast ? null : { version: last.version, key: last.key };
+  const next = until && ({ kind: 'once', after: until } as const);
+  return { rows: [], removed, once: { after, until, rows }, next };
 }
 
 function removedLists(removed: readonly Removed[]) {

@@ -83,7 +83,8 @@ export class ShardLevelling {
 
   #check(page: Page, vectors: Float32Array): void {
     const { dimension } = this.#parts.state.descriptor.config.vector;
-    const size = Math.max(page.ids.length, page.removedIds.length);
+    const once = page.once?.rows.length ?? 0;
+    const size = Math.max(page.ids.length, page.removedIds.length, once);
     if (size <= LIMITS.pagePointsMax && isWholePage(page, vectors, dimension)) return;
     throw new AppError('invalid_argument', 'the page is not as it was sealed');
   }
@@ -91,12 +92,12 @@ export class ShardLevelling {
   async #level(rows: Rows): Promise<Written> {
     const { state, image, write, pace } = this.#parts;
     const { ids, versions, payloads, vectors, removedIds, removedVersions } = rows;
-    const { lastVersion, floor } = rows;
+    const { lastVersion, floor, once } = rows;
     state.index.assertRoom(ids.length);
     const ended = state.startLevelling(Math.min(...versions));
     const lists = { ids, versions, payloads, vectors, removedIds, removedVersions };
     const imageLevellings = image.levellings;
-    const op = { kind: 'level' as const, ...lists, lastVersion, floor, imageLevellings };
+    const op = { kind: 'level' as const, ...lists, lastVersion, floor, once, imageLevellings };
     const written = await write(op).finally(ended);
     await pace(ids.length);
     return written;

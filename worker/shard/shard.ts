@@ -63,6 +63,7 @@ const NEARLY = 0.8;
 
 /** Errors by which a write says that it changed nothing. */
 const NOTHING_CHANGED = new Set([
+  'conflict',
   'stale_write',
   'quota_exceeded',
   'point_not_found',
@@ -126,24 +127,27 @@ export class Shard {
   // held then; with a room, one that would grow the shard more is refused
 
   async upsert(points: Upsert, byName: PointVectors): Promise<Written> {
-    const { version, ids, payloads, room } = points;
+    const { version, ids, payloads, room, once } = points;
     const vectors = onlyVector(byName);
     return this.#gate.shared(() => {
-      return this.#writeVectors({ kind: 'upsert', version, ids, vectors, payloads, room });
+      const numbered = { version, once };
+      return this.#writeVectors({ kind: 'upsert', ...numbered, ids, vectors, payloads, room });
     });
   }
 
   async updateVectors(points: VectorsUpdate, byName: PointVectors): Promise<Written> {
-    const { version, ids } = points;
+    const { version, ids, once } = points;
     const vectors = onlyVector(byName);
-    return this.#gate.shared(() => this.#writeVectors({ kind: 'vectors', version, ids, vectors }));
+    return this.#gate.shared(() => {
+      return this.#writeVectors({ kind: 'vectors', version, once, ids, vectors });
+    });
   }
 
-  delete({ version, points }: Request<'points-delete'>, deadline: Deadline): Promise<Written> {
+  delete({ points, ...numbered }: Request<'points-delete'>, deadline: Deadline): Promise<Written> {
     if (points.kind === 'ids') {
       const { ids } = points;
       const remove = () => {
-        return this.#writeParts(version, ids, (part) => ({ kind: 'delete', ids: part }));
+        return this.#writeParts(numbered, ids, (part) => ({ kind: 'delete', ids: part }));
       };
       // Nothing may come between the parts: it would have a later version.
       const isOne = ids.length <= CHANGE_POINTS_MAX;
@@ -152,16 +156,17 @@ export class Shard {
     return this.#gate.exclusive(async () => {
       const found = await this.reads.matching(points.filter, deadline);
       const changeOf = (labels: Uint32Array) => ({ kind: 'delete-labels', labels }) as const;
-      return withWork(await this.#writeParts(version, found.labels, changeOf), found);
+      return withWork(await this.#writeParts(numbered, found.labels, changeOf), found);
     });
   }
 
   updatePayload(request: Request<'payload-update'>, deadline: Deadline): Promise<Written> {
-    const { version, points, change, room } = request;
+    const { version, points, change, room, once } = request;
+    const numbered = { version, once };
     if (points.kind === 'ids') {
       const target = { ids: points.ids };
       return this.#gate.shared(() => {
-        return this.#write({ kind: 'payload', version, target, change, room });
+        return this.#write({ kind: 'payload', ...numbered, target, change, room });
       });
     }
     return this.#gate.exclusive(async () => {
@@ -171,7 +176,7 @@ export class Shard {
         const left = room && { ...room, bytes: start.bytes + room.bytes - before.bytes };
         return { kind: 'payload', target: { labels }, change, room: left };
       };
-      return withWork(await this.#writeParts(version, found.labels, changeOf), found);
+      return withWork(await this.#writeParts(numbered, found.labels, changeOf), found);
     });
   }
 
@@ -209,19 +214,22 @@ export class Shard {
   }
 
   /** The same change to many points, a commit for each part of them, all under one version; what
-   * the last one answered. A part's change may depend on what the part before it answered. */
+   * the last one answered. A part's change may depend on what the part before it answered. One
+   * that takes effect once is a commit even when there is nothing to change. */
   async #writeParts<Keys extends PointId[] | Uint32Array>(
-    version: number,
+    { version, once }: Pick<Numbered, 'version' | 'once'>,
     keys: Keys,
     changeOf: (part: Keys, before: Written | undefined) => Change,
   ): Promise<Written> {
     let written: Written | undefined;
-    for (let at = 0; at < keys.length; at += CHANGE_POINTS_MAX) {
-      const end = at + CHANGE_POINTS_MAX;
-      const change = changeOf(keys.slice(at, end) as Keys, written);
-      const numbered = { version, ...partOf(at === 0, end >= keys.length) };
+    const end = once === undefined ? keys.length : Math.max(1, keys.length);
+    for (let at = 0; at < end; at += CHANGE_POINTS_MAX) {
+      const next = at + CHANGE_POINTS_MAX;
+      const change = changeOf(keys.slice(at, next) as Keys, written);
+      const numbered = { version, once, ...partOf(at === 0, next >= end) };
       try {
         written = await this.#write({ ...change, ...numbered });
+        if (written.repeated !== undefined) return written;
       } catch (error) {
         throw at === 0 ? error : partlyDone(error, at, keys.length);
       }
@@ -235,8 +243,8 @@ export class Shard {
       const outcome = await this.#commit(op);
       await this.#apply(op, outcome);
       this.#deps.wake(this);
-      const { version, points, bytes, digest } = outcome;
-      return { version, points, bytes, digest };
+      const { version, points, bytes, digest, repeated } = outcome;
+      return { version, points, bytes, digest, ...(repeated !== undefined && { repeated }) };
     } finally {
       if (this.#state.behind) this.#catchUpSoon();
     }
@@ -436,7 +444,8 @@ function withWork(
   written: Written,
   { labels, examined }: { labels: Uint32Array; examined: number },
 ): Written {
-  return { ...written, work: { examined, changed: labels.length } };
+  const changed = written.repeated === undefined ? labels.length : 0;
+  return { ...written, work: { examined, changed } };
 }
 
 /** The same error, saying how far the change came. */

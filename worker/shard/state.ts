@@ -133,6 +133,8 @@ export class ShardState {
    */
   apply(op: WriteOp, outcome: WriteOutcome, slices: Slices): Promise<void> {
     this.#applying = this.#applying.then(async () => {
+      // It changed nothing; what it repeats has been applied by now.
+      if (outcome.repeated !== undefined) return;
       for (let from = 0; from < outcome.labels.length; from += LABELS_PER_STEP) {
         this.#applyStep(op, outcome, from);
         if (slices.due) await slices.rest();

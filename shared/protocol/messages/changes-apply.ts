@@ -4,7 +4,7 @@ import { closed, WrittenSchema } from '../schema.ts';
 
 /**
  * Makes the points of a page what the page says, under the versions that it gives, and deletes those
- * that it says are removed. Whatever was there is replaced, so the pages of one round are applied in
+ * that it says are removed; of writes that take effect once it has those of the page in its span. Whatever was there is replaced, so the pages of one round are applied in
  * their order; the same one again changes nothing. In one commit. Float section: one vector a point.
  *
  * The shard's version becomes the highest of its own, those of the page and `lastVersion`, which is

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { OnceMarkSchema } from '../once.ts';
 import { PageSchema } from '../page.ts';
 import { closed, PointIdSchema, VersionSchema } from '../schema.ts';
 
@@ -8,16 +9,18 @@ export const ChangesCursorSchema = Type.Union([
   closed({ kind: Type.Literal('points'), afterLabel: Type.Integer({ minimum: -1 }) }),
   /** Removed ids in the order of version and id, after this one. */
   closed({ kind: Type.Literal('removed'), version: VersionSchema, id: PointIdSchema }),
+  /** Writes that were done once, in the order of version and key, after this one. */
+  closed({ kind: Type.Literal('once'), after: OnceMarkSchema }),
 ]);
 export type ChangesCursor = Static<typeof ChangesCursorSchema>;
 
 /**
- * What has changed since a version, a page at a time: first whole points, then removed ids. A page is
- * what was committed when it was read; `version` is that of the shard then. Changes that come between
+ * What has changed since a version, a page at a time: first whole points, then removed ids,
+ * then the writes that take effect once. A page is what was committed when it was read; `version` is that of the shard then. Changes that come between
  * two pages may be missing, so whoever has read all pages asks again for what is newer than the
  * `version` of the first, until nothing is. Float section of the reply: one vector a point.
  *
- * With `tooFar` removed ids of that age are not kept any more: there is no page, and ranges must be
+ * A first cursor of the kind `once` asks for those writes alone. With `tooFar` removed ids of that age are not kept any more: there is no page, and ranges must be
  * compared instead. `floor` is the version up to which they may be missing. A closed shard stays
  * closed.
  */

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { OnceSchema } from '../once.ts';
 import {
   Bytes,
   closed,
@@ -32,6 +33,7 @@ export const payloadUpdate = {
     points: PointsSelectorSchema,
     change: PayloadChangeSchema,
     room: Type.Optional(RoomSchema),
+    once: Type.Optional(OnceSchema),
   }),
   reply: WrittenSchema,
 };

@@ -1,3 +1,5 @@
+import Type from 'typebox';
+import { OnceSchema } from '../once.ts';
 import { closed, PointsSelectorSchema, VersionSchema, WrittenSchema } from '../schema.ts';
 
 /**
@@ -7,6 +9,10 @@ import { closed, PointsSelectorSchema, VersionSchema, WrittenSchema } from '../s
 export const pointsDelete = {
   number: 11,
   writes: true,
-  request: closed({ version: VersionSchema, points: PointsSelectorSchema }),
+  request: closed({
+    version: VersionSchema,
+    points: PointsSelectorSchema,
+    once: Type.Optional(OnceSchema),
+  }),
   reply: WrittenSchema,
 };

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { OnceSchema } from '../once.ts';
 import {
   closed,
   PayloadSchema,
@@ -22,6 +23,7 @@ export const pointsUpsert = {
     names: Type.Array(Type.String()),
     payloads: Type.Array(PayloadSchema),
     room: Type.Optional(RoomSchema),
+    once: Type.Optional(OnceSchema),
   }),
   reply: WrittenSchema,
 };

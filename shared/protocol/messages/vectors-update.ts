@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { OnceSchema } from '../once.ts';
 import { closed, PointIdSchema, VersionSchema, WrittenSchema } from '../schema.ts';
 
 /**
@@ -12,6 +13,7 @@ export const vectorsUpdate = {
     version: VersionSchema,
     ids: Type.Array(PointIdSchema),
     names: Type.Array(Type.String()),
+    once: Type.Optional(OnceSchema),
   }),
   reply: WrittenSchema,
 };
