@@ -42,7 +42,7 @@ export interface RoutedSet {
 }
 
 export interface RouterDeps {
-  link: Pick<WorkerLink, 'request' | 'connected' | 'inFlight' | 'onConnect'>;
+  link: Pick<WorkerLink, 'request' | 'begin' | 'connected' | 'inFlight' | 'onConnect'>;
   setOf: (shardId: ShardId) => RoutedSet;
   health: {
     isDoubtful(workerId: WorkerId): boolean;
@@ -118,18 +118,23 @@ export class Router {
   ): Promise<Answer<N>> {
     const set = this.#deps.setOf(shardId);
     const { sole } = set;
-    // There is nobody else to ask, so it waits for its worker if need be.
-    if (sole !== undefined) {
-      return this.#deps.link.request({ shardId, workerId: sole }, name, body, vectors, deadline);
-    }
-    return this.#readAny(set, { shardId, name, body, vectors, deadline });
+    const question = { shardId, name, body, vectors, deadline };
+    return sole === undefined ? this.#readAny(set, question) : this.#askSole(sole, question);
+  }
+
+  /** There is nobody else to ask, so it waits for its worker if need be. */
+  #askSole<N extends MessageName>(
+    workerId: WorkerId,
+    { shardId, name, body, vectors, deadline }: Question<N>,
+  ): Promise<Answer<N>> {
+    return this.#deps.link.request({ shardId, workerId }, name, body, vectors, deadline);
   }
 
   async #readAny<N extends MessageName>(set: RoutedSet, question: Question<N>): Promise<Answer<N>> {
     const tried = new Set<WorkerId>();
     let failure: unknown;
     for (let round = 0; ; ) {
-      if (set.sole !== undefined) return this.#askOne(set.sole, question, false);
+      if (set.sole !== undefined) return this.#askSole(set.sole, question);
       const workerId = this.#best(set, tried);
       if (workerId === undefined) {
         if (isOverloaded(failure) || round === ROUNDS_MAX) throw failure;
@@ -163,15 +168,6 @@ export class Router {
     return best;
   }
 
-  #askOne<N extends MessageName>(
-    workerId: WorkerId,
-    { shardId, name, body, vectors, deadline }: Question<N>,
-    now: boolean,
-  ): Promise<Answer<N>> {
-    const route = { shardId, workerId };
-    return this.#deps.link.request(route, name, body, vectors, deadline, now);
-  }
-
   /** Asks one, and a second one when the first takes long. */
   async #race<N extends MessageName>(
     workerId: WorkerId,
@@ -181,25 +177,37 @@ export class Router {
   ): Promise<Answer<N>> {
     const { health, clock, hedgeMs } = this.#deps;
     this.#hedges = Math.min(HEDGES_MAX, this.#hedges + HEDGE_SHARE);
-    const first = this.#askOne(workerId, question, true);
+    const first = this.#begin(workerId, question);
     const { promise: slow, resolve } = Promise.withResolvers<undefined>();
     const cancel = clock.after(hedgeMs, () => resolve(undefined));
-    const early = await Promise.race([first, slow]).finally(cancel);
+    const early = await Promise.race([first.answer, slow]).finally(cancel);
     if (early !== undefined) {
       health.answered(workerId);
       return early;
     }
     const other = this.#hedges >= 1 ? this.#best(set, tried) : undefined;
-    if (other === undefined) return first;
+    if (other === undefined) return first.answer;
     this.#hedges -= 1;
     tried.add(other);
-    const second = this.#askOne(other, question, true).then((answer) => {
+    const second = this.#begin(other, question);
+    const won = second.answer.then((answer) => {
       health.lostRace(workerId);
       return answer;
     });
-    return Promise.any([first, second]).catch((error: AggregateError) => {
-      throw error.errors[0];
-    });
+    try {
+      return await Promise.any([first.answer, won]);
+    } catch (error) {
+      throw (error as AggregateError).errors[0];
+    } finally {
+      // Who has answered is not disturbed by it.
+      first.cancel();
+      second.cancel();
+    }
+  }
+
+  #begin<N extends MessageName>(workerId: WorkerId, question: Question<N>) {
+    const { shardId, name, body, vectors, deadline } = question;
+    return this.#deps.link.begin({ shardId, workerId }, name, body, vectors, deadline, true);
   }
 
   /** Workers that can be asked at this moment. */

@@ -13,6 +13,8 @@
  *      |                             +--- write and line lost: ---------->|
  *      |                             |    write_outcome_unknown           |
  *      +-- deadline: unavailable     +--- deadline: deadline_exceeded --->|
+ *      |                             |
+ *      +-- cancelled: forgotten      +--- cancelled: the worker hears of it, and it is forgotten
  *
  * A read that lost its line is sent again on the next one, because asking twice is harmless. A
  * write is never sent twice. It may have been committed before the line broke, and by the time it
@@ -21,18 +23,21 @@
  * worker that is stopping says `shutting_down` before it touches anything, so after that answer
  * even a write may be sent again, and the restart of a worker costs its callers only time.
  *
+ * A read whose deadline passes after it was sent is cancelled with its worker, too: if it still waits
+ * there, it is not worth the work.
+ *
  * Deadlines: one sweep over the calls every `SWEEP_MS` while there are any, instead of a timer for
  * each call. A call costs no timer, an idle worker none at all, and being up to `SWEEP_MS` late
  * does not matter to a caller who has waited for seconds.
  */
-import { assert } from '../../shared/base/assert.ts';
+import { assert, must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import { PendingCalls } from '../../shared/base/pending-calls.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { decodeFailure } from '../../shared/protocol/failure.ts';
-import { type Frame, NO_REQUEST, stampFrame } from '../../shared/protocol/frame.ts';
+import { encodeFrame, type Frame, NO_REQUEST, stampFrame } from '../../shared/protocol/frame.ts';
 import { CLOSE_CODES } from '../../shared/protocol/hello.ts';
 import type { Connection } from './connection.ts';
 
@@ -55,7 +60,20 @@ export interface Call {
 interface Entry {
   call: Call;
   sends: number;
+  /** Of the last time that it was sent. */
+  requestId: number;
+  state: 'waiting' | 'sent' | 'settled';
 }
+
+/** A call that was taken. */
+export interface Submitted {
+  /** Forgets the call without settling it; its worker need not begin with it. A write that was sent may
+   * be made all the same. Does nothing once it is settled. */
+  cancel(): void;
+}
+
+const EMPTY = new Float32Array(0);
+const NO_STRUCTURE = new Uint8Array(0);
 
 export class Lane {
   readonly #clock: Clock;
@@ -88,8 +106,8 @@ export class Lane {
     return this.#waiting.size + this.#sent.size;
   }
 
-  /** Takes a call; it is settled later, exactly once. Throws `overloaded` when it is not taken. */
-  submit(call: Call): void {
+  /** Takes a call; it is settled later, once at most. Throws `overloaded` when it is not taken. */
+  submit(call: Call): Submitted {
     const bytes = call.frame.byteLength;
     const held = Math.max(this.#bytes, this.#line?.bufferedBytes ?? 0);
     if (call.now && !this.ready) throw awayError();
@@ -97,10 +115,11 @@ export class Lane {
       throw new AppError('overloaded');
     }
     this.#bytes += bytes;
-    const entry = { call, sends: 0 };
+    const entry: Entry = { call, sends: 0, requestId: NO_REQUEST, state: 'waiting' };
     if (this.ready) this.#send(entry);
     else this.#waiting.add(entry);
     this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
+    return { cancel: () => this.#cancel(entry) };
   }
 
   /** Gives the lane its line and sends what has waited for it. */
@@ -121,7 +140,7 @@ export class Lane {
     const lost = this.#sent.takeWhere(() => true);
     const again = lost.filter(mayGoOn);
     // First all that go on, so that the lane is not idle while it still has calls.
-    for (const entry of again) this.#waiting.add(entry);
+    for (const entry of again) this.#wait(entry);
     for (const entry of lost) {
       if (entry.call.writes) this.#reject(entry, new AppError('write_outcome_unknown'));
       else if (!mayGoOn(entry)) this.#reject(entry, new AppError('unavailable'));
@@ -139,9 +158,7 @@ export class Lane {
     } else if (frame.requestId === NO_REQUEST && frame.kind === 'error') {
       this.#draining = readFailure(frame).code === 'shutting_down';
     }
-    if (this.#draining && this.#sent.size === 0) {
-      this.#line.close(CLOSE_CODES.goingAway, 'the worker stops');
-    }
+    this.#hangUpIfDrained();
   }
 
   /** Settles what waits for a worker that is away. */
@@ -149,11 +166,39 @@ export class Lane {
     for (const entry of this.#waiting) this.#reject(entry, error);
   }
 
+  #cancel(entry: Entry): void {
+    if (entry.state === 'settled') return;
+    if (entry.state === 'sent') {
+      this.#sent.take(entry.requestId);
+      this.#sendCancel(entry);
+    }
+    this.#settle(entry, () => undefined);
+    this.#hangUpIfDrained();
+  }
+
+  #sendCancel({ call: { message }, requestId }: Entry): void {
+    const { epoch } = must(this.#line, 'what is sent has a line');
+    const none = { deadlineMs: 0, shardId: undefined, structure: NO_STRUCTURE, vectors: EMPTY };
+    this.#line?.send(encodeFrame({ kind: 'cancel', message, epoch, requestId, ...none }));
+  }
+
+  #hangUpIfDrained(): void {
+    if (!this.#draining || this.#sent.size > 0) return;
+    this.#line?.close(CLOSE_CODES.goingAway, 'the worker stops');
+  }
+
+  #wait(entry: Entry): void {
+    entry.state = 'waiting';
+    this.#waiting.add(entry);
+  }
+
   #send(entry: Entry): void {
     assert(this.#line !== undefined, 'there is a line to send on');
     const { epoch } = this.#line;
     entry.sends += 1;
     const requestId = this.#sent.add(entry);
+    entry.requestId = requestId;
+    entry.state = 'sent';
     const deadlineMs = entry.call.deadline.remainingMs();
     stampFrame(entry.call.frame, { epoch, requestId, deadlineMs });
     this.#line.send(entry.call.frame);
@@ -168,7 +213,7 @@ export class Lane {
     this.#draining = true;
     if (entry.call.now || entry.sends >= SENDS_MAX) {
       this.#reject(entry, new AppError('unavailable'));
-    } else this.#waiting.add(entry);
+    } else this.#wait(entry);
   }
 
   #sweep(): void {
@@ -177,7 +222,11 @@ export class Lane {
       if (entry.call.deadline.expired) this.#reject(entry, awayError());
     }
     const late = this.#sent.takeWhere(({ call }) => call.deadline.expired);
-    for (const entry of late) this.#reject(entry, lateError(entry.call));
+    for (const entry of late) {
+      if (!entry.call.writes) this.#sendCancel(entry);
+      this.#reject(entry, lateError(entry.call));
+    }
+    this.#hangUpIfDrained();
     if (this.inFlight > 0) this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
   }
 
@@ -186,6 +235,7 @@ export class Lane {
   }
 
   #settle(entry: Entry, how: () => void): void {
+    entry.state = 'settled';
     this.#waiting.delete(entry);
     this.#bytes -= entry.call.frame.byteLength;
     how();

@@ -44,6 +44,13 @@ interface Target {
   workerId: WorkerId;
 }
 
+export interface Asked<N extends MessageName> {
+  answer: Promise<WithVectors<Reply<N>>>;
+  /** From now on nobody waits: `answer` may stay open for ever, and the worker need not begin with the
+   * request. A write that was sent may be made all the same. */
+  cancel(): void;
+}
+
 export interface WorkerLinkDeps {
   clock: Clock;
   random: SecureRandom;
@@ -123,7 +130,7 @@ export class WorkerLink {
     deadline: Deadline,
     now = false,
   ): Promise<WithVectors<Reply<N>>> {
-    return this.#submit(route, name, body, vectors, deadline, now);
+    return this.begin(route, name, body, vectors, deadline, now).answer;
   }
 
   /**
@@ -136,18 +143,20 @@ export class WorkerLink {
     deadline: Deadline,
   ): Promise<Reply<N>> {
     const route = { workerId, shardId: undefined };
-    return (await this.#submit(route, name, body, undefined, deadline, true)).body;
+    return (await this.begin(route, name, body, undefined, deadline, true).answer).body;
   }
 
-  #submit<N extends MessageName>(
+  /** The same as `request` for one whose caller may no longer want the answer. */
+  begin<N extends MessageName>(
     route: Target,
     name: N,
     body: Request<N>,
     vectors: Float32Array | undefined,
     deadline: Deadline,
-    now: boolean,
-  ): Promise<WithVectors<Reply<N>>> {
-    return new Promise((resolve, reject) => {
+    now = false,
+  ): Asked<N> {
+    const { promise: answer, resolve, reject } = Promise.withResolvers<WithVectors<Reply<N>>>();
+    try {
       if (this.#state !== 'open') throw new AppError('shutting_down');
       if (deadline.expired) throw new AppError('deadline_exceeded');
       const namesShard = route.shardId !== undefined;
@@ -162,8 +171,20 @@ export class WorkerLink {
         }
       };
       const lane = this.#lane(route.workerId);
-      lane.submit({ message, writes, now, frame, deadline, resolve: answered, reject });
-    });
+      const call = lane.submit({
+        message,
+        writes,
+        now,
+        frame,
+        deadline,
+        resolve: answered,
+        reject,
+      });
+      return { answer, cancel: () => call.cancel() };
+    } catch (error) {
+      reject(error);
+      return { answer, cancel: () => undefined };
+    }
   }
 
   /** Workers that can be asked at this moment. */
@@ -255,7 +276,8 @@ export class WorkerLink {
       for (const listener of this.#connectListeners) listener(workerId);
     },
     frame: (connection, frame) => {
-      if (frame.kind === 'request') throw new ProtocolError('a worker does not send requests');
+      const isAnswer = frame.kind === 'reply' || frame.kind === 'error';
+      if (!isAnswer) throw new ProtocolError('a worker only answers');
       const lane = this.#lanes.get(connection.workerId);
       if (lane?.line === connection) lane.answer(frame);
     },

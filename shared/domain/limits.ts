@@ -68,6 +68,8 @@ export const LIMITS = {
   smallBodyBytesMax: 64 * 1024,
   /** Requests under way to one worker. */
   workerInFlightMax: 1_024,
+  /** Bytes of requests that a worker has read and not begun with. */
+  requestBytesQueuedMax: 256 * MIB,
   /** Bytes that may wait in one worker's socket before new requests are refused. */
   linkBufferedBytesMax: 256 * MIB,
   /** One frame on the link between coordinator and worker. */
@@ -119,6 +121,7 @@ assert(
 assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply fits one frame');
 assert(LIMITS.replyBytesMax <= LIMITS.gatheredBytesMax, 'one shard may reply all that is wanted');
 assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
+assert(LIMITS.frameBytesMax <= LIMITS.requestBytesQueuedMax, 'a full frame may wait in the queue');
 assert(LIMITS.bodyBytesMax <= LIMITS.clientBodyBytesMax, 'a client may send the largest body');
 assert(LIMITS.clientBodyBytesMax < LIMITS.bodiesBytesMax, 'no client fills the process alone');
 assert(

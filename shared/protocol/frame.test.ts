@@ -36,7 +36,7 @@ test('a frame comes back as it was, wherever it lies in memory', () => {
     for (const count of [0, 1, 256]) {
       const vectors = Float32Array.from({ length: count }, (_, i) => i / 3);
       const structure = new Uint8Array(structureBytes).fill(7);
-      for (const kind of ['request', 'reply', 'error'] as const) {
+      for (const kind of ['request', 'reply', 'error', 'cancel'] as const) {
         const frame = frameOf({ kind, structure, vectors });
         const bytes = encodeFrame(frame);
         assert.equal(bytes.byteLength % 4, 0);
@@ -87,7 +87,7 @@ test('malformed frames are protocol errors', () => {
     ['header only half', (bytes) => bytes.subarray(0, FRAME_HEADER_BYTES - 1)],
     ['version', (bytes) => bytes.fill(PROTOCOL_VERSION + 1, 0, 1)],
     ['kind 0', (bytes) => bytes.fill(0, 1, 2)],
-    ['kind 4', (bytes) => bytes.fill(4, 1, 2)],
+    ['kind 5', (bytes) => bytes.fill(5, 1, 2)],
     ['structure longer than the frame', (bytes) => bytes.fill(0xff, 32, 36)],
     ['vectors longer than the frame', (bytes) => bytes.fill(0xff, 36, 40)],
     ['both longest', (bytes) => bytes.fill(0xff, 32, 40)],

@@ -5,12 +5,12 @@
  *
  *   offset  bytes  field
  *        0      1  protocol version
- *        1      1  kind: 1 request, 2 reply, 3 error
- *        2      2  message number (`messages.ts`); a reply or error repeats that of its request
+ *        1      1  kind: 1 request, 2 reply, 3 error, 4 cancel
+ *        2      2  message number (`messages.ts`); all others repeat that of the request
  *        4      4  epoch of the connection
  *        8      4  request id, unique among the requests under way in this epoch
- *       12      4  milliseconds left to the deadline; 0 in replies and errors
- *       16     16  shard: the bytes of its UUID; zeros in replies and errors
+ *       12      4  milliseconds left to the deadline; 0 but in requests
+ *       16     16  shard: the bytes of its UUID; zeros but in requests
  *       32      4  S, bytes of structure
  *       36      4  V, bytes of vectors, a multiple of 4
  *       40      S  structure: one MessagePack map (see `body.ts`)
@@ -20,6 +20,9 @@
  * Request id 0 belongs to no request. A worker that is about to stop sends an error frame with it
  * and the code `shutting_down`: the coordinator then sends nothing more on this connection and
  * hangs up when everything sent is answered.
+ *
+ * A cancel says that nobody waits for the answer to its request any more. A worker that has not begun
+ * with it drops it and answers nothing; else the answer comes and meets nobody. It has no structure.
  *
  * A deadline travels as a duration because the two machines share no clock. The zeros keep the
  * vectors aligned, so that a receiver reads them where they lie, without a copy. An answer from
@@ -43,7 +46,7 @@ export const FRAME_LAYOUT =
 export const FRAME_HEADER_BYTES = 40;
 /** The request id of frames that answer no request. */
 export const NO_REQUEST = 0;
-export const FRAME_KINDS = { request: 1, reply: 2, error: 3 } as const;
+export const FRAME_KINDS = { request: 1, reply: 2, error: 3, cancel: 4 } as const;
 export type FrameKind = keyof typeof FRAME_KINDS;
 
 export interface Frame {
@@ -133,6 +136,7 @@ function kindOf(value: number | undefined): FrameKind {
   if (value === FRAME_KINDS.request) return 'request';
   if (value === FRAME_KINDS.reply) return 'reply';
   if (value === FRAME_KINDS.error) return 'error';
+  if (value === FRAME_KINDS.cancel) return 'cancel';
   throw new ProtocolError('unknown frame kind');
 }
 

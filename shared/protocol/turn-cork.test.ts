@@ -39,6 +39,23 @@ test('frames of one turn leave together, at its end', async () => {
   assert.deepEqual(writes, [3, 2]);
 });
 
+test('what is sent in the callbacks that come leaves with them when it is expected', async () => {
+  const { socket, writes } = countingSocket();
+  const cork = new TurnCork(socket);
+  const seen: number[][] = [];
+  setImmediate(() => {
+    sendAll(cork, socket, 2);
+    setImmediate(() => seen.push([...writes]));
+  });
+  cork.expect();
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual([seen, writes], [[[2]], [2]], 'not a turn later');
+  cork.expect();
+  await nextTurn();
+  assert.deepEqual(writes, [2], 'nothing came');
+});
+
 test('many frames do not wait for the end of the turn', async () => {
   const { socket, writes } = countingSocket();
   const cork = new TurnCork(socket);

@@ -1,5 +1,6 @@
 /** A service of three workers with a storm on a collection of two shards, two replicas each. */
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -12,6 +13,8 @@ const SHAPE = { size: DIMENSION, distance: 'Euclid', engine: 'kernel', links: 6 
 const SPREAD = { shards: 2, replicas: 2 };
 const WRITERS = 3;
 const WATCHERS = 2;
+const LEVEL_TRIES = 600;
+const LEVEL_PAUSE_MS = 100;
 
 export interface Stormy {
   service: Service;
@@ -38,6 +41,18 @@ export async function startStorm(
   await storm.fill();
   storm.start();
   return { service, storm, random, writing, reading };
+}
+
+/** Waits until every replica is in sync: only then another one may die without anybody noticing. */
+export async function becomeLevel(service: Service): Promise<void> {
+  const headers = { authorization: `Bearer ${service.adminToken()}` };
+  const url = `${service.adminUrl}/admin/v1/replicas?state=behind`;
+  for (let tries = 0; tries < LEVEL_TRIES; tries += 1) {
+    const { replicas } = (await (await fetch(url, { headers })).json()) as { replicas: unknown[] };
+    if (replicas.length === 0) return;
+    await sleep(LEVEL_PAUSE_MS);
+  }
+  throw new Error('replicas stay behind');
 }
 
 /** Ends the storm, checks what is there, and tells what was done. */

@@ -189,9 +189,11 @@ test('a worker that is silent costs the deadline; its late answer meets nobody',
   const slow = askCount(rig, worker.workerId, within(60));
   const first = await worker.nextFrame();
   await assert.rejects(slow, { code: 'deadline_exceeded' });
+  const cancelled = await worker.nextFrame();
+  assert.deepEqual([cancelled.kind, cancelled.requestId], ['cancel', first.requestId]);
   const write = askDelete(rig, worker.workerId, within(30));
   await assert.rejects(write, { code: 'deadline_exceeded', message: /may or may not/ });
-  await worker.nextFrame();
+  assert.equal((await worker.nextFrame()).kind, 'request');
   const next = askCount(rig, worker.workerId);
   const second = await worker.nextFrame();
   assert.notEqual(second.requestId, first.requestId);

@@ -1,10 +1,16 @@
 /**
  * From a request frame to its answer. Each request ends in exactly one frame: a reply, or an
  * error with a code and a public text. What is no `AppError` is our defect: it is logged and the
- * caller sees `internal`.
+ * caller sees `internal`. Of one that is cancelled, or whose line is gone, there is no answer.
  *
- * A handler may answer at once or later; an answer at once is sent in the same turn of the event
- * loop, so a search costs no extra trip through the queue of promises.
+ * What has arrived is read before the first of it is begun with, so that a request that is cancelled,
+ * or came too late, costs nothing once its turn comes:
+ *
+ *   frames of a turn --read--> [r1 r2 r3 c2 r4] --setImmediate--> r1, r3, r4 are handled in order
+ *
+ * That is the same turn of the event loop, and after a while of handling the rest waits for what has
+ * arrived meanwhile. A handler may answer at once or later; an answer at once is sent in the same
+ * turn, so a search costs no extra trip through the queue of promises.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -43,10 +49,26 @@ export type Handlers = { [N in MessageName]: Handler<N> };
 
 /** The line that a request came in on, for its answer. */
 export interface AnswerLine {
+  /** False when it is gone for good. */
+  readonly open: boolean;
   /** Bytes that wait in the socket. */
   readonly bufferedBytes: number;
   /** Drops the frame when the line is gone. */
   send(frame: Buffer): void;
+  /** Answers will be sent in the callbacks of `setImmediate` that were asked for by now. */
+  expectAnswers(): void;
+  /** Ends the line for a defect of ours. */
+  fail(error: unknown): void;
+}
+
+/** A request that was read. */
+interface Received {
+  frame: Frame;
+  name: MessageName;
+  line: AnswerLine;
+  /** Counted from its arrival. */
+  deadline: Deadline;
+  state: 'waiting' | 'cancelled';
 }
 
 /** A handler of any message, seen from the dispatcher, which has checked that body and name fit. */
@@ -58,11 +80,17 @@ type AnyHandler = (
 ) => Promise<WithVectors<object>> | WithVectors<object>;
 
 const EMPTY = new Float32Array(0);
+/** So long requests are handled before others are read. One search takes a tenth of that. */
+const HANDLING_MS = 2;
 
 export class Dispatcher {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #handlers: Handlers;
+  /** In the order of their arrival; those before `#next` have been begun with. */
+  readonly #received: Received[] = [];
+  #next = 0;
+  #receivedBytes = 0;
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -73,23 +101,93 @@ export class Dispatcher {
     this.#handlers = deps.handlers;
   }
 
-  /** Requests that have no answer yet, those of former lines included. */
+  /** Requests that have no answer yet, those of former lines and those that wait included. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** Answers the request on `line`. Throws `ProtocolError` when the frame is not a request. */
+  /** Answers the request on `line`, or drops one that waits. Throws `ProtocolError` for a frame that
+   * is neither a request nor a cancel. */
   dispatch(frame: Frame, line: AnswerLine): void {
-    if (frame.kind !== 'request') throw new ProtocolError('a coordinator sends requests only');
+    if (frame.kind === 'cancel') {
+      this.#cancel(frame.requestId, line);
+      return;
+    }
+    if (frame.kind !== 'request') throw new ProtocolError('a coordinator asks and cancels only');
     const name = messageName(frame.message);
     if (name === undefined) throw new ProtocolError('unknown message number');
     if ((frame.shardId === undefined) !== isAboutWorker(name)) {
       throw new ProtocolError('a request names its shard, unless it is about the worker');
     }
     this.#inFlight += 1;
+    const bytes = this.#receivedBytes + bytesOf(frame);
+    // The coordinator counts only requests that it still waits for; here count also the others.
+    if (this.#inFlight > LIMITS.workerInFlightMax || bytes > LIMITS.requestBytesQueuedMax) {
+      this.#answerError(frame, name, new AppError('overloaded'), line);
+      return;
+    }
+    this.#receivedBytes = bytes;
+    const deadline = Deadline.after(this.#clock, frame.deadlineMs);
+    this.#received.push({ frame, name, line, deadline, state: 'waiting' });
+    if (this.#received.length - this.#next === 1) this.#handleSoon(line);
+  }
+
+  #cancel(requestId: number, line: AnswerLine): void {
+    for (let at = this.#next; at < this.#received.length; at += 1) {
+      const received = this.#received[at];
+      if (received?.frame.requestId !== requestId || received.line !== line) continue;
+      if (received.state === 'waiting') this.#finish();
+      received.state = 'cancelled';
+      return;
+    }
+  }
+
+  #handleSoon(line: AnswerLine): void {
+    setImmediate(this.#handleReceived);
+    line.expectAnswers();
+  }
+
+  readonly #handleReceived = (): void => {
+    const stopAtMs = this.#clock.monotonicMs() + HANDLING_MS;
+    for (;;) {
+      const received = this.#received[this.#next];
+      if (received === undefined) break;
+      if (this.#clock.monotonicMs() >= stopAtMs) {
+        this.#received.splice(0, this.#next);
+        this.#next = 0;
+        this.#handleSoon(received.line);
+        return;
+      }
+      this.#next += 1;
+      this.#receivedBytes -= bytesOf(received.frame);
+      this.#begin(received);
+    }
+    this.#received.length = 0;
+    this.#next = 0;
+  };
+
+  /** Of a line that is gone nothing is begun with: whoever asked has been told, and may have asked
+   * again on the next line. */
+  #begin(received: Received): void {
+    const { state, line } = received;
+    if (state === 'cancelled') return;
+    if (!line.open) {
+      this.#finish();
+      return;
+    }
+    try {
+      this.#handle(received);
+    } catch (error) {
+      this.#finish();
+      line.fail(error);
+    }
+  }
+
+  #handle(received: Received): void {
+    const { frame, name, line } = received;
     let answer: Promise<WithVectors<object>> | WithVectors<object>;
     try {
-      answer = this.#handle(frame, name);
+      answer = this.#ask(received);
     } catch (error) {
       this.#answerError(frame, name, error, line);
       return;
@@ -114,11 +212,8 @@ export class Dispatcher {
     return promise.finally(cancel);
   }
 
-  #handle(frame: Frame, name: MessageName) {
+  #ask({ frame, name, deadline }: Received) {
     if (this.#draining) throw new AppError('shutting_down');
-    // The coordinator counts only requests that it still waits for; here count also the others.
-    if (this.#inFlight > LIMITS.workerInFlightMax) throw new AppError('overloaded');
-    const deadline = Deadline.after(this.#clock, frame.deadlineMs);
     if (deadline.expired) throw new AppError('deadline_exceeded');
     const handler = this.#handlers[name] as AnyHandler;
     return handler(frame.shardId, decodeRequest(name, frame.structure), frame.vectors, deadline);
@@ -152,6 +247,10 @@ export class Dispatcher {
     this.#inFlight -= 1;
     if (this.#inFlight === 0) this.#onIdle?.();
   }
+}
+
+function bytesOf({ structure, vectors }: Frame): number {
+  return frameBytes(structure.byteLength, vectors.byteLength);
 }
 
 /** Tells the coordinator that this worker is about to stop (see `frame.ts`). */

@@ -116,6 +116,17 @@ export class Session {
     return this.#socket.bufferedAmount;
   }
 
+  /** What is sent in the next callbacks of `setImmediate` leaves at the end of this turn. */
+  expectAnswers(): void {
+    this.#cork?.expect();
+  }
+
+  /** Ends the session for a defect of ours. */
+  fail(error: unknown): void {
+    this.#events.failed(error);
+    void this.close(CLOSE_CODES.internalError, 'internal error');
+  }
+
   /** Drops the frame when the line is gone: its caller has been told. */
   send(frame: Buffer): void {
     if (this.#state !== 'open') return;
@@ -158,10 +169,8 @@ export class Session {
       if (this.#state === 'open') this.#receiveFrame(data, isBinary);
       else this.#greet(data, isBinary);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) this.#events.failed(error);
-      const expected = error instanceof ProtocolError;
-      const code = expected ? CLOSE_CODES.protocolError : CLOSE_CODES.internalError;
-      void this.close(code, expected ? error.message : 'internal error');
+      if (error instanceof ProtocolError) void this.close(CLOSE_CODES.protocolError, error.message);
+      else this.fail(error);
     }
   }
 

@@ -57,8 +57,9 @@ export function walkCost(dimension: number): number {
 
 /** Vectors that say how all are coded. */
 const SAMPLE = 256;
-/** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices. */
-const ROWS_SCORED_MAX = 256;
+/** Hits that are scored by vectors read from rows while others wait; more is for a scan in slices.
+ * Of 256 that are wanted a search asks for two more: the point itself, and one to see a tie. */
+const ROWS_SCORED_MAX = 256 + 2;
 /** Left free for writes that have been let in and are not applied yet; rows are larger than vectors. */
 const UNDER_WAY_BYTES = 2 * LIMITS.writeBytesQueuedMax;
 /** How much longer a shard has to be for its coding to be looked at again. */
