@@ -102,13 +102,12 @@ export async function startCoordinator(
     limitsOf: (clientId) => clientLimits.find(clientId),
     buckets: new RateLimiter(known),
   });
-  const dataPlane = new DataPlane({
-    ...known,
-    ...fleet,
-    store: store.collections,
-    copiesChanged: () => moves.soon(),
-    work,
-  });
+  const { collections, resharding } = store;
+  const { requestTimeoutMs } = config;
+  const stored = { store: collections, resharding };
+  const copiesChanged = () => moves.soon();
+  const planned = { work, copiesChanged, requestTimeoutMs };
+  const dataPlane = new DataPlane({ ...known, ...fleet, ...stored, ...planned });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
   const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };

@@ -8,6 +8,7 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import type { ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
 import { Levelling } from './levelling.ts';
@@ -31,6 +32,7 @@ export interface PlacedShard {
 }
 
 export interface ClusterCounts {
+  /** Those that are read and written. */
   shards: number;
   /** Shards without a replica in sync that can be reached. */
   unreachable: number;
@@ -51,10 +53,14 @@ export class Cluster {
   readonly #deps: ClusterDeps;
   readonly #setDeps: ReplicaSetDeps;
   readonly #sets = new Map<ShardId, ReplicaSet>();
+  /** Of these, those that no request comes to yet: points are copied to them. */
+  readonly #filling = new Set<ReplicaSet>();
+  /** Those that others have taken the place of, as long as reads of them may be under way. */
+  readonly #retired = new Map<ShardId, ReplicaSet>();
   /** Those with several replicas, by worker: nobody else needs to hear of workers. */
   readonly #byWorker = new Map<WorkerId, Set<ReplicaSet>>();
   readonly scrub: Scrub;
-  readonly #pages: PageLink;
+  readonly pages: PageLink;
   readonly #levelling: Levelling;
   /** Replicas to level, the longest waiting first, and those that are being levelled. */
   readonly #behind = new Map<string, Behind>();
@@ -70,10 +76,11 @@ export class Cluster {
     const { link, store, clock, log, timing } = deps;
     this.#deps = deps;
     const describe = (shardId: ShardId) => this.#describe(shardId);
-    this.#pages = new PageLink({ link, clock });
-    this.#levelling = new Levelling({ pages: this.#pages, clock, log, describe });
+    this.pages = new PageLink({ link, clock });
+    const { pages } = this;
+    this.#levelling = new Levelling({ pages, clock, log, describe });
     const setOf = (shardId: ShardId) => this.#sets.get(shardId);
-    this.scrub = new Scrub({ pages: this.#pages, setOf, store, clock, log });
+    this.scrub = new Scrub({ pages, setOf, store, clock, log });
     const graceEndMs = clock.monotonicMs() + timing.startGraceMs;
     const fellBehind = (set: ReplicaSet, replica: Replica) => this.#enqueue({ set, replica });
     this.#setDeps = { link, store, clock, log, timing, graceEndMs, fellBehind };
@@ -111,12 +118,42 @@ export class Cluster {
     }
   }
 
+  /** The same for shards that are to take the place of others. */
+  fill(shards: readonly PlacedShard[], writeConsistency: number, isNew: boolean): void {
+    this.add(shards, writeConsistency, isNew);
+    for (const { shardId } of shards) this.#filling.add(this.set(shardId));
+  }
+
+  /**
+   * Shards that were filled, and hold so much, take the place of others, which can be read for
+   * `readsEndMs` more.
+   */
+  replace(
+    replaced: readonly { shardId: ShardId }[],
+    filled: ReadonlyMap<ShardId, Written>,
+    readsEndMs: number,
+  ): void {
+    for (const [shardId, held] of filled) {
+      const set = this.set(shardId);
+      set.startWith(held);
+      this.#filling.delete(set);
+    }
+    for (const { shardId } of replaced) {
+      const set = this.set(shardId);
+      this.remove([{ shardId }]);
+      set.retire();
+      this.#retired.set(shardId, set);
+      this.#deps.clock.after(readsEndMs, () => this.#retired.delete(shardId));
+    }
+  }
+
   /** The shards are gone. */
   remove(shards: readonly { shardId: ShardId }[]): void {
     for (const { shardId } of shards) {
       const set = this.#sets.get(shardId);
       if (set === undefined) continue;
       this.#sets.delete(shardId);
+      this.#filling.delete(set);
       for (const sets of this.#byWorker.values()) sets.delete(set);
       for (const { workerId } of set.replicas) this.#forget(`${shardId}/${workerId}`);
     }
@@ -140,12 +177,13 @@ export class Cluster {
   async close(): Promise<void> {
     this.#closed = true;
     this.#retries.close();
-    this.#pages.stop();
+    this.pages.stop();
     await Promise.all([this.scrub.close(), ...this.#running.values()]);
   }
 
   set(shardId: ShardId): ReplicaSet {
-    return must(this.#sets.get(shardId), 'every shard of the catalog has its replicas');
+    const set = this.#sets.get(shardId) ?? this.#retired.get(shardId);
+    return must(set, 'every shard of the catalog has its replicas');
   }
 
   find(shardId: ShardId): ReplicaSet | undefined {
@@ -173,10 +211,13 @@ export class Cluster {
   }
 
   count(): ClusterCounts {
-    const counts = { shards: this.#sets.size, unreachable: 0, replicas: 0, behind: 0 };
-    for (const { replicas, inSync } of this.#sets.values()) {
+    const counts = { shards: 0, unreachable: 0, replicas: 0, behind: 0 };
+    for (const set of this.#sets.values()) {
+      const { replicas, inSync } = set;
       counts.replicas += replicas.length;
       counts.behind += replicas.length - inSync.length;
+      if (this.#filling.has(set)) continue;
+      counts.shards += 1;
       const isReached = inSync.some(({ workerId }) => this.#deps.link.isReady(workerId));
       if (!isReached) counts.unreachable += 1;
     }

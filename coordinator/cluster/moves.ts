@@ -234,7 +234,9 @@ export class Moves {
   }
 
   #eraseAll(): void {
+    const now = this.#deps.clock.now();
     for (const erasure of this.#deps.store.erasures()) {
+      if (erasure.notBefore > now) continue;
       const key = `${erasure.shardId}/${erasure.workerId}`;
       if (this.#erasing.has(key) || !this.#deps.link.isReady(erasure.workerId)) continue;
       this.#erasing.add(key);

@@ -30,6 +30,10 @@ export class PageLink {
     this.#stopped = true;
   }
 
+  isReady(workerId: WorkerId): boolean {
+    return this.#deps.link.isReady(workerId);
+  }
+
   /** As `WorkerLink.request`, and `unavailable` at once when the worker is away. */
   async ask<N extends MessageName>(
     at: { shardId: ShardId; workerId: WorkerId },
@@ -46,9 +50,12 @@ export class PageLink {
 
   /** Lets others go on for as long as the time since `startMs`. */
   async restSince(startMs: number): Promise<void> {
-    const { clock } = this.#deps;
+    await this.rest(this.nowMs - startMs);
+  }
+
+  async rest(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    clock.after(clock.monotonicMs() - startMs, resolve);
+    this.#deps.clock.after(ms, resolve);
     await promise;
   }
 

@@ -33,6 +33,7 @@ import type { MessageName, Reply, Request } from '../../shared/protocol/messages
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Leaving, ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
+import { ShardMoved } from './shard-moved.ts';
 import type { ReplicationTiming } from './timing.ts';
 import { gather, judge, type Outcome } from './write-round.ts';
 
@@ -81,6 +82,8 @@ export class ReplicaSet {
   /** While it is there, no write begins. */
   #pause: Promise<void> | undefined;
   #settling: Promise<void> | undefined;
+  /** Whether other shards have taken its place: what it holds does not change any more. */
+  #retired = false;
   /** Resolves at the next connection of one of its workers. */
   #arrival = Promise.withResolvers<void>();
 
@@ -128,8 +131,19 @@ export class ReplicaSet {
 
   /** A shard that was made just now: its replicas hold nothing. */
   startEmpty(): void {
-    this.#last = 0;
-    for (const replica of this.#replicas) replica.proved = true;
+    this.startWith({ version: 0, points: 0, bytes: 0, digest: 0 });
+  }
+
+  /** Its replicas in sync were seen to hold all the same. */
+  startWith(held: Written): void {
+    this.#last = held.version;
+    this.#held = held;
+    for (const replica of this.inSync) replica.proved = true;
+  }
+
+  /** From now on its writes are refused with `ShardMoved`, those too that wait; it can be read. */
+  retire(): void {
+    this.#retired = true;
   }
 
   // --- what becomes of workers
@@ -178,8 +192,8 @@ export class ReplicaSet {
 
   /**
    * Sends a write to all replicas in sync; resolves when it is on disk at each, with its version and
-   * what the shard holds then. Throws what the replicas answered, `write_outcome_unknown`, and
-   * `unavailable` when fewer are in sync than have to be.
+   * what the shard holds then. Throws what the replicas answered, `write_outcome_unknown`,
+   * `unavailable` when fewer are in sync than have to be, and `ShardMoved`.
    */
   async write<N extends WriteName>(
     name: N,
@@ -188,6 +202,7 @@ export class ReplicaSet {
     deadline: Deadline,
   ): Promise<Written> {
     while (!this.#isOpen) await this.#inTime(deadline, this.#pause ?? this.#settle());
+    if (this.#retired) throw new ShardMoved();
     const members = this.#membersForWrite();
     const version = must(this.#last, 'a shard that is open knows its version') + 1;
     this.#last = version;
@@ -205,6 +220,7 @@ export class ReplicaSet {
   }
 
   get #isOpen(): boolean {
+    if (this.#retired) return true;
     if (this.#pause !== undefined || this.#last === undefined) return false;
     return this.#replicas.every(({ state, proved }) => state === 'behind' || proved);
   }
@@ -276,12 +292,13 @@ export class ReplicaSet {
     name: N,
     body: Request<N>,
     deadline: Deadline,
+    vectors?: Float32Array,
   ): Promise<Reply<N>> {
     const members = this.#membersForWrite();
     const answers = await Promise.allSettled(
       members.map(async ({ workerId }) => {
         const route = { shardId: this.shardId, workerId };
-        return (await this.#deps.link.request(route, name, body, undefined, deadline)).body;
+        return (await this.#deps.link.request(route, name, body, vectors, deadline)).body;
       }),
     );
     const done = answers.find((answer) => answer.status === 'fulfilled');
@@ -371,10 +388,11 @@ export class ReplicaSet {
 
   /**
    * Runs `change` while no write is under way and none begins. Throws `overloaded` when those under
-   * way take longer than `waitMs`.
+   * way take longer than `waitMs`, and `ShardMoved`.
    */
   async exclusive<T>(waitMs: number, change: () => Promise<T>): Promise<T> {
     while (this.#pause !== undefined) await this.#pause;
+    if (this.#retired) throw new ShardMoved();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#pause = promise;
     try {

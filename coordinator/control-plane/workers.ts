@@ -30,6 +30,8 @@ export interface WorkerView extends WorkerRecord, LiveWorker {
 export interface SystemStatus {
   clients: number;
   collections: number;
+  /** Those of them that are being divided into another number of shards. */
+  resharding: number;
   shards: number;
   /** Shards without a replica in sync that can be reached. */
   shardsUnreachable: number;
@@ -164,6 +166,7 @@ export class WorkerAdmin {
     return {
       clients: store.clients.count(),
       collections: store.collections.count(),
+      resharding: store.collections.countResharding(),
       shards,
       shardsUnreachable: unreachable,
       replicas: { total: replicas, behind },

@@ -51,10 +51,21 @@ export class Catalog {
     return counts;
   }
 
-  /** All shards of a client's collections of that mode. */
+  /** All shards of a client's collections of that mode; without those that are being filled. */
   shardsOf(owner: Omit<Owner, 'namespace'>): ShardPlacement[] {
-    const namespaces = [...(this.#byOwner.get(keyOf(owner))?.values() ?? [])];
-    return namespaces.flatMap((records) => [...records.values()].flatMap(({ shards }) => shards));
+    return this.#recordsOf(owner).flatMap(({ shards }) => shards);
+  }
+
+  /** How many there are with those that are being filled. */
+  countShards(owner: Omit<Owner, 'namespace'>): number {
+    return this.#recordsOf(owner).reduce((sum, record) => sum + allShards(record).length, 0);
+  }
+
+  /** The record as it is now. Throws `collection_not_found` when the collection is gone. */
+  current(record: CollectionRecord): CollectionRecord {
+    const known = this.get(record, record.name);
+    if (known?.collectionId === record.collectionId) return known;
+    throw new AppError('collection_not_found');
   }
 
   /** The collection of a shard. */
@@ -73,7 +84,7 @@ export class Catalog {
     const namespaces = this.#byOwner.get(key) ?? new Map<string, Map<string, CollectionRecord>>();
     const records = namespaces.get(record.namespace) ?? new Map<string, CollectionRecord>();
     this.#forgetShards(records.get(record.name));
-    for (const { shardId } of record.shards) this.#byShard.set(shardId, record);
+    for (const { shardId } of allShards(record)) this.#byShard.set(shardId, record);
     records.set(record.name, record);
     namespaces.set(record.namespace, records);
     this.#byOwner.set(key, namespaces);
@@ -93,8 +104,22 @@ export class Catalog {
   }
 
   #forgetShards(record: CollectionRecord | undefined): void {
-    for (const { shardId } of record?.shards ?? []) this.#byShard.delete(shardId);
+    if (record === undefined) return;
+    for (const { shardId } of allShards(record)) this.#byShard.delete(shardId);
   }
+
+  #recordsOf(owner: Omit<Owner, 'namespace'>): CollectionRecord[] {
+    const namespaces = [...(this.#byOwner.get(keyOf(owner))?.values() ?? [])];
+    return namespaces.flatMap((records) => [...records.values()]);
+  }
+}
+
+/** Those of a collection that are read and written, and those that are being filled. */
+export function allShards({
+  shards,
+  filling,
+}: Pick<CollectionRecord, 'shards' | 'filling'>): ShardPlacement[] {
+  return filling.length === 0 ? shards : [...shards, ...filling];
 }
 
 function keyOf({ clientId, mode }: Omit<Owner, 'namespace'>): string {

@@ -9,10 +9,11 @@ import type { CollectionRecord } from '../store/collections.ts';
 
 type ShardStatus = Reply<'shard-status'>;
 
-/** `statuses`: one a shard. */
+/** `statuses`: one a shard. `pointsCopied`: to those that are being filled. */
 export function describeCollection(
   record: CollectionRecord,
   statuses: readonly ShardStatus[],
+  pointsCopied: number,
 ): JsonObject {
   const sum = (of: (status: ShardStatus) => number) => {
     return statuses.reduce((total, status) => total + of(status), 0);
@@ -26,11 +27,23 @@ export function describeCollection(
     segments_count: record.shards.length,
     config: describeConfig(record),
     payload_schema: describeIndexes(record, sum),
+    ...describeResharding(record, pointsCopied),
+  };
+}
+
+/** Beside the dialect, and only while it goes on. */
+function describeResharding(
+  { shards, filling }: CollectionRecord,
+  pointsCopied: number,
+): JsonObject {
+  if (filling.length === 0) return {};
+  return {
+    resharding: { from: shards.length, to: filling.length, points_copied: pointsCopied },
   };
 }
 
 function describeConfig(record: CollectionRecord): JsonObject {
-  const { config, shards } = record;
+  const { config, shards, filling } = record;
   return {
     params: {
       vectors: {
@@ -38,7 +51,8 @@ function describeConfig(record: CollectionRecord): JsonObject {
         distance: config.vector.distance,
         ...(config.vector.onDisk && { on_disk: true }),
       },
-      shard_number: shards.length,
+      // What is wanted.
+      shard_number: filling.length || shards.length,
       replication_factor: record.replicationFactor,
       write_consistency_factor: record.writeConsistencyFactor,
       on_disk_payload: true,

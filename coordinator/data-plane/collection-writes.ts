@@ -8,6 +8,10 @@
  * A part is a write of its own to quotas and to its shard, done whole or not at all; the parts
  * together are not. What may be half done says so in its error. It is safe to repeat: every write
  * that names its points leaves them the same the second time.
+ *
+ * Parts whose shards have been replaced by others while they waited have changed nothing. They are
+ * divided among those as one write: with a key that takes effect once, a shard takes no second one. A
+ * write by filter is sent to all of them; what it has changed already, it changes the same way again.
  */
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
@@ -16,12 +20,15 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Work, Written } from '../../shared/protocol/schema.ts';
+import { ShardMoved } from '../cluster/shard-moved.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import { type BoundedWrites, changedNothing } from './bounded-writes.ts';
-import { splitWrite } from './split-write.ts';
+import { joinParts, splitWrite } from './split-write.ts';
 import type { Write } from './write.ts';
 
 export interface CollectionWritesDeps {
+  /** The record as it is now. Throws `collection_not_found`. */
+  current: (record: CollectionRecord) => CollectionRecord;
   bounded: Pick<BoundedWrites, 'send'>;
   clock: Clock;
 }
@@ -34,6 +41,11 @@ interface Call {
 
 /** How a part ended. */
 type Outcome = { written: Written } | { error: unknown; changedNothing: boolean };
+/** Its shard has moved, and it is still to be done. */
+interface Moved {
+  /** Ordinal of its shard. */
+  moved: number;
+}
 
 export class CollectionWrites {
   readonly #deps: CollectionWritesDeps;
@@ -44,27 +56,21 @@ export class CollectionWrites {
 
   /** What all shards together answer, with the highest version. Throws what `BoundedWrites.send` does. */
   async send(call: Call): Promise<Total> {
+    const { bounded, current } = this.#deps;
     const [first, ...others] = call.record.shards;
     if (others.length > 0) return this.#sendParts(call);
     const shard = must(first, 'a collection has a shard');
-    return sumOf([await this.#deps.bounded.send({ ...call, shard })]);
+    try {
+      return sumOf([await bounded.send({ ...call, shard })]);
+    } catch (error) {
+      if (!(error instanceof ShardMoved)) throw error;
+    }
+    return this.send({ ...call, record: current(call.record) });
   }
 
-  async #sendParts({ record, write, deadline }: Call): Promise<Total> {
-    const { bounded, clock } = this.#deps;
-    const { shards } = record;
-    const slices = new Slices(clock);
-    const sent: Promise<Outcome>[] = [];
-    for (const { ordinal, write: part } of splitWrite(write, shards.length)) {
-      const shard = must(shards[ordinal], 'ordinals count the shards');
-      const ended = bounded.send({ record, shard, write: part, deadline }).then(
-        (written): Outcome => ({ written }),
-        (error): Outcome => ({ error, changedNothing: changedNothing(error, part) }),
-      );
-      sent.push(ended);
-      if (slices.due) await slices.rest();
-    }
-    const outcomes = await Promise.all(sent);
+  async #sendParts(call: Call): Promise<Total> {
+    const { write } = call;
+    const outcomes = await this.#outcomesOf(call);
     const failed = outcomes.filter((outcome) => 'error' in outcome);
     const written = outcomes.filter((outcome) => 'written' in outcome);
     const [first] = failed;
@@ -72,6 +78,33 @@ export class CollectionWrites {
     const isUntouched = written.length === 0 && failed.every((outcome) => outcome.changedNothing);
     // One part alone says for itself what may have become of it.
     throw isUntouched || outcomes.length === 1 ? first.error : partlyDone(first.error, write);
+  }
+
+  /** Of all parts, when all have ended. */
+  async #outcomesOf({ record, write, deadline }: Call): Promise<Outcome[]> {
+    const { bounded, current, clock } = this.#deps;
+    const { shards } = record;
+    const slices = new Slices(clock);
+    const sent: Promise<Outcome | Moved>[] = [];
+    for (const { ordinal, write: part } of splitWrite(write, shards.length)) {
+      const shard = must(shards[ordinal], 'ordinals count the shards');
+      const ended = bounded.send({ record, shard, write: part, deadline }).then(
+        (written): Outcome => ({ written }),
+        (error: unknown): Outcome | Moved => {
+          if (error instanceof ShardMoved) return { moved: ordinal };
+          return { error, changedNothing: changedNothing(error, part) };
+        },
+      );
+      sent.push(ended);
+      if (slices.due) await slices.rest();
+    }
+    const outcomes = await Promise.all(sent);
+    const done = outcomes.filter((outcome): outcome is Outcome => !('moved' in outcome));
+    const moved = outcomes.flatMap((outcome) => ('moved' in outcome ? outcome.moved : []));
+    if (moved.length === 0) return done;
+    const rest = joinParts(write, shards.length, new Set(moved));
+    const later = await this.#outcomesOf({ record: current(record), write: rest, deadline });
+    return [...done, ...later];
   }
 }
 

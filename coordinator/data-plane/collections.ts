@@ -8,14 +8,13 @@
  *                                            +--> store: deleting -> workers: shard-drop -> gone
  *
  * Changes of one collection, its deletion too, come one after the other. `config-repair.ts` says
- * what becomes of a change that fails.
+ * what becomes of a change that fails, `resharding.ts` how the number of shards changes.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ClientId, CollectionId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
-import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { formatPayloadPath, parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
@@ -26,19 +25,23 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { ClientUsage } from '../limits/client-usage.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
-import type { Catalog, Owner } from './catalog.ts';
+import { allShards, type Catalog, type Owner } from './catalog.ts';
 import { describeCollection } from './collection-info.ts';
 import type { CollectionLocks } from './collection-locks.ts';
 import type { ConfigRepair } from './config-repair.ts';
-import { COLLECTION_COST, changeCost, unitsOf, type Work } from './cost.ts';
+import { configureShards } from './configure-shards.ts';
+import { COLLECTION_COST, changeCost, reshardCost, unitsOf, type Work } from './cost.ts';
 import { everyShard } from './every-shard.ts';
+import { type NewShardsDeps, newShards } from './new-shards.ts';
 import {
   type CreateInput,
+  changesMore,
   collectionNameProblem,
   type ParsedCollection,
   parseCollection,
   parseIndexType,
   parseReplication,
+  parseShardChange,
   parseShardNumber,
   parseUpdate,
   type UpdateInput,
@@ -46,6 +49,7 @@ import {
 import { Places } from './places.ts';
 import type { Reconciler } from './reconcile.ts';
 import { checkReplicas, isSameReplication, replicationOf, spreadCost } from './replication.ts';
+import type { Resharding } from './resharding.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 
 /** What a client's plan allows. */
@@ -53,7 +57,7 @@ export type LimitsOf = (
   clientId: ClientId,
 ) => Pick<PlanLimits, 'collections' | 'namespaces' | 'dimensions' | 'replicas'>;
 
-export interface CollectionsDeps {
+export interface CollectionsDeps extends NewShardsDeps {
   catalog: Catalog;
   locks: CollectionLocks;
   store: Pick<
@@ -68,8 +72,7 @@ export interface CollectionsDeps {
   >;
   router: Pick<Router, 'ask' | 'read'>;
   cluster: Pick<Cluster, 'add' | 'remove' | 'set'>;
-  /** Workers for `count` replicas of each new shard; fewer when there are not so many. */
-  placesFor: (clientId: ClientId, shards: readonly ShardId[], count: number) => WorkerId[][];
+  resharding: Pick<Resharding, 'begin' | 'settle' | 'pointsCopied'>;
   reconciler: Pick<Reconciler, 'erase'>;
   repair: Pick<ConfigRepair, 'later' | 'settle'>;
   usage: Pick<ClientUsage, 'created' | 'dropped' | 'forget'>;
@@ -78,7 +81,6 @@ export interface CollectionsDeps {
   copiesChanged: () => void;
   work: Work;
   clock: Clock;
-  random: SecureRandom;
   log: Log;
 }
 
@@ -139,11 +141,29 @@ export class Collections {
       return router.read(shard, 'shard-status', {}, undefined, deadline);
     });
     const statuses = (await Promise.all(asked)).map(({ body }) => body);
-    return describeCollection(record, statuses);
+    return describeCollection(record, statuses, this.#deps.resharding.pointsCopied(record));
   }
 
-  /** Copies are made and taken away after the answer. */
+  /**
+   * Copies are made and taken away after the answer, and so are other shards filled. Throws
+   * `collection_not_found`, `InvalidInput`, `conflict` while yet another number of shards is being
+   * made, and what workers answer.
+   */
   async update(owner: Owner, name: string, input: UpdateInput, deadline: Deadline): Promise<void> {
+    const shards = parseShardChange(input);
+    if (shards !== undefined) mustNotConflict(this.#deps.catalog.find(owner, name), shards);
+    if (shards === undefined || changesMore(input)) {
+      await this.#reconfigure(owner, name, input, deadline);
+    }
+    if (shards !== undefined) await this.#reshard(owner, name, shards, deadline);
+  }
+
+  async #reconfigure(
+    owner: Owner,
+    name: string,
+    input: UpdateInput,
+    deadline: Deadline,
+  ): Promise<void> {
     const at = 'params.';
     const path = `${at}replication_factor`;
     await this.#change(owner, name, deadline, (record) => {
@@ -152,6 +172,17 @@ export class Collections {
       const most = this.#deps.limitsOf(owner.clientId);
       checkReplicas(replication, most, { path, current: record.replicationFactor });
       return { ...record, config, ...replication };
+    });
+  }
+
+  async #reshard(owner: Owner, name: string, shards: number, deadline: Deadline): Promise<void> {
+    await this.#locked(owner, name, async (record) => {
+      mustNotConflict(record, shards);
+      if (shards === (record.filling.length || record.shards.length)) return;
+      const points = await this.#pointsOf(record, deadline);
+      this.#places.checkShards(owner, shards);
+      this.#deps.work.spend(owner.clientId, unitsOf([reshardCost(record.config, points, shards)]));
+      this.#deps.resharding.begin(record, shards);
     });
   }
 
@@ -188,22 +219,24 @@ export class Collections {
   }
 
   /**
-   * Takes the collection away from its client; answers what is to be erased, with all copies that
-   * there are by now. Undefined when that was done meanwhile.
+   * Takes the collection away from its client, and answers what has to be erased: with the shards that
+   * it has now, and their replicas. Undefined when that was done meanwhile.
    */
-  #remove(record: CollectionRecord): CollectionRecord | undefined {
-    const { catalog, store, cluster, repair, usage } = this.#deps;
-    const { collectionId, name } = record;
-    if (catalog.get(record, name)?.collectionId !== collectionId) return undefined;
-    const shards = record.shards.map((shard) => {
+  #remove({ collectionId, ...known }: CollectionRecord): CollectionRecord | undefined {
+    const { catalog, store, cluster, repair, resharding, usage } = this.#deps;
+    const record = catalog.get(known, known.name);
+    if (record?.collectionId !== collectionId) return undefined;
+    const placed = (shard: ShardPlacement) => {
       return { ...shard, replicas: [...cluster.set(shard.shardId).replicas] };
-    });
+    };
+    const [shards, filling] = [record.shards.map(placed), record.filling.map(placed)];
     store.markDeleting(collectionId);
     catalog.remove(record);
-    cluster.remove(record.shards);
+    cluster.remove(allShards(record));
     usage.dropped(record);
     repair.settle(collectionId);
-    return { ...record, shards, state: 'deleting' };
+    resharding.settle(collectionId);
+    return { ...record, shards, filling, state: 'deleting' };
   }
 
   /** Answers the version the shard gave, the highest of several, when the index is filled. */
@@ -247,6 +280,8 @@ export class Collections {
     shardCount: number,
   ): CollectionRecord {
     const { store, random } = this.#deps;
+    const wanted = { shards: shardCount, replicas: spread.replicationFactor };
+    const placed = newShards(this.#deps, owner.clientId, wanted);
     return store.create({
       collectionId: random.uuid() as CollectionId,
       clientId: owner.clientId,
@@ -257,24 +292,7 @@ export class Collections {
       payloadIndexes: {},
       replicationFactor: spread.replicationFactor,
       writeConsistencyFactor: spread.writeConsistencyFactor,
-      shards: this.#place(owner.clientId, shardCount, spread.replicationFactor),
-    });
-  }
-
-  #place(clientId: ClientId, count: number, replicas: number): ShardPlacement[] {
-    const { placesFor, random } = this.#deps;
-    const shardIds = Array.from({ length: count }, () => random.uuid() as ShardId);
-    const places = placesFor(clientId, shardIds, replicas);
-    return shardIds.map((shardId, ordinal) => {
-      const workers = places[ordinal] ?? [];
-      if (workers.length === 0) {
-        const text = 'no worker that may hold this data is connected; try again';
-        throw new AppError('unavailable', text);
-      }
-      const replicaOf = (workerId: WorkerId) => {
-        return { workerId, state: 'in_sync', syncedVersion: 0 } as const;
-      };
-      return { shardId, ordinal, replicas: workers.map(replicaOf) };
+      shards: placed.map((shard, ordinal) => ({ ...shard, ordinal })),
     });
   }
 
@@ -310,19 +328,13 @@ export class Collections {
     deadline: Deadline,
     change: (record: CollectionRecord) => CollectionRecord,
   ): Promise<number> {
-    const { catalog, locks, router, work } = this.#deps;
-    const { collectionId } = catalog.find(owner, name);
-    return locks.run(collectionId, async () => {
-      const current = catalog.find(owner, name);
-      if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
+    return this.#locked(owner, name, async (current) => {
       const changed = change(current);
-      const usages = await everyShard(current, (shard) => {
-        return router.read(shard, 'shard-usage', {}, undefined, deadline);
-      });
-      const points = usages.reduce((sum, { body }) => sum + body.points, 0);
-      const others = (usages.length - 1) * COLLECTION_COST;
+      const points = await this.#pointsOf(current, deadline);
+      const others = (allShards(current).length - 1) * COLLECTION_COST;
       const copying = spreadCost(current, changed, points);
-      work.spend(owner.clientId, unitsOf([changeCost(current, changed, points), others, copying]));
+      const costs = [changeCost(current, changed, points), others, copying];
+      this.#deps.work.spend(owner.clientId, unitsOf(costs));
       if (isSameReplication(current, changed)) return this.#configure(current, changed, deadline);
       const configured = { ...changed, ...replicationOf(current) };
       const isSame = isDeepStrictEqual(configured, current);
@@ -332,12 +344,34 @@ export class Collections {
     });
   }
 
+  /** Runs a change with the collection as it is when its turn comes. */
+  async #locked<T>(
+    owner: Owner,
+    name: string,
+    change: (record: CollectionRecord) => Promise<T>,
+  ): Promise<T> {
+    const { catalog, locks } = this.#deps;
+    const { collectionId } = catalog.find(owner, name);
+    return locks.run(collectionId, async () => {
+      const current = catalog.find(owner, name);
+      if (current.collectionId !== collectionId) throw new AppError('collection_not_found');
+      return change(current);
+    });
+  }
+
+  async #pointsOf(record: CollectionRecord, deadline: Deadline): Promise<number> {
+    const usages = await everyShard(record, (shard) => {
+      return this.#deps.router.read(shard, 'shard-usage', {}, undefined, deadline);
+    });
+    return usages.reduce((sum, { body }) => sum + body.points, 0);
+  }
+
   /** Workers hear nothing of it: the copies are made and taken away in the background. */
   #spread(changed: CollectionRecord): void {
     const { catalog, store, cluster, copiesChanged } = this.#deps;
     store.setReplication(changed.collectionId, changed);
     catalog.put(changed);
-    for (const { shardId } of changed.shards) {
+    for (const { shardId } of allShards(changed)) {
       cluster.set(shardId).writeConsistency = changed.writeConsistencyFactor;
     }
     copiesChanged();
@@ -354,12 +388,8 @@ export class Collections {
     store.beginChange(collectionId);
     let version: number;
     try {
-      const replies = await everyShard(changed, (shard) => {
-        const body = { descriptor: descriptorOf(changed, shard) };
-        return cluster.set(shard.shardId).all('shard-configure', body, deadline);
-      });
+      version = await configureShards(cluster, changed, deadline);
       store.finishChange(collectionId, changed);
-      version = Math.max(...replies.map((reply) => reply.version));
     } catch (error) {
       repair.later(current);
       throw error;
@@ -368,6 +398,13 @@ export class Collections {
     catalog.put(changed);
     return version;
   }
+}
+
+/** Throws while the collection is being divided into another number of shards. */
+function mustNotConflict({ filling }: CollectionRecord, shards: number): void {
+  if (filling.length === 0 || filling.length === shards) return;
+  const text = `the collection is being divided into ${filling.length} shards: wait until it is`;
+  throw new AppError('conflict', text);
 }
 
 function alreadyExists(name: string): AppError {

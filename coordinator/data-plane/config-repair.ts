@@ -21,10 +21,9 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
-import type { Catalog } from './catalog.ts';
+import { allShards, type Catalog } from './catalog.ts';
 import type { CollectionLocks } from './collection-locks.ts';
-import { everyShard } from './every-shard.ts';
-import { descriptorOf } from './shard-descriptor.ts';
+import { configureShards } from './configure-shards.ts';
 
 export interface ConfigRepairDeps {
   catalog: Catalog;
@@ -75,10 +74,11 @@ export class ConfigRepair {
   }
 
   #connected(workerId: WorkerId): void {
-    for (const [id, record] of this.#pending) {
-      const isThere = record.shards.some(({ shardId }) =>
-        this.#deps.cluster.reaches(shardId, workerId),
-      );
+    const { catalog, cluster } = this.#deps;
+    for (const [id, known] of this.#pending) {
+      const record = catalog.get(known, known.name);
+      if (record?.collectionId !== id) continue;
+      const isThere = allShards(record).some(({ shardId }) => cluster.reaches(shardId, workerId));
       if (isThere) void this.#try(id);
     }
   }
@@ -102,12 +102,9 @@ export class ConfigRepair {
     const record = catalog.get(known, known.name);
     if (record?.collectionId !== collectionId) return this.settle(collectionId);
     // It is tried again when the one that is away connects.
-    if (record.shards.some(({ shardId }) => !cluster.reaches(shardId))) return;
+    if (allShards(record).some(({ shardId }) => !cluster.reaches(shardId))) return;
     const deadline = Deadline.after(clock, CONFIGURE_TIMEOUT_MS);
-    await everyShard(record, (shard) => {
-      const body = { descriptor: descriptorOf(record, shard) };
-      return cluster.set(shard.shardId).all('shard-configure', body, deadline);
-    });
+    await configureShards(cluster, record, deadline);
     store.settleChange(collectionId);
     this.settle(collectionId);
   }

@@ -126,6 +126,11 @@ export function changeCost(before: Configured, after: Configured, points: number
   return COLLECTION_COST + linking + (added.length * points) / INDEXED_PER_UNIT;
 }
 
+/** Of so many new shards that all points are copied to. */
+export function reshardCost(config: CollectionConfig, points: number, shards: number): number {
+  return shards * COLLECTION_COST + points * linkCost(config);
+}
+
 /** What filters had to look at, and changed. */
 export function workCost({ examined, changed }: FilterWork): number {
   return examined / EXAMINED_PER_UNIT + changed / CHANGES_PER_UNIT;

@@ -11,8 +11,9 @@ import { ClientUsage, type UsageOwner } from '../limits/client-usage.ts';
 import type { Quota } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable } from '../store/collections.ts';
+import type { ReshardingTable } from '../store/resharding.ts';
 import { BoundedWrites } from './bounded-writes.ts';
-import { Catalog } from './catalog.ts';
+import { allShards, Catalog } from './catalog.ts';
 import { ClusterInfo } from './cluster-info.ts';
 import { CollectionLocks } from './collection-locks.ts';
 import { CollectionReads } from './collection-reads.ts';
@@ -23,6 +24,7 @@ import type { Work } from './cost.ts';
 import { FilterCosts } from './filter-costs.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
+import { Resharding } from './resharding.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 import { limitsFor } from './test-limits.ts';
 import { Writes } from './writes.ts';
@@ -30,6 +32,8 @@ import { Writes } from './writes.ts';
 export interface DataPlaneDeps {
   /** `ControlStore.collections`. */
   store: CollectionsTable;
+  /** `ControlStore.resharding`. */
+  resharding: ReshardingTable;
   router: Router;
   cluster: Cluster;
   /** See `CollectionsDeps`. */
@@ -38,6 +42,8 @@ export interface DataPlaneDeps {
   /** See `CollectionsDeps`. */
   copiesChanged: CollectionsDeps['copiesChanged'];
   work: Work;
+  /** No request takes longer. */
+  requestTimeoutMs: number;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -57,6 +63,7 @@ export class DataPlane {
   readonly #reconciler: Reconciler;
   readonly #repair: ConfigRepair;
   readonly #usage: ClientUsage;
+  readonly #resharding: Resharding;
 
   constructor(deps: DataPlaneDeps) {
     const { store, router, cluster, limitsOf, work, clock, random, log } = deps;
@@ -82,8 +89,11 @@ export class DataPlane {
       log,
     });
     this.#usage = usage;
-    const { placesFor, copiesChanged } = deps;
-    const living = { reconciler, repair, usage, placesFor, copiesChanged };
+    const { placesFor, copiesChanged, requestTimeoutMs } = deps;
+    const making = { placesFor, random, usage, requestTimeoutMs };
+    const resharding = new Resharding({ ...known, ...making, store: deps.resharding });
+    this.#resharding = resharding;
+    const living = { reconciler, repair, usage, placesFor, copiesChanged, resharding };
     this.collections = new Collections({ ...known, ...living, limitsOf, random });
     this.clusterInfo = new ClusterInfo(known);
     const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
@@ -92,25 +102,29 @@ export class DataPlane {
     this.queries = new Queries({ catalog, reads, work, filterCosts, pointsOf, clock });
     const quotaOf = (owner: UsageOwner) => limitsFor(owner, limitsOf(owner.clientId));
     const bounded = new BoundedWrites({ router, usage, quotaOf, clock });
-    const collectionWrites = new CollectionWrites({ bounded, clock });
+    const current = (record: CollectionRecord) => catalog.current(record);
+    const collectionWrites = new CollectionWrites({ bounded, current, clock });
     this.writes = new Writes({ catalog, collectionWrites, work, filterCosts, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */
   start(): void {
-    for (const { shards, writeConsistencyFactor } of this.#catalog.all()) {
+    for (const { shards, filling, writeConsistencyFactor } of this.#catalog.all()) {
       this.#cluster.add(shards, writeConsistencyFactor, false);
+      this.#cluster.fill(filling, writeConsistencyFactor, false);
     }
     this.#cluster.start((shardId) => this.#describe(shardId));
     this.#router.onConnect((workerId) => this.#usage.workerCame(workerId));
     this.#reconciler.start();
     this.#repair.start(this.#store.all().filter(isPending));
+    this.#resharding.start();
   }
 
   /** Tries nothing again from now on. */
   close(): void {
     this.#reconciler.close();
     this.#repair.close();
+    this.#resharding.close();
   }
 
   /** What a client's data of that mode takes of its quotas: of shards that are away, as last heard. */
@@ -123,11 +137,12 @@ export class DataPlane {
     return { points, bytes, collections, namespaces: counts.size };
   }
 
-  /** Every shard of the collections that are there, with how many replicas it should have. */
+  /** Every shard of the collections that are there, those too that are being filled, with how many
+   * replicas it should have. */
   *wantedShards(): Iterable<WantedShard> {
     for (const record of this.#catalog.all()) {
       const { replicationFactor } = record;
-      for (const shard of record.shards) {
+      for (const shard of allShards(record)) {
         yield { descriptor: descriptorOf(record, shard), replicationFactor };
       }
     }
@@ -135,7 +150,7 @@ export class DataPlane {
 
   #describe(shardId: ShardId): ShardDescriptor | undefined {
     const record = this.#catalog.ofShard(shardId);
-    const shard = record?.shards.find((one) => one.shardId === shardId);
+    const shard = record && allShards(record).find((one) => one.shardId === shardId);
     return record && shard && descriptorOf(record, shard);
   }
 

@@ -115,7 +115,26 @@ export interface UpdateInput {
   sparse_vectors?: unknown;
   strict_mode_config?: unknown;
   metadata?: unknown;
-  params?: { replication_factor?: number | null; write_consistency_factor?: number | null } | null;
+  params?: {
+    replication_factor?: number | null;
+    write_consistency_factor?: number | null;
+    shard_number?: number | null;
+  } | null;
+}
+
+/** How many shards the collection shall have; undefined: as many as it has. Throws `InvalidInput`. */
+export function parseShardChange({ params }: UpdateInput): number | undefined {
+  const input = params?.shard_number ?? null;
+  if (input === null) return undefined;
+  return integerOr(1, input, SHARDS_RANGE, 'params.shard_number');
+}
+
+/** Whether an update says anything but how many shards there shall be. */
+export function changesMore({ params, ...others }: UpdateInput): boolean {
+  const { shard_number: _, ...otherParams } = params ?? {};
+  return [...Object.values(others), ...Object.values(otherParams)].some((value) => {
+    return value !== undefined && value !== null;
+  });
 }
 
 /** The configuration after a change. Throws `InvalidInput`. */

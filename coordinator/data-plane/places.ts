@@ -14,11 +14,11 @@ interface Place {
 }
 
 export class Places {
-  readonly #catalog: Pick<Catalog, 'countByNamespace' | 'shardsOf'>;
+  readonly #catalog: Pick<Catalog, 'countByNamespace' | 'countShards'>;
   /** Collections that are being made, by client and mode. */
   readonly #taken = new Map<string, Place[]>();
 
-  constructor(catalog: Pick<Catalog, 'countByNamespace' | 'shardsOf'>) {
+  constructor(catalog: Pick<Catalog, 'countByNamespace' | 'countShards'>) {
     this.#catalog = catalog;
   }
 
@@ -38,13 +38,19 @@ export class Places {
     const known = new Set([...counts.keys(), ...taken.map(({ namespace }) => namespace)]);
     const isNew = !known.has(owner.namespace);
     if (isNew && known.size >= limits.namespaces) throw full(limits.namespaces, 'namespaces');
-    const coming = taken.reduce((sum, place) => sum + place.shards, shards);
-    if (this.#catalog.shardsOf(owner).length + coming > LIMITS.shardsPerClientMax) {
-      throw full(LIMITS.shardsPerClientMax, 'shards');
-    }
+    this.checkShards(owner, shards);
     const place = { namespace: owner.namespace, shards };
     this.#taken.set(key, [...taken, place]);
     return () => this.#giveBack(key, place);
+  }
+
+  /** Throws `quota_exceeded` when there is no place for so many more shards. */
+  checkShards(owner: Owner, shards: number): void {
+    const taken = this.#taken.get(`${owner.clientId}/${owner.mode}`) ?? [];
+    const coming = taken.reduce((sum, place) => sum + place.shards, shards);
+    if (this.#catalog.countShards(owner) + coming > LIMITS.shardsPerClientMax) {
+      throw full(LIMITS.shardsPerClientMax, 'shards');
+    }
   }
 
   #giveBack(key: string, place: Place): void {

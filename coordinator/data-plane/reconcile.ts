@@ -21,6 +21,7 @@ import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
+import { allShards } from './catalog.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 
 export interface ReconcilerDeps {
@@ -86,7 +87,7 @@ export class Reconciler {
 
   #add(record: CollectionRecord): Doomed {
     const replicas = new Map<string, Replica>();
-    for (const shard of record.shards) {
+    for (const shard of allShards(record)) {
       for (const { workerId } of shard.replicas) {
         replicas.set(`${shard.shardId}/${workerId}`, { shard, workerId });
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type PointId, parsePointId } from '../../shared/domain/point.ts';
 import { shardOfPoint } from '../../shared/domain/shard-of-point.ts';
-import { splitWrite } from './split-write.ts';
+import { joinParts, splitWrite } from './split-write.ts';
 import type { Write } from './write.ts';
 
 const SHARDS = 3;
@@ -87,4 +87,28 @@ test('a filter goes to every shard, ids to no shard that has none of them', () =
     [...splitWrite(one, SHARDS)],
     [{ ordinal: shardOfPoint(7, SHARDS), write: one }],
   );
+});
+
+test('parts of several shards are one write again, with what belongs to their points', () => {
+  const body = { ids: IDS, names: [''], payloads: PAYLOADS };
+  const write: Write = { name: 'points-upsert', body, vectors: VECTORS };
+  const joined = joinParts(write, SHARDS, new Set([0, 2]));
+  const own = IDS.filter((id) => shardOfPoint(id, SHARDS) !== 1);
+  assert.deepEqual(idsOf(joined), own);
+  assert.equal(joined.name, 'points-upsert');
+  const places = own.map((id) => IDS.indexOf(id));
+  assert.deepEqual(
+    [...(joined.vectors ?? [])],
+    places.flatMap((i) => [i, -i]),
+  );
+  const payloads = 'payloads' in joined.body ? joined.body.payloads : [];
+  assert.deepEqual(
+    payloads,
+    places.map((i) => PAYLOADS[i]),
+  );
+  const filtered: Write = {
+    name: 'points-delete',
+    body: { points: { kind: 'filter', filter: { must: [], should: [], mustNot: [] } } },
+  };
+  assert.equal(joinParts(filtered, SHARDS, new Set([1])), filtered);
 });

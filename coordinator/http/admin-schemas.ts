@@ -144,6 +144,7 @@ export const Status = closedObject({
   uptime_ms: Count,
   clients: Count,
   collections: Count,
+  resharding: Type.Integer({ minimum: 0, description: 'collections that get other shards' }),
   shards: Count,
   shards_unreachable: Type.Integer({
     minimum: 0,

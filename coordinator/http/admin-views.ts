@@ -128,6 +128,7 @@ export function viewStatus(status: SystemStatus) {
     uptime_ms: status.uptimeMs,
     clients: status.clients,
     collections: status.collections,
+    resharding: status.resharding,
     shards: status.shards,
     shards_unreachable: status.shardsUnreachable,
     replicas: { total: status.replicas.total, behind: status.replicas.behind },

@@ -115,6 +115,17 @@ export class ClientUsage {
     for (const { shardId } of shards) account?.drop(shardId);
   }
 
+  /** A collection's points are in other shards now, which hold so much. */
+  resharded({ shards, ...owner }: Placed, into: ReadonlyMap<ShardId, Held>): void {
+    const { account } = this.#of(owner);
+    for (const { shardId } of shards) account.drop(shardId);
+    for (const [shardId, held] of into) {
+      account.add(shardId, 'empty');
+      const shard = account.shard(shardId);
+      if (shard !== undefined) account.learn(shard, held);
+    }
+  }
+
   /** Points of a collection; undefined while one of its shards has not said what it holds. */
   pointsOf({ shards, ...owner }: Placed): number | undefined {
     const account = this.#owners.get(keyOf(owner))?.account;

@@ -239,7 +239,8 @@ it('keeps what is to be erased at a worker until that has said so', () => {
     replicasOf(shardId).map(({ workerId }) => workerId),
     [W2],
   );
-  assert.deepEqual(store.replicas.erasures(), [{ shardId, workerId: W1, place }]);
+  const left = [{ shardId, workerId: W1, place, notBefore: 0 }];
+  assert.deepEqual(store.replicas.erasures(), left);
   store.replicas.erased(shardId, W1);
   assert.deepEqual(store.replicas.erasures(), []);
   assert.throws(() => store.replicas.remove({ shardId, workerId: W2, place }), /keeps a replica/);

@@ -14,6 +14,8 @@
  * the two leaves a row that says that they may differ (`data-plane/config-repair.ts`):
  *
  *   beginChange() -> pending -- finishChange() (the new one) or settleChange() (the old one) --> not
+ *
+ * The shards of an active collection may be replaced by others (`resharding.ts`).
  */
 import type Database from 'better-sqlite3';
 import { must } from '../../shared/base/assert.ts';
@@ -25,6 +27,8 @@ import type { ReplicaPlacement } from './replicas.ts';
 import { guarded } from './sql-errors.ts';
 
 export type CollectionState = 'creating' | 'active' | 'deleting';
+/** Only those that are `active` are read and written. */
+export type ShardState = 'active' | 'filling';
 
 /** One shard of a collection, and where its copies live. */
 export interface ShardPlacement {
@@ -50,6 +54,8 @@ export interface NewCollection {
 }
 
 export interface CollectionRecord extends NewCollection {
+  /** Shards that are to take the place of `shards`; none when there are none to come. */
+  filling: ShardPlacement[];
   /** Counts the collections that this client, mode and namespace ever had, from 1. */
   generation: number;
   state: CollectionState;
@@ -86,6 +92,7 @@ interface ShardRow {
   collectionId: CollectionId;
   shardId: ShardId;
   ordinal: number;
+  state: ShardState;
 }
 
 export class CollectionsTable {
@@ -102,12 +109,13 @@ export class CollectionsTable {
   readonly #markDeleting: Database.Statement<[CollectionId]>;
   readonly #remove: Database.Statement<[CollectionId]>;
   readonly #count: Database.Statement<[], number>;
+  readonly #countResharding: Database.Statement<[], number>;
 
   constructor(database: Database.Database, clock: Clock) {
     this.#clock = clock;
     this.#all = database.prepare(`SELECT ${COLUMNS} FROM collections ORDER BY collection_id`);
     this.#allShards = database.prepare(
-      `SELECT collection_id AS collectionId, shard_id AS shardId, ordinal
+      `SELECT collection_id AS collectionId, shard_id AS shardId, ordinal, state
         FROM shards ORDER BY collection_id, ordinal`,
     );
     this.#allReplicas = database.prepare(
@@ -136,6 +144,12 @@ export class CollectionsTable {
     this.#remove = database.prepare('DELETE FROM collections WHERE collection_id = ?');
     this.#count = database
       .prepare<[], number>(`SELECT count(*) FROM collections WHERE state = 'active'`)
+      .pluck();
+    this.#countResharding = database
+      .prepare<[], number>(
+        `SELECT count(DISTINCT collection_id) FROM shards JOIN collections USING (collection_id)
+          WHERE shards.state = 'filling' AND collections.state = 'active'`,
+      )
       .pluck();
     this.#create = this.#prepareCreate(database);
   }
@@ -199,10 +213,11 @@ export class CollectionsTable {
     const records = new Map<CollectionId, CollectionRecord>();
     for (const row of this.#all.all()) records.set(row.collectionId, fromRow(row));
     const shards = new Map<ShardId, ShardPlacement>();
-    for (const { collectionId, ...shard } of this.#allShards.all()) {
+    for (const { collectionId, state, ...shard } of this.#allShards.all()) {
       const placement = { ...shard, replicas: [] };
       shards.set(shard.shardId, placement);
-      must(records.get(collectionId), 'a shard has a collection').shards.push(placement);
+      const record = must(records.get(collectionId), 'a shard has a collection');
+      (state === 'active' ? record.shards : record.filling).push(placement);
     }
     for (const { shardId, ...replica } of this.#allReplicas.all()) {
       must(shards.get(shardId), 'a replica is of a shard').replicas.push(replica);
@@ -218,6 +233,11 @@ export class CollectionsTable {
   /** How many collections are `active`. */
   count(): number {
     return this.#count.get() ?? 0;
+  }
+
+  /** How many of them are being divided into another number of shards. */
+  countResharding(): number {
+    return this.#countResharding.get() ?? 0;
   }
 
   #prepareCreate(
@@ -236,10 +256,10 @@ export class CollectionsTable {
             AND state <> 'deleting'`,
       )
       .pluck();
-    const insert = database.prepare<[CollectionRow]>(
+    const insert = database.prepare<[CollectionRow & { nextOrdinal: number }]>(
       `INSERT INTO collections VALUES (@collectionId, @clientId, @mode, @namespace, @name,
         @generation, @state, @config, @payloadIndexes, @configPending, @createdAt,
-        @replicationFactor, @writeConsistencyFactor)`,
+        @replicationFactor, @writeConsistencyFactor, @nextOrdinal)`,
     );
     const insertShard = database.prepare<[ShardId, CollectionId, number, number]>(
       `INSERT INTO shards (shard_id, collection_id, ordinal, compared_at) VALUES (?, ?, ?, ?)`,
@@ -262,6 +282,7 @@ export class CollectionsTable {
         config: JSON.stringify(config),
         payloadIndexes: JSON.stringify(payloadIndexes),
         configPending: 0,
+        nextOrdinal: shards.length,
       });
       for (const { shardId, ordinal, replicas } of shards) {
         insertShard.run(shardId, collectionId, ordinal, given.createdAt);
@@ -269,7 +290,7 @@ export class CollectionsTable {
           insertReplica.run(shardId, workerId, state, given.createdAt);
         }
       }
-      return { ...collection, ...given, configPending: false };
+      return { ...collection, ...given, configPending: false, filling: [] };
     });
   }
 }
@@ -281,6 +302,7 @@ function fromRow(row: CollectionRow): CollectionRecord {
     payloadIndexes: JSON.parse(row.payloadIndexes) as Record<string, PayloadIndexType>,
     configPending: row.configPending === 1,
     shards: [],
+    filling: [],
   };
 }
 

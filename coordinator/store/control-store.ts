@@ -23,6 +23,7 @@ import { IdempotentRepliesTable } from './idempotent-replies.ts';
 import { migrate } from './migrations.ts';
 import { PlansTable } from './plans.ts';
 import { ReplicasTable } from './replicas.ts';
+import { ReshardingTable } from './resharding.ts';
 import { guarded, isLocked } from './sql-errors.ts';
 import { WorkersTable } from './workers.ts';
 import { WriteKeysTable } from './write-keys.ts';
@@ -48,6 +49,7 @@ export class ControlStore {
   readonly apiKeys: ApiKeysTable;
   readonly collections: CollectionsTable;
   readonly replicas: ReplicasTable;
+  readonly resharding: ReshardingTable;
   readonly workers: WorkersTable;
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly writeKeys: WriteKeysTable;
@@ -64,6 +66,7 @@ export class ControlStore {
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
     this.replicas = new ReplicasTable(database, clock);
+    this.resharding = new ReshardingTable(database, clock);
     this.workers = new WorkersTable(database, clock);
     this.idempotentReplies = new IdempotentRepliesTable(database);
     this.writeKeys = new WriteKeysTable(database);

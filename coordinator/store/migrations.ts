@@ -15,11 +15,14 @@
  *      |                                                           replica outlives the memory of
  *      +-- 1 --- n generations                     erasures        its worker)
  *
+ *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
+ *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
  * an end, which a rotation left. `collections_live` keeps a name unique among the
  * collections that are not being deleted; `generations` counts the collections that a client ever
  * had in a mode and namespace, so that a new collection of an old name never meets the old one's
- * files. (One counter a name would stay behind for each name that was ever used.)
+ * files. (One counter a name would stay behind for each name that was ever used.) For the same reason
+ * `next_ordinal` counts the shards that a collection ever had.
  */
 import type Database from 'better-sqlite3';
 import { assert } from '../../shared/base/assert.ts';
@@ -212,11 +215,21 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE shards DROP COLUMN worker_id;
   ALTER TABLE shards ADD COLUMN compared_at INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX shards_compared ON shards (compared_at);
+  ALTER TABLE shards ADD COLUMN state TEXT NOT NULL DEFAULT 'active'
+    CHECK (state IN ('active', 'filling'));
+  CREATE INDEX shards_filling ON shards (collection_id) WHERE state = 'filling';
+
+  CREATE TABLE shard_copies (
+    shard_id TEXT PRIMARY KEY REFERENCES shards (shard_id) ON DELETE CASCADE,
+    since INTEGER NOT NULL CHECK (since >= 0),
+    whole INTEGER NOT NULL CHECK (whole IN (0, 1))
+  ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE erasures (
     shard_id TEXT NOT NULL,
     worker_id TEXT NOT NULL,
     place TEXT NOT NULL CHECK (json_valid(place)),
+    not_before INTEGER NOT NULL,
     PRIMARY KEY (shard_id, worker_id)
   ) STRICT, WITHOUT ROWID;
 
@@ -229,6 +242,11 @@ const MIGRATIONS: readonly string[] = [
     CHECK (replication_factor >= 1);
   ALTER TABLE collections ADD COLUMN write_consistency_factor INTEGER NOT NULL DEFAULT 1
     CHECK (write_consistency_factor >= 1);
+  ALTER TABLE collections ADD COLUMN next_ordinal INTEGER NOT NULL DEFAULT 1
+    CHECK (next_ordinal >= 1);
+  UPDATE collections SET next_ordinal = (
+    SELECT max(ordinal) + 1 FROM shards WHERE shards.collection_id = collections.collection_id
+  ) WHERE collection_id IN (SELECT collection_id FROM shards);
   `,
   `
   CREATE TABLE write_keys (

@@ -60,6 +60,8 @@ export interface Erasure {
   shardId: ShardId;
   workerId: WorkerId;
   place: ShardPlace;
+  /** Until then reads that are under way may need them; milliseconds since 1970. */
+  notBefore: number;
 }
 
 type Named = [ShardId, WorkerId];
@@ -95,12 +97,9 @@ export class ReplicasTable {
   readonly #countByWorker: Database.Statement<[], { workerId: WorkerId; count: number }>;
   readonly #erasuresByWorker: Database.Statement<[], { workerId: WorkerId; count: number }>;
   readonly #page: Database.Statement<[PageQuery], PlacedRow>;
-  readonly #addErasure: Database.Statement<[...Named, string]>;
+  readonly #addErasure: Database.Statement<[...Named, string, number]>;
   readonly #dropErasure: Database.Statement<Named>;
-  readonly #erasures: Database.Statement<
-    [],
-    { shardId: ShardId; workerId: WorkerId; place: string }
-  >;
+  readonly #erasures: Database.Statement<[], Omit<Erasure, 'place'> & { place: string }>;
   readonly #leastCompared: Database.Statement<[number, number], ShardId>;
   readonly #noteCompared: Database.Statement<[number, ShardId]>;
   readonly #transaction: <T>(work: () => T) => T;
@@ -128,12 +127,13 @@ export class ReplicasTable {
       'SELECT worker_id AS workerId, count(*) AS count FROM erasures GROUP BY worker_id',
     );
     this.#page = database.prepare(PAGE);
-    this.#addErasure = database.prepare('INSERT OR REPLACE INTO erasures VALUES (?, ?, ?)');
+    this.#addErasure = database.prepare('INSERT OR REPLACE INTO erasures VALUES (?, ?, ?, ?)');
     this.#dropErasure = database.prepare(
       'DELETE FROM erasures WHERE shard_id = ? AND worker_id = ?',
     );
     this.#erasures = database.prepare(
-      'SELECT shard_id AS shardId, worker_id AS workerId, place FROM erasures',
+      `SELECT shard_id AS shardId, worker_id AS workerId, place, not_before AS notBefore
+        FROM erasures`,
     );
     this.#leastCompared = database
       .prepare<[number, number], ShardId>(
@@ -197,11 +197,11 @@ export class ReplicasTable {
   }
 
   /** Takes a replica away; its files are among the `erasures` from then on. */
-  remove({ shardId, workerId, place }: Erasure): void {
+  remove({ shardId, workerId, place }: Omit<Erasure, 'notBefore'>): void {
     this.#transaction(() => {
       this.#delete.run(shardId, workerId);
       assert((this.#inSync.get(shardId) ?? 0) > 0, 'a shard keeps a replica in sync');
-      this.#addErasure.run(shardId, workerId, JSON.stringify(place));
+      this.#addErasure.run(shardId, workerId, JSON.stringify(place), 0);
     });
   }
 
@@ -216,7 +216,7 @@ export class ReplicasTable {
     guarded(() => this.#noteCompared.run(this.#clock.now(), shardId));
   }
 
-  /** What is to be erased at workers. */
+  /** What is to be erased at workers, now or later. */
   erasures(): Erasure[] {
     return this.#erasures
       .all()

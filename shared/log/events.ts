@@ -268,6 +268,34 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', clientId: 'text', shards: 'number' },
     help: 'a collection and its shards are gone',
   },
+  resharding_started: {
+    level: 'info',
+    fields: { collectionId: 'text', clientId: 'text', from: 'number', to: 'number' },
+    help: 'a collection is to have another number of shards; its points are copied to new ones',
+  },
+  resharding_done: {
+    level: 'info',
+    fields: {
+      collectionId: 'text',
+      clientId: 'text',
+      from: 'number',
+      to: 'number',
+      points: 'number',
+      ms: 'number',
+      pausedMs: 'number',
+    },
+    help: "the new shards are the collection's; ms of the last try, for pausedMs its writes waited",
+  },
+  resharding_failed: {
+    level: 'warn',
+    fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
+    help: 'points could not be copied to new shards; goes on after delayMs or when a worker comes',
+  },
+  resharding_renewed: {
+    level: 'warn',
+    fields: { collectionId: 'text', reason: 'text', attempt: 'number', delayMs: 'number' },
+    help: 'new shards were of no use (too_far, differs, away) and are made anew after delayMs',
+  },
   reconcile_done: {
     level: 'info',
     fields: { workerId: 'text', finished: 'number', rolledBack: 'number', waiting: 'number' },

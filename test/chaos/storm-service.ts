@@ -1,4 +1,5 @@
-/** A service of three workers with a storm on a collection of two shards, two replicas each. */
+/** A service of three workers with a storm on a collection, of two shards if not said, two replicas
+ * each. */
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SeededRandom } from '../../shared/base/random.ts';
@@ -8,9 +9,10 @@ import { DIMENSION } from '../model/generate.ts';
 import { type Patience, PatientClient } from './patient-client.ts';
 import { Storm } from './storm.ts';
 
-const NAME = 'struck';
+export const NAME = 'struck';
 const SHAPE = { size: DIMENSION, distance: 'Euclid', engine: 'kernel', links: 6 } as const;
 const SPREAD = { shards: 2, replicas: 2 };
+const ENV = { BULKHEAD_FLAT_POINTS_MAX: '50' };
 const WRITERS = 3;
 const WATCHERS = 2;
 const LEVEL_TRIES = 600;
@@ -24,19 +26,25 @@ export interface Stormy {
   reading: PatientClient;
 }
 
-/** `patience`: of the readers; writers repeat what was not done. */
-export async function startStorm(
-  t: TestContext,
-  { seed, patience }: { seed: number; patience: Patience },
-): Promise<Stormy> {
+export interface StormyOptions {
+  seed: number;
+  /** Of the readers; writers repeat what was not done. */
+  patience: Patience;
+  shards?: number;
+  writers?: number;
+  /** `BULKHEAD_*` settings of coordinator and workers. */
+  env?: Record<string, string>;
+}
+
+export async function startStorm(t: TestContext, options: StormyOptions): Promise<Stormy> {
+  const { seed, patience, shards = SPREAD.shards, writers = WRITERS } = options;
   const random = new SeededRandom(takeSeed(t, seed));
-  const env = { BULKHEAD_FLAT_POINTS_MAX: '50' };
-  const service = await startService(t, { workers: 3, env });
+  const service = await startService(t, { workers: 3, env: { ...ENV, ...options.env } });
   const writing = new PatientClient(service, NAME, { reads: true });
   const reading = new PatientClient(service, NAME, patience);
-  await writing.create({ ...SHAPE, ...SPREAD });
+  await writing.create({ ...SHAPE, ...SPREAD, shards });
   const { distance } = SHAPE;
-  const counts = { writers: WRITERS, watchers: WATCHERS };
+  const counts = { writers, watchers: WATCHERS };
   const storm = new Storm({ ...counts, distance, random, writing, reading });
   await storm.fill();
   storm.start();

@@ -91,6 +91,8 @@ async function authOver(store: ControlStore, limits: PlanLimits, clock: Clock) {
   return { authenticator, keys };
 }
 
+const REQUEST_TIMEOUT_MS = 5_000;
+
 export interface RigOptions {
   perClientMax?: number;
   limits?: Partial<PlanLimits>;
@@ -109,6 +111,7 @@ interface RigState {
   notReady: string | undefined;
   /** How often it was said that there shall be more copies or fewer. */
   copiesChanged: number;
+  planes: DataPlane[];
 }
 
 export interface Answer {
@@ -128,8 +131,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
   const limits = limitsOf(store, options);
   const inFlight = inFlightOf(options);
-  const state: RigState = { notReady: undefined, copiesChanged: 0 };
-  const planes: DataPlane[] = [];
+  const state: RigState = { notReady: undefined, copiesChanged: 0, planes: [] };
   const clock = options.clock ?? systemClock;
   const gone = new Set<ClientId>();
   const work = workOver(limits, gone, clock);
@@ -138,7 +140,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     const over = clusterOver(worker, store, log);
     clusters.push(over.cluster);
     const plane = new DataPlane({
-      store: store.collections,
+      ...storedIn(store),
       ...over,
       clock: options.planeClock ?? systemClock,
       limitsOf: () => limits,
@@ -148,7 +150,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       log,
     });
     plane.start();
-    planes.push(plane);
+    state.planes.push(plane);
     return plane;
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
@@ -169,7 +171,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       clock,
     },
     {
-      requestTimeoutMs: 5_000,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
       queryTimeoutMs: options.queryTimeoutMs ?? 2_000,
       ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
       ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
@@ -179,7 +181,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanUp(t, async () => {
     await ending.close();
-    for (const plane of planes) plane.close();
+    for (const plane of state.planes) plane.close();
     await Promise.all(clusters.map((cluster) => cluster.close()));
     store.close();
   });
@@ -201,6 +203,11 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     call: callerOf(url),
     openPlane,
   };
+}
+
+function storedIn(store: ControlStore) {
+  const { collections, resharding } = store;
+  return { store: collections, resharding, requestTimeoutMs: REQUEST_TIMEOUT_MS };
 }
 
 function ratesOver(clock: Clock): RequestRates {

@@ -23,7 +23,8 @@ import {
   type Request,
   type WithVectors,
 } from '../../shared/protocol/messages.ts';
-import type { Once } from '../../shared/protocol/once.ts';
+import { type Once, type OnceSpan, onceAfter } from '../../shared/protocol/once.ts';
+import { isWholePage, sealPage } from '../../shared/protocol/page.ts';
 import type { Records, Room, Written } from '../../shared/protocol/schema.ts';
 
 interface StoredPoint {
@@ -35,6 +36,8 @@ interface StoredPoint {
 interface FakeShard {
   descriptor: ShardDescriptor;
   points: Map<PointId, StoredPoint>;
+  /** Versions of the removals of ids that are not there. */
+  removed: Map<PointId, number>;
   version: number;
   /** Versions of the writes that take effect once, by key; each with the digest of its request. */
   once: Map<string, { request: string; version: number }>;
@@ -52,6 +55,8 @@ export interface SentMessage {
 type Handler = (shard: FakeShard, body: never, vectors: Float32Array) => WithVectors<unknown>;
 
 const NO_VECTORS = new Float32Array();
+/** Of a page between shards. */
+const PAGE_POINTS = 4;
 
 export class FakeWorker {
   readonly workerId = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
@@ -127,13 +132,9 @@ export class FakeWorker {
   }
 
   #create({ descriptor }: Request<'shard-create'>): void {
-    this.shards.set(descriptor.shardId, {
-      descriptor,
-      points: new Map(),
-      version: 0,
-      once: new Map(),
-      examined: 0,
-    });
+    if (this.shards.has(descriptor.shardId)) return;
+    const rows = { points: new Map(), removed: new Map(), once: new Map() };
+    this.shards.set(descriptor.shardId, { descriptor, ...rows, version: 0, examined: 0 });
   }
 }
 
@@ -161,6 +162,7 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       ids.forEach((id, i) => {
         const vector = vectors.slice(i * dimension, (i + 1) * dimension);
         shard.points.set(id, { version, vector, payload: payloads[i] ?? null });
+        shard.removed.delete(id);
       });
     });
   },
@@ -170,14 +172,15 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
     return written(shard, body, () => {
       ids.forEach((id, i) => {
         const vector = vectors.slice(i * dimension, (i + 1) * dimension);
-        change(shard, id, (point) => ({ ...point, vector }));
+        change(shard, id, (point) => ({ ...point, vector, version: body.version }));
       });
     });
   },
   'points-delete': (shard, body: Request<'points-delete'>) => {
     const { points } = body;
     return written(shard, body, () => {
-      if (points.kind === 'ids') for (const id of points.ids) shard.points.delete(id);
+      if (points.kind !== 'ids') return;
+      for (const id of points.ids) if (shard.points.delete(id)) shard.removed.set(id, body.version);
     });
   },
   'payload-update': (shard, body: Request<'payload-update'>) => {
@@ -185,7 +188,7 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
     return written(shard, body, () => {
       for (const id of ids) {
         change(shard, id, ({ payload, ...point }) => {
-          return { ...point, payload: changed(payload, body.change) };
+          return { ...point, payload: changed(payload, body.change), version: body.version };
         });
       }
     });
@@ -207,6 +210,18 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
     };
   },
   'points-count': (shard) => reply({ count: shard.points.size, ...workOf(shard) }),
+  'range-read': (shard, { range }: Request<'range-read'>) => {
+    const { from } = range;
+    const ids = sortedIds(shard).filter(
+      (id) => from === undefined || comparePointIds(id, from) >= 0,
+    );
+    const { page, vectors } = pageOf(shard, ids.slice(0, PAGE_POINTS), []);
+    return { body: { page, next: ids[PAGE_POINTS] ?? null, version: shard.version }, vectors };
+  },
+  'changes-read': (shard, body: Request<'changes-read'>) => readChanges(shard, body),
+  'changes-apply': (shard, body: Request<'changes-apply'>, vectors) => {
+    return applyPage(shard, body, vectors);
+  },
   'points-query': (shard, { searches }: Request<'points-query'>, vectors) => {
     const results = [];
     const floats: number[] = [];
@@ -225,6 +240,71 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
   },
 };
 
+/** A page of a few points; removed ids come all at once. */
+function readChanges(
+  shard: FakeShard,
+  { since, cursor }: Request<'changes-read'>,
+): WithVectors<unknown> {
+  const { version } = shard;
+  const after = cursor?.kind === 'once' ? cursor.after : onceAfter(since);
+  const rows = [...shard.once].filter(([, done]) => done.version > after.version);
+  const bytesOf = (hex: string) => Buffer.from(hex, 'hex');
+  const once = {
+    after,
+    until: null,
+    rows: rows.map(([key, done]) => {
+      return { ...done, key: bytesOf(key), request: bytesOf(done.request), at: 1 };
+    }),
+  };
+  if (cursor?.kind === 'once') {
+    const { page, vectors } = pageOf(shard, [], [], once);
+    return { body: { page, next: null, version, floor: 0, tooFar: false }, vectors };
+  }
+  const all = sortedIds(shard);
+  const from = cursor?.kind === 'points' ? cursor.afterLabel + 1 : 0;
+  const isNew = (id: PointId) => (shard.points.get(id)?.version ?? 0) > since;
+  const places = [...all.keys()].filter((place) => place >= from && isNew(all[place] as PointId));
+  const ids = places.slice(0, PAGE_POINTS).map((place) => all[place] as PointId);
+  const afterLabel = places[PAGE_POINTS - 1];
+  const next = afterLabel === undefined ? null : { kind: 'points', afterLabel };
+  const removed = next === null ? [...shard.removed].filter(([, one]) => one > since) : [];
+  const { page, vectors } = pageOf(shard, ids, removed, next === null ? once : undefined);
+  return { body: { page, next, version, floor: 0, tooFar: false }, vectors };
+}
+
+function pageOf(shard: FakeShard, ids: PointId[], removed: [PointId, number][], once?: OnceSpan) {
+  const { body, vectors } = records(shard, ids, true, true);
+  const { versions, payloads = [] } = body;
+  const [removedIds, removedVersions] = [removed.map(([id]) => id), removed.map(([, one]) => one)];
+  const lists = { ids, versions, payloads, removedIds, removedVersions };
+  const page = sealPage({ ...lists, ...(once && { once }) }, vectors);
+  return { page, vectors };
+}
+
+function applyPage(
+  shard: FakeShard,
+  { page, lastVersion }: Request<'changes-apply'>,
+  vectors: Float32Array,
+): WithVectors<unknown> {
+  const { dimension } = shard.descriptor.config.vector;
+  if (!isWholePage(page, vectors, dimension)) throw new AppError('invalid_argument');
+  const { ids, versions, payloads, removedIds, removedVersions } = page;
+  ids.forEach((id, i) => {
+    const vector = vectors.slice(i * dimension, (i + 1) * dimension);
+    shard.points.set(id, { version: versions[i] ?? 0, vector, payload: payloads[i] ?? null });
+    shard.removed.delete(id);
+  });
+  removedIds.forEach((id, i) => {
+    shard.points.delete(id);
+    shard.removed.set(id, removedVersions[i] ?? 0);
+  });
+  for (const { key, request, version } of page.once?.rows ?? []) {
+    shard.once.set(hexOf(key), { request: hexOf(request), version });
+  }
+  shard.version = Math.max(shard.version, lastVersion, ...versions, ...removedVersions);
+  return reply(usageOf(shard));
+}
+
 function workOf({ examined }: FakeShard): { examined?: number } {
   return examined === 0 ? {} : { examined };
 }
@@ -234,11 +314,12 @@ function reply(body: unknown): WithVectors<unknown> {
 }
 
 function usageOf({ points, version }: FakeShard): Written {
-  let bytes = 0;
-  for (const { vector, payload } of points.values()) {
-    bytes += vector.byteLength + (payload?.length ?? 0);
+  let [bytes, digest] = [0, 0];
+  for (const [id, point] of points) {
+    bytes += point.vector.byteLength + (point.payload?.length ?? 0);
+    digest += Number(id) * point.version;
   }
-  return { version, points: points.size, bytes, digest: 0 };
+  return { version, points: points.size, bytes, digest };
 }
 
 /** Makes a change, or none at all when it fails or grows the shard beyond its room. */
@@ -253,7 +334,7 @@ function written(
     return reply({ ...usageOf(shard), repeated: done.version });
   }
   if (version <= shard.version) throw new AppError('stale_write');
-  const before = new Map(shard.points);
+  const before = [new Map(shard.points), new Map(shard.removed)] as const;
   const { points, bytes } = usageOf(shard);
   try {
     make();
@@ -263,7 +344,7 @@ function written(
       throw new AppError('quota_exceeded');
     }
   } catch (error) {
-    shard.points = before;
+    [shard.points, shard.removed] = before;
     throw error;
   }
   shard.version = version;

@@ -116,6 +116,8 @@ export interface ReplicaRow {
 export interface StatusRow {
   clients: number;
   collections: number;
+  /** Those of them that are being divided into another number of shards. */
+  resharding: number;
   shards: number;
   /** Without a replica in sync on a worker that is connected. */
   shards_unreachable: number;
@@ -271,6 +273,7 @@ export function parseStatus(value: unknown): StatusRow {
   return {
     clients: number(fields, 'clients'),
     collections: number(fields, 'collections'),
+    resharding: number(fields, 'resharding'),
     shards: number(fields, 'shards'),
     shards_unreachable: number(fields, 'shards_unreachable'),
     replicas: { total: number(replicas, 'total'), behind: number(replicas, 'behind') },

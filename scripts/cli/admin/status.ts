@@ -26,11 +26,12 @@ export async function showStatus({ admin, output }: AdminParts): Promise<void> {
     printJson(output, { ...status, worker_list: workers, replicas_behind: behind });
     return;
   }
-  const { clients, collections, shards, uptime_ms: uptimeMs } = status;
+  const { clients, collections, resharding, shards, uptime_ms: uptimeMs } = status;
   const { known, connected } = status.workers;
   const row = {
     clients,
     collections,
+    resharding,
     shards,
     unreachable: status.shards_unreachable,
     replicas: status.replicas.total,

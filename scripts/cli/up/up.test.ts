@@ -57,9 +57,9 @@ if (env.BULKHEAD_PORT === undefined) {
   const reply = (method, path) => {
     if (path === '/admin/v1/status') {
       const workers = { known: 9, connected: 9 };
+      const none = { collections: 0, resharding: 0, shards: 0, shards_unreachable: 0, in_flight: 0 };
       const replicas = { total: 0, behind: 0 };
-      const none = { collections: 0, shards: 0, shards_unreachable: 0, replicas, in_flight: 0 };
-      return { clients: state.clients.length, workers, ...none, uptime_ms: 1 };
+      return { clients: state.clients.length, ...none, replicas, workers, uptime_ms: 1 };
     }
     const keys = path.endsWith('/keys');
     const items = keys ? state.keys : state.clients;

@@ -1,7 +1,8 @@
 /**
- * `PATCH /collections/{collection}`: HNSW parameters, and how many copies there are. A graph of other
- * parameters is made in the background; until it is, searches are exact. So are copies: until one more
- * holds what the others hold, it is not read from.
+ * `PATCH /collections/{collection}`: HNSW parameters, and how many copies and shards there are. A graph
+ * of other parameters is made in the background; until it is, searches are exact. So are copies: until
+ * one more holds what the others hold, it is not read from. And so are other shards: until they are
+ * filled, those that are there serve.
  */
 import Type from 'typebox';
 import { endpoint } from '../../endpoint.ts';
@@ -15,6 +16,8 @@ const Body = closedObject({
     closedObject({
       replication_factor: nullable(Type.Integer({ minimum: 1 })),
       write_consistency_factor: nullable(Type.Integer({ minimum: 1 })),
+      // Beside the dialect.
+      shard_number: nullable(Type.Integer({ minimum: 1 })),
       read_fan_out_factor: nullable(Type.Integer({ minimum: 0 })),
       read_fan_out_delay_ms: nullable(Type.Integer({ minimum: 0 })),
       on_disk_payload: nullable(Type.Boolean()),
