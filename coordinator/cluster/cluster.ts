@@ -13,7 +13,8 @@ import type { ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
 import { Levelling } from './levelling.ts';
 import { PageLink } from './page-link.ts';
-import { type Replica, ReplicaSet, type ReplicaSetDeps } from './replica-set.ts';
+import type { Replica } from './replica.ts';
+import { ReplicaSet, type ReplicaSetDeps } from './replica-set.ts';
 import { Scrub } from './scrub.ts';
 import type { ReplicationTiming } from './timing.ts';
 

@@ -25,7 +25,8 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import type { PageLink } from './page-link.ts';
 import { copyOnceRows, levelRanges, type Pair } from './ranges.ts';
-import { isSame, type Replica, type ReplicaSet } from './replica-set.ts';
+import { isSame, type Replica } from './replica.ts';
+import type { ReplicaSet } from './replica-set.ts';
 
 export interface LevellingDeps {
   pages: PageLink;

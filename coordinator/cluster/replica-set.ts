@@ -8,7 +8,12 @@
  *
  *                 all have written                 one has, one has not: leave() first
  *   write --> version, sent to all in sync --> acknowledged
- *                                          \-> none surely has: outcome unknown --> settle()
+ *                                          |-> none surely has: outcome unknown --> settle()
+ *                                          \-> too few have: undone at those (`takeBack`)
+ *
+ * Where a write needs several replicas (`writeConsistency`), one that too few have in the end is undone
+ * at those that have it, with all that are under way then: acknowledged in the order of versions
+ * (`write-order.ts`), none of those before is touched, and nothing is left of those that failed.
  *
  * Replicas in sync may differ in writes that were never acknowledged: those that were under way when
  * a process died. So each proves itself before it is read from or written to: `settle` waits for the
@@ -29,12 +34,20 @@ import type { ShardPlace } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { MessageName, Reply, Request } from '../../shared/protocol/messages.ts';
+import type {
+  MessageName,
+  Reply,
+  Request,
+  Unversioned,
+  WriteName,
+} from '../../shared/protocol/messages.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Leaving, ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
+import { awayError, isSame, isStale, type Replica } from './replica.ts';
 import { ShardMoved } from './shard-moved.ts';
 import type { ReplicationTiming } from './timing.ts';
+import { WriteOrder } from './write-order.ts';
 import { gather, judge, type Outcome } from './write-round.ts';
 
 export interface ReplicaSetDeps {
@@ -49,19 +62,6 @@ export interface ReplicaSetDeps {
   fellBehind: (set: ReplicaSet, replica: Replica) => void;
 }
 
-export interface Replica extends ReplicaPlacement {
-  /** Whether it holds what the others in sync hold, as far as was seen since its worker came. */
-  proved: boolean;
-}
-
-export type WriteName = Extract<
-  MessageName,
-  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
->;
-
-/** A write before it has its version. */
-export type Unversioned<N extends WriteName> = Omit<Request<N>, 'version'>;
-
 /** More versions than writes can be under way. */
 const VERSION_LEAP = 10 * LIMITS.workerInFlightMax;
 
@@ -72,15 +72,9 @@ export class ReplicaSet {
   #sole: WorkerId | undefined;
   /** Replicas that must have a write before it is acknowledged. */
   writeConsistency: number;
-  /** The last version that was given; unknown until the shard was asked. */
-  #last: number | undefined;
+  readonly #order: WriteOrder;
   /** What it held when it last said so. */
   #held: Written | undefined;
-  /** Versions whose outcome is not known yet, the lowest first. */
-  readonly #open = new Set<number>();
-  #onIdle: (() => void) | undefined;
-  /** While it is there, no write begins. */
-  #pause: Promise<void> | undefined;
   #settling: Promise<void> | undefined;
   /** Whether other shards have taken its place: what it holds does not change any more. */
   #retired = false;
@@ -92,6 +86,7 @@ export class ReplicaSet {
     shard: { shardId: ShardId; replicas: readonly ReplicaPlacement[]; writeConsistency: number },
   ) {
     this.#deps = deps;
+    this.#order = new WriteOrder(deps.clock);
     this.shardId = shard.shardId;
     this.writeConsistency = shard.writeConsistency;
     this.#replicas = shard.replicas.map((replica) => ({ ...replica, proved: false }));
@@ -120,13 +115,12 @@ export class ReplicaSet {
 
   /** The last version that was given; undefined while it is not known. */
   get lastVersion(): number | undefined {
-    return this.#last;
+    return this.#order.last;
   }
 
   /** Every write up to this version has an outcome, and is in each replica in sync if it has one. */
   get stableVersion(): number {
-    for (const first of this.#open) return first - 1;
-    return this.#last ?? 0;
+    return this.#order.stable;
   }
 
   /** A shard that was made just now: its replicas hold nothing. */
@@ -136,7 +130,7 @@ export class ReplicaSet {
 
   /** Its replicas in sync were seen to hold all the same. */
   startWith(held: Written): void {
-    this.#last = held.version;
+    this.#order.raiseTo(held.version);
     this.#held = held;
     for (const replica of this.inSync) replica.proved = true;
   }
@@ -193,7 +187,8 @@ export class ReplicaSet {
   /**
    * Sends a write to all replicas in sync; resolves when it is on disk at each, with its version and
    * what the shard holds then. Throws what the replicas answered, `write_outcome_unknown`,
-   * `unavailable` when fewer are in sync than have to be, and `ShardMoved`.
+   * `ShardMoved`, and `unavailable` when fewer are in sync than have to be: then nothing is changed, or
+   * not any more.
    */
   async write<N extends WriteName>(
     name: N,
@@ -201,27 +196,31 @@ export class ReplicaSet {
     vectors: Float32Array | undefined,
     deadline: Deadline,
   ): Promise<Written> {
-    while (!this.#isOpen) await this.#inTime(deadline, this.#pause ?? this.#settle());
+    while (!this.#isOpen) await this.#inTime(deadline, this.#order.pause ?? this.#settle());
     if (this.#retired) throw new ShardMoved();
     const members = this.#membersForWrite();
-    const version = must(this.#last, 'a shard that is open knows its version') + 1;
-    this.#last = version;
-    this.#open.add(version);
+    const needed = this.writeConsistency;
+    const { version, stable, come, end } = this.#order.begin(needed > 1);
     try {
-      const request = { ...body, version } as Request<N>;
+      const undoable = needed > 1 && { undoable: { stable } };
+      const request = { ...body, ...undoable, version } as Request<N>;
       const attempts = members.map(({ workerId }) =>
         this.#send(workerId, name, request, vectors, deadline),
       );
-      return await this.#conclude(members, await this.#gather(attempts), version);
+      const outcomes = await this.#gather(attempts);
+      await come;
+      if (come !== undefined && this.#order.told !== undefined) throw await this.#order.told;
+      const written = this.#conclude(members, outcomes, version);
+      if (this.inSync.length < needed) throw await this.#takeBack(version - 1);
+      return written;
     } finally {
-      this.#open.delete(version);
-      if (this.#open.size === 0) this.#onIdle?.();
+      end();
     }
   }
 
   get #isOpen(): boolean {
     if (this.#retired) return true;
-    if (this.#pause !== undefined || this.#last === undefined) return false;
+    if (this.#order.pause !== undefined || this.#order.last === undefined) return false;
     return this.#replicas.every(({ state, proved }) => state === 'behind' || proved);
   }
 
@@ -268,11 +267,11 @@ export class ReplicaSet {
     const current = places.map((i) => must(members[i], 'it is a member'));
     const verdict = judge(places.map((i) => must(outcomes[i], 'one a member')));
     if (verdict.kind === 'refused') {
-      if (isStale(verdict.error)) this.#last = undefined;
+      if (isStale(verdict.error)) this.#order.forget();
       throw verdict.error;
     }
     if (verdict.kind === 'unknown') {
-      if (this.inSync.length > 1) for (const replica of this.inSync) replica.proved = false;
+      this.#doubtAll();
       throw verdict.error;
     }
     const { written, stay, diverged } = verdict;
@@ -282,6 +281,51 @@ export class ReplicaSet {
     if (strange.length > 0) this.#leave(strange, 'it holds something else after a write');
     this.#held = written;
     return written.repeated === undefined ? { ...written, version } : written;
+  }
+
+  /** What the callers of all writes above that version are told. */
+  #takeBack(after: number): Promise<AppError> {
+    const told = this.#undo(after);
+    this.#order.undo(told);
+    return told;
+  }
+
+  /**
+   * Undoes what the replicas in sync have of the writes above that version. On each link it comes after
+   * the last of them. Who fails at it leaves when another has done it; when none has, nobody knows.
+   */
+  async #undo(after: number): Promise<AppError> {
+    const { clock, timing, link, log } = this.#deps;
+    const { shardId, inSync: members } = this;
+    const upTo = must(this.#order.last, 'writes are under way');
+    const deadline = Deadline.after(clock, timing.settleTimeoutMs);
+    const said = new Map<Replica, Written>();
+    await Promise.allSettled(
+      members.map(async (replica) => {
+        const route = { shardId, workerId: replica.workerId };
+        const body = { after, upTo };
+        const answer = await link.request(route, 'shard-undo', body, undefined, deadline, true);
+        if (replica.state === 'in_sync') said.set(replica, answer.body);
+      }),
+    );
+    const [first] = said.values();
+    if (first === undefined) {
+      this.#doubtAll();
+      return new AppError('write_outcome_unknown');
+    }
+    const leaving = members.filter((replica) => {
+      const written = said.get(replica);
+      return replica.state === 'in_sync' && !(written && isSame(written, first));
+    });
+    if (leaving.length > 0) this.#leave(leaving, 'it did not undo a write', after);
+    this.#held = first;
+    log.event('writes_undone', { shardId, after, upTo });
+    return this.#tooFew(this.inSync.length);
+  }
+
+  /** Replicas have to be compared before they are used. */
+  #doubtAll(): void {
+    if (this.inSync.length > 1) for (const replica of this.inSync) replica.proved = false;
   }
 
   /**
@@ -373,14 +417,13 @@ export class ReplicaSet {
     const leaving = this.inSync.filter((replica) => !stay.has(replica));
     const isMissing = leaving.some((replica) => !said.has(replica));
     this.#held = best;
-    const before = this.#last ?? 0;
-    this.#last = Math.max(before, ...[...said.values()].map(({ version }) => version));
+    for (const { version } of said.values()) this.#order.raiseTo(version);
     if (leaving.length > 0) {
       // What was under way when it was last seen is not known: at most so many writes.
       const synced = Math.max(0, best.version - LIMITS.workerInFlightMax - 1);
       this.#leave(leaving, 'it does not hold what the others hold', synced);
     }
-    if (isMissing) this.#last += VERSION_LEAP;
+    if (isMissing) this.#order.raiseTo((this.#order.last ?? 0) + VERSION_LEAP);
     for (const replica of stay) replica.proved = true;
   }
 
@@ -390,43 +433,22 @@ export class ReplicaSet {
    * Runs `change` while no write is under way and none begins. Throws `overloaded` when those under
    * way take longer than `waitMs`, and `ShardMoved`.
    */
-  async exclusive<T>(waitMs: number, change: () => Promise<T>): Promise<T> {
-    while (this.#pause !== undefined) await this.#pause;
-    if (this.#retired) throw new ShardMoved();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#pause = promise;
-    try {
-      await this.#idle(waitMs);
-      return await change();
-    } finally {
-      this.#pause = undefined;
-      resolve();
-    }
-  }
-
-  async #idle(waitMs: number): Promise<void> {
-    if (this.#open.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onIdle = resolve;
-    const late = () => new AppError('overloaded', 'writes under way take too long');
-    await inTime(this.#deps.clock, waitMs, promise, late).finally(() => {
-      this.#onIdle = undefined;
+  exclusive<T>(waitMs: number, change: () => Promise<T>): Promise<T> {
+    return this.#order.exclusive(waitMs, async () => {
+      if (this.#retired) throw new ShardMoved();
+      return change();
     });
   }
 
   #leave(replicas: readonly Replica[], reason: string, syncedVersion = this.stableVersion): void {
     const { store, log, fellBehind } = this.#deps;
+    const { shardId } = this;
     const leaving: Leaving[] = replicas.map(({ workerId }) => ({ workerId, syncedVersion }));
-    store.leave(this.shardId, leaving);
+    store.leave(shardId, leaving);
     for (const replica of replicas) {
       Object.assign(replica, { state: 'behind', syncedVersion, proved: false });
       const { workerId } = replica;
-      log.event('replica_left', {
-        shardId: this.shardId,
-        workerId,
-        version: syncedVersion,
-        reason,
-      });
+      log.event('replica_left', { shardId, workerId, version: syncedVersion, reason });
       fellBehind(this, replica);
     }
     this.#changed();
@@ -437,7 +459,7 @@ export class ReplicaSet {
    * Throws `unavailable` when that one is itself no longer in sync.
    */
   join(replica: Replica, source: WorkerId): void {
-    assert(this.#open.size === 0, 'no write is under way');
+    assert(this.#order.isIdle, 'no write is under way');
     if (!this.readers().includes(source)) throw awayError();
     this.#deps.store.join(this.shardId, replica.workerId);
     Object.assign(replica, { state: 'in_sync', syncedVersion: 0, proved: true });
@@ -474,17 +496,4 @@ export class ReplicaSet {
   #inTime<T>(deadline: Deadline, wait: Promise<T>): Promise<T> {
     return inTime(this.#deps.clock, deadline.remainingMs(), wait, awayError);
   }
-}
-
-/** Whether two replicas hold the same rows. */
-export function isSame(a: Written, b: Written): boolean {
-  return a.digest === b.digest && a.points === b.points && a.bytes === b.bytes;
-}
-
-function isStale(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'stale_write';
-}
-
-function awayError(): AppError {
-  return new AppError('unavailable', 'the workers that hold this data are away; try again soon');
 }

@@ -34,7 +34,8 @@ import type { CopyState } from '../store/resharding.ts';
 import type { PageLink } from './page-link.ts';
 import { pauseAll } from './pause-all.ts';
 import { type Range, rangeOf } from './ranges.ts';
-import { isSame, type ReplicaSet } from './replica-set.ts';
+import { isSame } from './replica.ts';
+import type { ReplicaSet } from './replica-set.ts';
 import { type PagePart, splitPage } from './split-page.ts';
 
 export interface ShardCopyDeps {

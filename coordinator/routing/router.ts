@@ -12,18 +12,18 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
+import type {
+  MessageName,
+  Reply,
+  Request,
+  Unversioned,
+  WithVectors,
+  WriteName,
+} from '../../shared/protocol/messages.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Route, WorkerLink } from '../worker-link/worker-link.ts';
 
 export type { Route } from '../worker-link/worker-link.ts';
-
-/** A write of points, before it has its version. */
-export type WriteName = Extract<
-  MessageName,
-  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
->;
-export type Unversioned<N extends WriteName> = Omit<Request<N>, 'version'>;
 
 /** What routing has to know of a shard: its replicas. */
 export interface RoutedSet {

@@ -210,6 +210,11 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text', workerId: 'text', version: 'number', reason: 'text' },
     help: 'a replica is behind; it has every write up to version, and is levelled when it can be',
   },
+  writes_undone: {
+    level: 'warn',
+    fields: { shardId: 'text', after: 'number', upTo: 'number' },
+    help: 'writes above after, up to upTo, that too few replicas had, were undone at those that had them',
+  },
   replica_joined: {
     level: 'info',
     fields: { shardId: 'text', workerId: 'text' },

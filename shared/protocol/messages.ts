@@ -19,6 +19,7 @@ import { shardCreate } from './messages/shard-create.ts';
 import { shardDrop } from './messages/shard-drop.ts';
 import { shardRelease } from './messages/shard-release.ts';
 import { shardStatus } from './messages/shard-status.ts';
+import { shardUndo } from './messages/shard-undo.ts';
 import { shardUsage } from './messages/shard-usage.ts';
 import { vectorsUpdate } from './messages/vectors-update.ts';
 import { workerStatus } from './messages/worker-status.ts';
@@ -44,6 +45,7 @@ export const MESSAGES = {
   'range-digest': rangeDigest,
   'range-read': rangeRead,
   'range-apply': rangeApply,
+  'shard-undo': shardUndo,
 } as const;
 
 export type MessageName = keyof typeof MESSAGES;
@@ -59,6 +61,15 @@ export type WorkerMessageName = {
 export function isAboutWorker(name: MessageName): name is WorkerMessageName {
   return 'aboutWorker' in MESSAGES[name];
 }
+
+/** The writes of points. */
+export type WriteName = Extract<
+  MessageName,
+  'points-upsert' | 'points-delete' | 'vectors-update' | 'payload-update'
+>;
+
+/** A write before it has its version. */
+export type Unversioned<N extends WriteName> = Omit<Request<N>, 'version'>;
 
 /** A message's structure with its float section (empty when the message has none). */
 export interface WithVectors<T> {

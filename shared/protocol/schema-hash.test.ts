@@ -14,7 +14,7 @@ const HASHES: Record<number, string> = {
   3: '40e6c4c5602cf52a0c548b1232fcb407f4e912fd2ce66aa76670bedd8bc89d0d',
   4: 'ef5de408ec001ff45e0a27817d9efddd6a61de7eec987dd850f5eb1519dc89e2',
   5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
-  6: 'b3928c420f68fffdbb8ee97c681253faf9ed49d7c25334461389cf1b6555ec12',
+  6: 'da7e0f469b01674ea1b25dad06e88f1dc2683c8f4688a36ec3f066137880a6ba',
 };
 
 test('the schemas are those that the protocol version promises', () => {

@@ -76,6 +76,12 @@ export type Records = Static<typeof RecordsSchema>;
  * refuses one that is not above its last (`stale_write`), and then nothing was changed. */
 export const VersionSchema = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 
+/**
+ * The write may be undone (`shard-undo`), so what it changes is kept as it was. What writes up to
+ * `stable` changed need not be kept any more: they have an outcome.
+ */
+export const UndoableSchema = closed({ stable: Type.Integer({ minimum: 0 }) });
+
 /** By how much a write may grow its shard; one that would grow it more changes nothing. */
 export const RoomSchema = closed({
   points: Type.Integer({ minimum: 0 }),

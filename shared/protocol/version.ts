@@ -9,6 +9,7 @@
  * 5  what searches and changes by filter looked at is told
  * 6  the coordinator gives each write its version; a digest of what a shard holds; the feed by which
  *    one replica is levelled with another; a search by vector can leave a point out; a write that
- *    takes effect once; requests can be cancelled; `worker-status`, `shard-release`
+ *    takes effect once, and one that can be undone; requests can be cancelled; `worker-status`,
+ *    `shard-release`
  */
 export const PROTOCOL_VERSION = 6;

@@ -18,6 +18,10 @@ const SHAPES = {
     workers: 3,
     spread: { shard_number: 3, replication_factor: 2 },
   },
+  'two replicas, both needed': {
+    workers: 2,
+    spread: { replication_factor: 2, write_consistency_factor: 2 },
+  },
 } as const;
 const KILLS = byProfile(6, 100);
 const IDS = Array.from({ length: 40 }, (_, i) => i + 1);

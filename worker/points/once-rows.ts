@@ -38,6 +38,11 @@ export class OnceRows {
     this.#sql.forget.run(at - ONCE_KEPT_MS, FORGOTTEN_MAX);
   }
 
+  /** Writes above that version were undone. */
+  undo(after: number): void {
+    this.#sql.dropAbove.run(after);
+  }
+
   /** Makes the rows of the span what they are at another replica. */
   level({ after, until, rows }: OnceSpan): void {
     const from = [after.version, after.key] as const;
@@ -75,6 +80,7 @@ function prepareStatements(db: Database.Database) {
     forget: db.prepare<[number, number]>(
       'DELETE FROM once WHERE key IN (SELECT key FROM once WHERE at <= ? ORDER BY at LIMIT ?)',
     ),
+    dropAbove: db.prepare<[number]>('DELETE FROM once WHERE version > ?'),
     dropAfter: db.prepare<Mark>('DELETE FROM once WHERE (version, key) > (?, ?)'),
     dropBetween: db.prepare<[...Mark, ...Mark]>(
       'DELETE FROM once WHERE (version, key) > (?, ?) AND (version, key) <= (?, ?)',

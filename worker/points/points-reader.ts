@@ -25,6 +25,7 @@ import type { OnceMark, OnceRow } from '../../shared/protocol/once.ts';
 import type { Range, Written } from '../../shared/protocol/schema.ts';
 import { onceRowsAfter } from './once-rows.ts';
 import { openForReads } from './schema.ts';
+import { hasImages } from './undo-log.ts';
 
 export interface PointRow {
   label: number;
@@ -279,6 +280,11 @@ export class PointsReader {
   /** Writes that take effect once, in the order of version and key. */
   onceAfter(mark: OnceMark, limit: number): OnceRow[] {
     return onceRowsAfter(this.#db, mark, limit);
+  }
+
+  /** Whether rows are kept as writes up to that version found them; see `undo-log.ts`. */
+  keepsImages(upTo: number): boolean {
+    return hasImages(this.#db, upTo);
   }
 
   /** What the shard held after its last write. */

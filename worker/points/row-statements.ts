@@ -41,6 +41,7 @@ export function prepareRowStatements(db: Database.Database) {
     /** `RETURNING` would copy the payload to count it; to look first takes less. */
     delete: db.prepare<[number]>('DELETE FROM points WHERE label = ?'),
     addFreeLabel: db.prepare<[number]>('INSERT INTO free_labels (label) VALUES (?)'),
+    dropFreeLabel: db.prepare<[number]>('DELETE FROM free_labels WHERE label = ?'),
     takeFreeLabel: one<[], number>(
       `DELETE FROM free_labels WHERE label = (SELECT min(label) FROM free_labels)
        RETURNING label`,

@@ -16,7 +16,8 @@ import { compilePayloadChange } from './payload-change.ts';
 import { movedDigest, rowDigest } from './row-digest.ts';
 import { type PayloadRow, prepareRowStatements, type RowStatements } from './row-statements.ts';
 import { readMeta } from './schema.ts';
-import type { Change, Levelling, Numbered, WriteOp, WriteOutcome } from './write-op.ts';
+import { type UndoImage, UndoLog } from './undo-log.ts';
+import type { Change, Levelling, Numbered, Undo, WriteOp, WriteOutcome } from './write-op.ts';
 
 interface Counters {
   last_version: number;
@@ -32,6 +33,8 @@ interface Counters {
   /** See the head of `schema.ts`. */
   levellings: number;
   replay_floor: number;
+  /** Writes up to this version can not be undone. */
+  undo_floor: number;
 }
 
 const NO_COUNTERS: Counters = {
@@ -44,6 +47,7 @@ const NO_COUNTERS: Counters = {
   tombstone_floor: 0,
   levellings: 0,
   replay_floor: 0,
+  undo_floor: 0,
 };
 
 /** What is known of a row that is there. */
@@ -61,13 +65,17 @@ type Changed = Pick<WriteOutcome, 'labels' | 'payloads'>;
 export class RowWriter {
   readonly #sql: RowStatements;
   readonly #once: OnceRows;
+  readonly #undoLog: UndoLog;
   readonly #dimension: number;
   readonly #tombstonesMax: number;
   #counters = NO_COUNTERS;
+  /** Whether what is changed just now is kept as it was. */
+  #keeps = false;
 
   constructor(db: Database.Database, options: { tombstonesMax: number }) {
     this.#sql = prepareRowStatements(db);
     this.#once = new OnceRows(db);
+    this.#undoLog = new UndoLog(db);
     this.#dimension = readMeta(db).dimension;
     this.#tombstonesMax = options.tombstonesMax;
     this.loadCounters();
@@ -105,7 +113,14 @@ export class RowWriter {
       }
       case 'recount':
         this.#recount();
-        return { ...this.#held, labels: new Uint32Array() };
+        return { ...this.#held, labels: NO_LABELS };
+      case 'undo': {
+        const labels = this.#undo(op);
+        return { ...this.#held, labels, levellings: this.#counters.levellings };
+      }
+      case 'settle':
+        this.#settle(op.upTo);
+        return { ...this.#held, labels: NO_LABELS };
       default:
         return this.#applyChange(op);
     }
@@ -118,6 +133,7 @@ export class RowWriter {
     const bytesBefore = this.#bytes;
     const { version } = op;
     this.#take(op);
+    this.#startKeeping(op);
     const changed = this.#change(op, version);
     const held = this.#held;
     const room = 'room' in op ? op.room : undefined;
@@ -133,6 +149,18 @@ export class RowWriter {
   #doneBefore({ once, part }: Numbered): number | undefined {
     const begins = part === undefined || part === 'first';
     return once !== undefined && begins ? this.#once.find(once) : undefined;
+  }
+
+  #startKeeping({ version, undoable }: Numbered): void {
+    this.#keeps = undoable !== undefined;
+    if (undoable === undefined) this.#counters.undo_floor = version;
+    else this.#settle(undoable.stable);
+  }
+
+  /** Writes up to that version stay. */
+  #settle(upTo: number): void {
+    this.#undoLog.settle(upTo);
+    this.#counters.undo_floor = Math.max(this.#counters.undo_floor, upTo);
   }
 
   get #held(): Written {
@@ -189,6 +217,7 @@ export class RowWriter {
       return label;
     }
     const [label, payloadBytes, before] = known;
+    if (this.#keeps) this.#undoLog.keepRow(version, label);
     this.#sql.replace.run(version, payload, vector, label);
     this.#counters.payload_bytes += lengthOf(payload) - payloadBytes;
     this.#countVersion(key, before, version);
@@ -202,6 +231,7 @@ export class RowWriter {
     payload: Buffer | null,
     vector: Buffer,
   ): void {
+    if (this.#keeps) this.#undoLog.keepNone(version, label, key);
     this.#sql.insert.run(label, key, version, payload, vector);
     this.#counters.point_count += 1;
     this.#counters.payload_bytes += lengthOf(payload);
@@ -255,6 +285,7 @@ export class RowWriter {
   /** `version` is that of the delete. */
   #delete(row: StoredRow, version: number): void {
     const { label, key, payloadBytes } = row;
+    if (this.#keeps) this.#undoLog.keepRow(version, label);
     this.#sql.delete.run(label);
     this.#sql.addFreeLabel.run(label);
     this.#sql.addTombstone.run(key, version);
@@ -276,7 +307,8 @@ export class RowWriter {
 
   /** First the rows, then what is removed: memory takes it over in the same order. */
   #level(op: Levelling): Uint32Array {
-    this.#noteOutOfOrder(op);
+    this.#keeps = false;
+    this.#noteOutOfOrder(Math.min(...op.versions), op.imageLevellings);
     const vectorOf = this.#vectorBytes(op);
     const labels: number[] = [];
     op.ids.forEach((id, i) => {
@@ -297,19 +329,68 @@ export class RowWriter {
     const counters = this.#counters;
     const versions = [counters.last_version, op.lastVersion, ...op.versions, ...op.removedVersions];
     counters.last_version = Math.max(...versions);
+    counters.undo_floor = counters.last_version;
     counters.tombstone_floor = Math.max(counters.tombstone_floor, op.floor);
     if (op.once !== undefined) this.#once.level(op.once);
     return Uint32Array.from(labels);
   }
 
-  #noteOutOfOrder({ versions, imageLevellings }: Levelling): void {
+  /** Rows are written under versions of which `oldest` is the least. */
+  #noteOutOfOrder(oldest: number, imageLevellings: number | undefined): void {
     const counters = this.#counters;
-    const oldest = Math.min(...versions);
     if (oldest > counters.last_version) return;
     const isImageLevel = imageLevellings === counters.levellings;
     const before = isImageLevel ? oldest : counters.replay_floor;
     counters.replay_floor = Math.min(oldest - 1, before);
     counters.levellings += 1;
+  }
+
+  /** Puts everything back that writes above a version changed. */
+  #undo({ after, upTo, imageLevellings }: Undo): Uint32Array {
+    const counters = this.#counters;
+    const { last_version: last } = counters;
+    if (last > upTo) throw new AppError('stale_write', undefined, { detail: `${last} to undo` });
+    if (last > after && counters.undo_floor > after) {
+      throw new AppError('conflict', 'writes that came since can not be undone');
+    }
+    const labels = new Set<number>();
+    let oldest = Number.POSITIVE_INFINITY;
+    for (;;) {
+      const images = this.#undoLog.newest(after);
+      if (images.length === 0) break;
+      for (const image of images) {
+        this.#putBack(image);
+        this.#undoLog.drop(image);
+        labels.add(image.label);
+        oldest = Math.min(oldest, image.oldVersion ?? oldest);
+      }
+    }
+    this.#once.undo(after);
+    this.#noteOutOfOrder(oldest, imageLevellings);
+    counters.last_version = upTo;
+    return Uint32Array.from(labels);
+  }
+
+  #putBack(image: UndoImage): void {
+    const { label, key, oldVersion, payloadBytes, tombstone } = image;
+    const counters = this.#counters;
+    const known = this.#sql.findByLabel.get(label);
+    const [, bytesNow = 0, versionNow] = known ?? [];
+    this.#countVersion(key, versionNow, oldVersion ?? undefined);
+    counters.payload_bytes += payloadBytes - bytesNow;
+    if (oldVersion === null) {
+      this.#sql.delete.run(label);
+      this.#sql.addFreeLabel.run(label);
+      counters.point_count -= 1;
+      if (tombstone !== null) this.#noteRemoved(key, tombstone);
+    } else if (known === undefined) {
+      this.#sql.dropFreeLabel.run(label);
+      this.#undoLog.insertRow(image);
+      counters.point_count += 1;
+      counters.tombstone_count -= this.#sql.dropTombstone.run(key).changes;
+    } else {
+      this.#undoLog.replaceRow(image);
+    }
   }
 
   /** A tombstone for an id that has no row. */
@@ -343,6 +424,7 @@ export class RowWriter {
       const known = this.#sql.find.get(key);
       if (known === undefined) throw pointNotFound(id);
       const [label, , before] = known;
+      if (this.#keeps) this.#undoLog.keepRow(version, label);
       this.#sql.replaceVector.run(version, vectorOf(i), label);
       this.#countVersion(key, before, version);
       return label;
@@ -355,6 +437,7 @@ export class RowWriter {
     const payloads: (PayloadBytes | null)[] = [];
     const apply = ([label, key, before, stored]: PayloadRow) => {
       const payload = storable(change(stored));
+      if (this.#keeps) this.#undoLog.keepRow(version, label);
       this.#sql.replacePayload.run(version, payload, label);
       this.#counters.payload_bytes += lengthOf(payload) - lengthOf(stored);
       this.#countVersion(key, before, version);

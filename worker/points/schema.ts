@@ -10,11 +10,14 @@
  *                                            are pruned, and `tombstone_floor` in `meta` says up to
  *                                            which version they may be missing
  *   once         key, request, version, at   writes with a key that were done (`once-rows.ts`)
+ *   undo         seq, version, id, label,    what writes that may be undone have changed, as it was
+ *                old_version, payload,       (`undo-log.ts`)
+ *                vector, tombstone
  *   free_labels  label                       labels below `next_label` that no point has
  *   meta         key, value                  shard_id, dimension, last_version, next_label,
  *                                            point_count, payload_bytes, digest (`row-digest.ts`),
  *                                            tombstone_count, tombstone_floor, levellings,
- *                                            replay_floor
+ *                                            replay_floor, undo_floor
  *
  * What a shard holds is counted in bytes of its points, `point_count` x 4 x `dimension` +
  * `payload_bytes`, not of its files: the same points are the same bytes on every machine and at
@@ -99,6 +102,19 @@ const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX once_by_version ON once (version, key);
    CREATE INDEX once_by_age ON once (at);`,
+  `CREATE TABLE undo (
+     seq INTEGER PRIMARY KEY,
+     version INTEGER NOT NULL,
+     id BLOB NOT NULL,
+     label INTEGER NOT NULL,
+     old_version INTEGER,
+     payload BLOB,
+     vector BLOB,
+     tombstone INTEGER
+   ) STRICT;
+   CREATE INDEX undo_by_version ON undo (version);
+   INSERT INTO meta (key, value)
+     VALUES ('undo_floor', ifnull((SELECT value FROM meta WHERE key = 'last_version'), 0));`,
 ];
 
 /**

@@ -18,7 +18,7 @@ import { type Change, packOp, packOutcome, unpackOp, unpackOutcome } from './wri
 
 const DIMENSION = 3;
 /** What migrations have added. */
-const LATER = `('payload_bytes', 'digest', 'levellings', 'replay_floor')`;
+const LATER = `('payload_bytes', 'digest', 'levellings', 'replay_floor', 'undo_floor')`;
 const VECTOR_BYTES = 4 * DIMENSION;
 const IDS = 40;
 
@@ -172,7 +172,9 @@ for (const first of ['reader', 'writer'] as const) {
     const right = usageOf(folder);
     shard.writer.close();
     const old = new Database(path.join(folder, POINTS_FILE));
-    old.exec(`DELETE FROM meta WHERE key IN ${LATER}; DROP TABLE once; PRAGMA user_version = 1;`);
+    old.exec(
+      `DELETE FROM meta WHERE key IN ${LATER}; DROP TABLE once; DROP TABLE undo; PRAGMA user_version = 1;`,
+    );
     old.close();
     if (first === 'reader') assert.deepEqual(usageOf(folder), right);
     shard.writer = shard.open();

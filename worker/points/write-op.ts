@@ -43,6 +43,8 @@ export interface Numbered {
   part?: 'first' | 'middle' | 'last';
   /** Done before, it changes nothing; of several commits the last one says that it is done. */
   once?: Once | undefined;
+  /** It may be undone; writes up to `stable` are not undone any more. */
+  undoable?: { stable: number } | undefined;
 }
 
 /**
@@ -73,14 +75,29 @@ export interface Recount {
   kind: 'recount';
 }
 
-export type WriteOp = (Change & Numbered) | Levelling | Recount;
+/** Takes back all writes above a version; see `shard-undo`. */
+export interface Undo {
+  kind: 'undo';
+  after: number;
+  upTo: number;
+  /** See `Levelling`: rows come back under the versions that they had. */
+  imageLevellings: number | undefined;
+}
+
+/** Forgets how rows were before writes up to that version, some at a time. */
+export interface Settle {
+  kind: 'settle';
+  upTo: number;
+}
+
+export type WriteOp = (Change & Numbered) | Levelling | Recount | Undo | Settle;
 
 /** With what the shard held right after this op, before the next one of its group. */
 export interface WriteOutcome extends Written {
   /** Of the changed points: for upsert and vectors one an id, in order; for deletes those freed; for
-   * a levelling one an id, then those freed. */
+   * a levelling one an id, then those freed; for an undo all that were put back, in no order. */
   labels: Uint32Array;
-  /** Of a levelling: how many there have been. */
+  /** Of a levelling or an undo: how many levellings there have been. */
   levellings?: number;
   /** Of a payload change: the new payload of each label. */
   payloads?: (PayloadBytes | null)[];
@@ -126,6 +143,8 @@ export function packOp(given: WriteOp): Packed<PackedOp> {
     }
     case 'delete':
     case 'recount':
+    case 'undo':
+    case 'settle':
       return packed(op, []);
     case 'delete-labels': {
       const labels = new Uint32Array(op.labels);
@@ -211,6 +230,8 @@ export function growthBytes(op: WriteOp): number {
     case 'delete':
     case 'delete-labels':
     case 'recount':
+    case 'undo':
+    case 'settle':
       return 0;
   }
 }

@@ -91,6 +91,10 @@ function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
       const shard = await registry.shard(shardId);
       return plain(await shard.levelling.applyChanges(body, vectors));
     },
+    'shard-undo': async (shardId, body) => {
+      const shard = await registry.shard(shardId);
+      return plain(await shard.undo.undo(body));
+    },
     'range-digest': async (shardId, body, _vectors, deadline) => {
       const slices = new Slices(clock, deadline);
       return plain(await digestRange(body, registry.rows(shardId), slices));

@@ -36,6 +36,7 @@ import { RecentRows } from './recent-rows.ts';
 import { type ImageState, ShardImage } from './shard-image.ts';
 import { Slices } from './slices.ts';
 import { parsePayload, type ShardState } from './state.ts';
+import { ShardUndo } from './undo.ts';
 import { WriteGate } from './write-gate.ts';
 
 export interface ShardDeps {
@@ -83,6 +84,7 @@ export class Shard {
   readonly folder: string;
   readonly reads: ShardReads;
   readonly levelling: ShardLevelling;
+  readonly undo: ShardUndo;
   readonly image: ShardImage;
   readonly #deps: ShardDeps;
   readonly #state: ShardState;
@@ -102,13 +104,12 @@ export class Shard {
     const reader = this.#reader;
     this.#recent = new RecentRows({ reader, indexBytes: () => state.index.memoryBytes });
     this.reads = new ShardReads({ state, reader, recent: this.#recent, clock: deps.clock });
+    const gate = this.#gate;
+    const write = (op: WriteOp) => this.#write(op);
+    const changing = { state, image: this.image, gate, reader, clock: deps.clock, write };
+    this.undo = new ShardUndo(changing);
     this.levelling = new ShardLevelling({
-      state,
-      image: this.image,
-      gate: this.#gate,
-      reader,
-      clock: deps.clock,
-      write: (op) => this.#write(op),
+      ...changing,
       pace: (points) => this.#pace(points),
       catchUp: () => this.#catchUp(),
     });
@@ -127,19 +128,19 @@ export class Shard {
   // held then; with a room, one that would grow the shard more is refused
 
   async upsert(points: Upsert, byName: PointVectors): Promise<Written> {
-    const { version, ids, payloads, room, once } = points;
+    const { version, ids, payloads, room, once, undoable } = points;
     const vectors = onlyVector(byName);
     return this.#gate.shared(() => {
-      const numbered = { version, once };
+      const numbered = { version, once, undoable };
       return this.#writeVectors({ kind: 'upsert', ...numbered, ids, vectors, payloads, room });
     });
   }
 
   async updateVectors(points: VectorsUpdate, byName: PointVectors): Promise<Written> {
-    const { version, ids, once } = points;
+    const { ids, ...numbered } = points;
     const vectors = onlyVector(byName);
     return this.#gate.shared(() => {
-      return this.#writeVectors({ kind: 'vectors', version, once, ids, vectors });
+      return this.#writeVectors({ kind: 'vectors', ...numbered, ids, vectors });
     });
   }
 
@@ -161,8 +162,7 @@ export class Shard {
   }
 
   updatePayload(request: Request<'payload-update'>, deadline: Deadline): Promise<Written> {
-    const { version, points, change, room, once } = request;
-    const numbered = { version, once };
+    const { points, change, room, ...numbered } = request;
     if (points.kind === 'ids') {
       const target = { ids: points.ids };
       return this.#gate.shared(() => {
@@ -217,7 +217,7 @@ export class Shard {
    * the last one answered. A part's change may depend on what the part before it answered. One
    * that takes effect once is a commit even when there is nothing to change. */
   async #writeParts<Keys extends PointId[] | Uint32Array>(
-    { version, once }: Pick<Numbered, 'version' | 'once'>,
+    { version, once, undoable }: Omit<Numbered, 'part'>,
     keys: Keys,
     changeOf: (part: Keys, before: Written | undefined) => Change,
   ): Promise<Written> {
@@ -226,7 +226,7 @@ export class Shard {
     for (let at = 0; at < end; at += CHANGE_POINTS_MAX) {
       const next = at + CHANGE_POINTS_MAX;
       const change = changeOf(keys.slice(at, next) as Keys, written);
-      const numbered = { version, once, ...partOf(at === 0, next >= end) };
+      const numbered = { version, once, undoable, ...partOf(at === 0, next >= end) };
       try {
         written = await this.#write({ ...change, ...numbered });
         if (written.repeated !== undefined) return written;
@@ -266,6 +266,7 @@ export class Shard {
   /** What is committed and could not be applied is in the rows only, whatever the error says. */
   async #apply(op: WriteOp, outcome: WriteOutcome): Promise<void> {
     try {
+      if (op.kind === 'undo') await this.undo.reread(outcome.labels);
       await this.#state.apply(op, outcome, this.#slices());
     } catch (cause) {
       // A trapped shard is read anew from its rows before anybody is answered.
@@ -410,9 +411,20 @@ export class Shard {
   /** Has what was removed erased from memory and image as well: linking and saving do it. */
   purge(): void {
     this.#recent.purge();
+    this.#purgeUndo();
     if (this.#state.removedCount === 0) return;
     this.#state.index.purge();
     this.image.purge();
+  }
+
+  #purgeUndo(): void {
+    this.undo.purge().then(
+      (isLeft) => isLeft && this.#deps.wake(this),
+      (error: unknown) => {
+        const { shardId } = this.descriptor;
+        this.#deps.log.event('shard_failed', { shardId, place: 'purge', error });
+      },
+    );
   }
 
   /** Waits for the writes and changes under way. */

@@ -16,6 +16,7 @@ import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { parseJsonObject } from '../../shared/domain/json.ts';
 import type { JsonObject, PayloadBytes } from '../../shared/domain/point.ts';
 import type { PayloadIndexes } from '../filter/payload-indexes.ts';
+import type { PointRow } from '../points/points-reader.ts';
 import type { WriteOp, WriteOutcome } from '../points/write-op.ts';
 import type { GuardedIndex } from './guarded-index.ts';
 import type { Slices } from './slices.ts';
@@ -174,11 +175,21 @@ export class ShardState {
           }
           break;
         case 'recount':
+        case 'undo':
+        case 'settle':
           break;
         default:
           unreachable(op);
       }
     }
+  }
+
+  /** Takes over a row as it is now, or that there is none; not while writes are under way. */
+  reread(label: number, row: PointRow | undefined): void {
+    if (row !== undefined) {
+      this.#putVector(label, row.vector, 0);
+      this.#putPayload(label, row.payload);
+    } else if (this.index.has(label)) this.#remove(label);
   }
 
   #remove(label: number): void {

@@ -52,11 +52,12 @@ export class Upkeep {
 
   readonly #purgeAll = (): void => {
     this.#cancelPurge = undefined;
-    for (const shard of this.#written) {
+    const written = [...this.#written];
+    this.#written.clear();
+    for (const shard of written) {
       shard.purge();
       this.#line(shard);
     }
-    this.#written.clear();
   };
 
   /** Puts the shard at the end of the line of its engine. */

@@ -6,6 +6,7 @@ import {
   PathSchema,
   PointsSelectorSchema,
   RoomSchema,
+  UndoableSchema,
   VersionSchema,
   WrittenSchema,
 } from '../schema.ts';
@@ -34,6 +35,7 @@ export const payloadUpdate = {
     change: PayloadChangeSchema,
     room: Type.Optional(RoomSchema),
     once: Type.Optional(OnceSchema),
+    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

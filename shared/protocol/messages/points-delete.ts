@@ -1,6 +1,12 @@
 import Type from 'typebox';
 import { OnceSchema } from '../once.ts';
-import { closed, PointsSelectorSchema, VersionSchema, WrittenSchema } from '../schema.ts';
+import {
+  closed,
+  PointsSelectorSchema,
+  UndoableSchema,
+  VersionSchema,
+  WrittenSchema,
+} from '../schema.ts';
 
 /**
  * Deletes points; ids that are not there are passed over. Many points are several commits under the
@@ -13,6 +19,7 @@ export const pointsDelete = {
     version: VersionSchema,
     points: PointsSelectorSchema,
     once: Type.Optional(OnceSchema),
+    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

@@ -5,6 +5,7 @@ import {
   PayloadSchema,
   PointIdSchema,
   RoomSchema,
+  UndoableSchema,
   VersionSchema,
   WrittenSchema,
 } from '../schema.ts';
@@ -24,6 +25,7 @@ export const pointsUpsert = {
     payloads: Type.Array(PayloadSchema),
     room: Type.Optional(RoomSchema),
     once: Type.Optional(OnceSchema),
+    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

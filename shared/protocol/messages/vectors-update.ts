@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { OnceSchema } from '../once.ts';
-import { closed, PointIdSchema, VersionSchema, WrittenSchema } from '../schema.ts';
+import { closed, PointIdSchema, UndoableSchema, VersionSchema, WrittenSchema } from '../schema.ts';
 
 /**
  * Replaces the vectors of points that exist, payloads untouched. Float section as in
@@ -14,6 +14,7 @@ export const vectorsUpdate = {
     ids: Type.Array(PointIdSchema),
     names: Type.Array(Type.String()),
     once: Type.Optional(OnceSchema),
+    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };
