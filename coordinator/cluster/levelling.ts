@@ -13,6 +13,9 @@
  * has forgotten tombstones, and when the two differ after all (a write that only the target had, a
  * damaged row): ranges of ids whose digests differ are made the same, whatever is in them.
  *
+ * What may still be undone at the source (`settledVersion`) is copied like the rest, and taken once more by
+ * the next pass: it may have become nothing.
+ *
  * Each step may be repeated, so whatever dies in between, the next try goes on from the last version
  * that was recorded.
  */
@@ -76,7 +79,9 @@ export class Levelling {
     for (let comparisons = 0; comparisons <= COMPARISONS_MAX; comparisons += 1) {
       if (since === undefined) {
         const pair = { shardId, source: await this.#source(set), target };
-        since = (await set.usage(pair.source, this.#pages.deadline())).version;
+        const settled = settledVersion(set);
+        const held = await set.usage(pair.source, this.#pages.deadline());
+        since = Math.min(held.version, settled);
         const copied = await levelRanges(this.#pages, pair, differs);
         await copyOnceRows(this.#pages, pair);
         if (differs) log.event('replica_differs', { shardId, workerId, rows: copied });
@@ -134,7 +139,7 @@ export class Levelling {
     let version = from;
     let rows = 0;
     for (let passes = 1; ; passes += 1) {
-      const pass = await this.#pass(pair, version);
+      const pass = await this.#pass(pair, version, { settled: settledVersion(set) });
       rows += pass.rows;
       version = pass.version;
       if (pass.tooFar) return { version, rows, passes, tooFar: true };
@@ -155,7 +160,7 @@ export class Levelling {
       if (source === undefined)
         throw new AppError('unavailable', 'no replica in sync is connected');
       const deadline = Deadline.after(clock, PAUSE_MS);
-      await this.#pass({ shardId: set.shardId, source, target }, since, deadline);
+      await this.#pass({ shardId: set.shardId, source, target }, since, { deadline });
       const [theirs, ours] = await Promise.all([
         set.usage(source, deadline),
         set.usage(target, deadline),
@@ -170,7 +175,7 @@ export class Levelling {
   async #pass(
     { shardId, source, target }: Pair,
     since: number,
-    deadline?: Deadline,
+    { settled = Number.POSITIVE_INFINITY, deadline }: { settled?: number; deadline?: Deadline },
   ): Promise<Pass> {
     let cursor: Request<'changes-read'>['cursor'] = null;
     let version: number | undefined;
@@ -187,7 +192,7 @@ export class Levelling {
       );
       const { page, next, tooFar, floor } = read.body;
       // What changes from now on is newer, and comes with the next pass.
-      version ??= read.body.version;
+      version ??= Math.max(since, Math.min(read.body.version, settled));
       if (tooFar) return { version: since, rows, tooFar };
       const changes = { page, floor, lastVersion: next === null ? version : 0 };
       const at = { shardId, workerId: target };
@@ -198,4 +203,12 @@ export class Levelling {
       if (deadline === undefined) await this.#pages.restSince(startMs);
     }
   }
+}
+
+/** What is newer at its replicas may still be undone; infinite where nothing is undone. */
+export function settledVersion(set: ReplicaSet): number {
+  const { lastVersion, stableVersion, writeConsistency } = set;
+  return lastVersion === undefined || writeConsistency < 2
+    ? Number.POSITIVE_INFINITY
+    : stableVersion;
 }

@@ -31,6 +31,7 @@ import { onceAfter } from '../../shared/protocol/once.ts';
 import type { Page } from '../../shared/protocol/page.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { CopyState } from '../store/resharding.ts';
+import { settledVersion } from './levelling.ts';
 import type { PageLink } from './page-link.ts';
 import { pauseAll } from './pause-all.ts';
 import { type Range, rangeOf } from './ranges.ts';
@@ -184,7 +185,8 @@ export class ShardCopy {
     const at = { shardId, workerId: await this.#readerOf(source) };
     let since = this.#states.get(shardId)?.since;
     if (since === undefined) {
-      since = (await source.usage(at.workerId, pages.deadline())).version;
+      const settled = settledVersion(source);
+      since = Math.min((await source.usage(at.workerId, pages.deadline())).version, settled);
       mustGoOn();
       note(shardId, { since, whole: false });
     }
@@ -224,6 +226,8 @@ export class ShardCopy {
     const at = { shardId: source.shardId, workerId };
     const { since } = must(this.#states.get(source.shardId), 'the first round comes before');
     let cursor: ChangesCursor | null = null;
+    // What may still be undone is copied once more by the next pass.
+    const settled = settledVersion(source);
     let version: number | undefined;
     let rows = 0;
     for (;;) {
@@ -233,7 +237,7 @@ export class ShardCopy {
       const { page, next, tooFar, floor } = read.body;
       if (tooFar) throw new CopyFailed('too_far');
       // What changes from now on is newer, and comes with the next pass.
-      version ??= read.body.version;
+      version ??= Math.max(since, Math.min(read.body.version, settled));
       const isLast = paused !== undefined && next === null;
       const lastVersion = isLast ? version : 0;
       await this.#hand({ page, vectors: read.vectors, floor, lastVersion }, manner);
