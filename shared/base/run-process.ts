@@ -9,6 +9,7 @@
  * that channel closes the parent is gone, and the program drains as if it had been asked to.
  */
 import { type Clock, holdProcessOpen } from './clock.ts';
+import { keepCompiledCode } from './compile-cache.ts';
 import { InUse } from './in-use.ts';
 import { Shutdown } from './shutdown.ts';
 
@@ -48,6 +49,7 @@ export async function runProcess(host: ProcessHost, clock: Clock, program: Progr
   try {
     const ready = await program.start(shutdown);
     host.send?.({ event: 'ready', ...ready });
+    keepCompiledCode();
   } catch (error) {
     program.failed(error);
     await shutdown.close(DRAIN_MS_MAX);

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compileCacheEnvironment } from '../../shared/base/compile-cache.ts';
 import { type Cleanup, cleanUp } from './cleanup.ts';
 
 const PROGRAMS = {
@@ -65,6 +66,7 @@ export class Program {
     const child = spawn(process.execPath, [PROGRAMS[name]], {
       env: {
         PATH: process.env.PATH ?? '',
+        ...compileCacheEnvironment(),
         BULKHEAD_ENV_FILE: envFileOf(folder, name),
         ...(name === 'coordinator' && {
           BULKHEAD_PORT: '0',

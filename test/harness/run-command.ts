@@ -1,5 +1,6 @@
 /** Runs one `bulkhead` command to its end. */
 import { execFile } from 'node:child_process';
+import { compileCacheEnvironment } from '../../shared/base/compile-cache.ts';
 import { BULKHEAD, type Service } from './service.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -12,7 +13,8 @@ export interface Outcome {
 
 export function runCommand(args: readonly string[]): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
-  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' };
+  const { PATH = '', HOME = '' } = process.env;
+  const env = { PATH, HOME, ...compileCacheEnvironment() };
   const options = { env, timeout: TIMEOUT_MS };
   execFile(process.execPath, ['--', BULKHEAD, ...args], options, (error, stdout, stderr) => {
     const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;

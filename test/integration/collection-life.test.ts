@@ -13,7 +13,7 @@ import { SeededRandom } from '../../shared/base/random.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
 
-const ROUNDS = 20;
+const ROUNDS = 10;
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 const KILL_WITHIN_MS = 40;
 const FIELD = 'n';

@@ -12,6 +12,7 @@
 import { Worker } from 'node:worker_threads';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
+import { compileCacheEnvironment } from '../../shared/base/compile-cache.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
 import { PendingCalls } from '../../shared/base/pending-calls.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -102,9 +103,13 @@ export class WriterLink {
     this.#ready.promise.catch(() => undefined);
     const exited = Promise.withResolvers<void>();
     this.#exited = exited.promise;
-    // Neither the process's environment nor its flags concern the thread.
+    // Neither the rest of the process's environment nor its flags concern the thread.
     const { entry = ENTRY, loop } = this.#options;
-    const thread = new Worker(entry, { workerData: loop, env: {}, execArgv: [] });
+    const thread = new Worker(entry, {
+      workerData: loop,
+      env: compileCacheEnvironment(),
+      execArgv: [],
+    });
     this.#thread = thread;
     let failure: unknown;
     thread.on('message', (message: WriterMessage) => this.#receive(message));

@@ -35,6 +35,7 @@ export class ShardImage {
   #removedAtSave = 0;
   /** What was removed is to leave the image. */
   #purging = false;
+  #saving = Promise.resolve();
 
   constructor(
     deps: { clock: Clock; log: Log },
@@ -87,8 +88,13 @@ export class ShardImage {
     await removeImage(this.#folder);
   }
 
-  /** Saves the index; a failure is logged and costs only a slower start. */
-  async save(): Promise<void> {
+  /** Saves the index, after a save that is under way; a failure is logged and costs only a slower start. */
+  save(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#save());
+    return this.#saving;
+  }
+
+  async #save(): Promise<void> {
     const { clock, log } = this.#deps;
     const { shardId } = this.#state.descriptor;
     const { index, trustedVersion: version, levellings } = this.#state;

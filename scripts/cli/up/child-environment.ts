@@ -4,6 +4,7 @@
  * itself, secrets, and names that nobody knows are refused here, before anything starts.
  */
 import { COORDINATOR_OPTIONS } from '../../../coordinator/config.ts';
+import { COMPILE_CACHE_NAME } from '../../../shared/base/compile-cache.ts';
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import {
   ENV_FILE_NAME,
@@ -17,7 +18,16 @@ import { WORKER_OPTIONS } from '../../../worker/config.ts';
 export type Environment = Record<string, string>;
 
 /** Names of the system that programs expect to find. */
-const SYSTEM_NAMES = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_OPTIONS'];
+const SYSTEM_NAMES = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'NODE_OPTIONS',
+  COMPILE_CACHE_NAME,
+];
 
 /** Set by `up` for its children; the value is what to use instead. */
 const SET_BY_UP: Record<string, string> = {

@@ -9,6 +9,7 @@
  */
 import { join } from 'node:path';
 import type { Clock } from '../../../shared/base/clock.ts';
+import { COMPILE_CACHE_NAME } from '../../../shared/base/compile-cache.ts';
 import { Deadline } from '../../../shared/base/deadline.ts';
 import type { Random } from '../../../shared/base/random.ts';
 import { ENV_FILE_NAME, envNameOf } from '../../../shared/config/option-table.ts';
@@ -108,9 +109,15 @@ export class Supervisor {
     return Deadline.after(this.#clock, DRAIN_TIMEOUT_MS);
   }
 
+  /** Unless the operator has named another one. */
+  get #compileCache(): Environment {
+    return { [COMPILE_CACHE_NAME]: join(this.#options.dataFolder, 'compile-cache') };
+  }
+
   #coordinatorEnvironment(): Environment {
     const { environments, envFiles, dataFolder, host } = this.#options;
     return {
+      ...this.#compileCache,
       ...environments.coordinator,
       [ENV_FILE_NAME]: envFiles.coordinator,
       [envNameOf('dataDir')]: join(dataFolder, 'coordinator'),
@@ -124,6 +131,7 @@ export class Supervisor {
   #workerEnvironment(name: string): Environment {
     const { environments, envFiles, dataFolder, host } = this.#options;
     return {
+      ...this.#compileCache,
       ...environments.worker,
       [ENV_FILE_NAME]: envFiles.worker,
       [envNameOf('dataDir')]: join(dataFolder, name),

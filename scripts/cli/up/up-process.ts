@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { systemClock } from '../../../shared/base/clock.ts';
+import { compileCacheEnvironment } from '../../../shared/base/compile-cache.ts';
 
 const EVENT_TIMEOUT_MS = 60_000;
 const LOG_CHARS_MAX = 64 * 1024;
@@ -38,8 +39,9 @@ export class UpProcess {
 
   /** `args` are those of `node`. Nothing of this process's `BULKHEAD_*` environment is passed on. */
   constructor(args: readonly string[], env: Record<string, string> = {}) {
+    const { PATH = '', HOME = '' } = process.env;
     this.#process = spawn(process.execPath, args, {
-      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
+      env: { PATH, HOME, ...compileCacheEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.exited = once(this.#process, 'close').then(([code, signal]) => ({ code, signal }));

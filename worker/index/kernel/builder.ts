@@ -13,6 +13,7 @@
 import { Worker } from 'node:worker_threads';
 import { must } from '../../../shared/base/assert.ts';
 import type { Clock } from '../../../shared/base/clock.ts';
+import { compileCacheEnvironment } from '../../../shared/base/compile-cache.ts';
 import type { GraphBuilder } from '../vector-index.ts';
 import type { BuildReply, BuildRequest } from './builder-thread.ts';
 import type { LinkJob } from './job.ts';
@@ -78,8 +79,8 @@ class RunningThread {
   #ended = false;
 
   constructor() {
-    // Neither the process's environment nor its flags concern the thread.
-    this.#thread = new Worker(ENTRY, { env: {}, execArgv: [] });
+    // Neither the rest of the process's environment nor its flags concern the thread.
+    this.#thread = new Worker(ENTRY, { env: compileCacheEnvironment(), execArgv: [] });
     let failure: Error | undefined;
     this.#thread.on('message', (reply: BuildReply) => this.#settle(reply));
     this.#thread.on('error', (error) => {
