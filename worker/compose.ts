@@ -48,7 +48,7 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
   link.start();
 
   const ms = deps.clock.monotonicMs() - startMs;
-  const quarantined = registry.quarantined.length;
-  deps.log.event('worker_ready', { workerId, shards: registry.size, quarantined, ms });
+  const unserved = { quarantined: registry.quarantined.length, damaged: registry.damaged.length };
+  deps.log.event('worker_ready', { workerId, shards: registry.size, ...unserved, ms });
   return { workerId, shards: registry.size };
 }

@@ -19,7 +19,7 @@ import { Scrub } from './scrub.ts';
 import type { ReplicationTiming } from './timing.ts';
 
 export interface ClusterDeps {
-  link: Pick<WorkerLink, 'request' | 'isReady' | 'onConnect' | 'onLoss'>;
+  link: Pick<WorkerLink, 'request' | 'isReady' | 'onConnect' | 'onLoss' | 'onDamage'>;
   store: ReplicasTable;
   clock: Clock;
   log: Log;
@@ -96,6 +96,7 @@ export class Cluster {
     link.onLoss((workerId) => {
       for (const set of this.#byWorker.get(workerId) ?? []) set.lost(workerId);
     });
+    link.onDamage((shardId, workerId) => this.#sets.get(shardId)?.damaged(workerId));
   }
 
   /** `describe` says what a worker has to know of a shard; undefined when there is none any more. */
@@ -293,6 +294,8 @@ export class Cluster {
       await this.#levelling.level(set, replica);
       this.#retries.settle(key);
       this.#onLevelled();
+      // A comparison that somebody waits for may have stopped for it.
+      if (this.#deps.store.countToCompare() > 0) this.scrub.soon();
     } catch (error) {
       if (!isCurrent() || this.#closed) return;
       const next = this.#retries.retry(key);

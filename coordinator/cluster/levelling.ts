@@ -13,6 +13,9 @@
  * has forgotten tombstones, and when the two differ after all (a write that only the target had, a
  * damaged row): ranges of ids whose digests differ are made the same, whatever is in them.
  *
+ * A target whose files are damaged is mended by ranges, too. When that can not be done, or was done and
+ * has not helped, its files are erased and it begins anew, from a source that was seen to be sound.
+ *
  * What may still be undone at the source (`settledVersion`) is copied like the rest, and taken once more by
  * the next pass: it may have become nothing.
  *
@@ -71,18 +74,19 @@ export class Levelling {
     const { shardId } = set;
     const { workerId } = replica;
     const target = workerId;
-    await this.#prepare(shardId, target);
+    if (replica.damage === 'stays') await this.#eraseAt(set, replica);
+    await this.#prepare(set, replica);
     let rows = 0;
     let passes = 0;
     let since: number | undefined = await this.#start(set, replica);
-    let differs = false;
+    let differs = replica.damage === 'found';
     for (let comparisons = 0; comparisons <= COMPARISONS_MAX; comparisons += 1) {
       if (since === undefined) {
         const pair = { shardId, source: await this.#source(set), target };
         const settled = settledVersion(set);
         const held = await set.usage(pair.source, this.#pages.deadline());
         since = Math.min(held.version, settled);
-        const copied = await levelRanges(this.#pages, pair, differs);
+        const copied = await this.#levelRanges(pair, replica, differs);
         await copyOnceRows(this.#pages, pair);
         if (differs) log.event('replica_differs', { shardId, workerId, rows: copied });
         rows += copied;
@@ -98,24 +102,65 @@ export class Levelling {
       }
       since = undefined;
     }
+    replica.damage = 'stays';
     throw new AppError('internal', undefined, {
       detail: 'a replica differs however often it is copied',
     });
   }
 
-  async #prepare(shardId: ShardId, target: WorkerId): Promise<void> {
+  /** The shard and its configuration at the target; a damaged one can not be opened for that. */
+  async #prepare({ shardId }: ReplicaSet, replica: Replica): Promise<void> {
+    const descriptor = this.#descriptorOf(shardId);
+    const at = { shardId, workerId: replica.workerId };
+    await this.#pages.ask(at, 'shard-create', { descriptor });
+    if (replica.damage !== 'found') await this.#configure(shardId, replica.workerId);
+  }
+
+  async #configure(shardId: ShardId, workerId: WorkerId): Promise<void> {
+    const descriptor = this.#descriptorOf(shardId);
+    await this.#pages.ask({ shardId, workerId }, 'shard-configure', { descriptor });
+  }
+
+  #descriptorOf(shardId: ShardId): ShardDescriptor {
     const descriptor = this.#deps.describe(shardId);
     if (descriptor === undefined) throw new AppError('collection_not_found');
-    const at = { shardId, workerId: target };
-    await this.#pages.ask(at, 'shard-create', { descriptor });
-    await this.#pages.ask(at, 'shard-configure', { descriptor });
+    return descriptor;
+  }
+
+  /** Erases what the target has. Throws when there is no other to copy from. */
+  async #eraseAt(set: ReplicaSet, replica: Replica): Promise<void> {
+    const { shardId } = set;
+    const { workerId } = replica;
+    await this.#pages.verify({ shardId, workerId: await this.#source(set) });
+    const { place } = this.#descriptorOf(shardId);
+    await this.#pages.ask({ shardId, workerId }, 'shard-drop', { place });
+    this.#deps.log.event('replica_erased', { shardId, workerId });
+    replica.damage = 'none';
+  }
+
+  async #levelRanges(pair: Pair, replica: Replica, deep: boolean): Promise<number> {
+    try {
+      const rows = await levelRanges(this.#pages, pair, deep);
+      if (replica.damage === 'found') {
+        replica.damage = 'mended';
+        await this.#configure(pair.shardId, pair.target);
+      }
+      return rows;
+    } catch (error) {
+      // Of a source that is damaged itself nothing is known that would be worth an erasure.
+      const { shardId, source: workerId } = pair;
+      const isDamage = error instanceof AppError && error.code === 'shard_damaged';
+      if (isDamage) await this.#pages.verify({ shardId, workerId });
+      if (isDamage) replica.damage = 'stays';
+      throw error;
+    }
   }
 
   /** The version from which on the target lacks changes; undefined: ranges are to be compared. */
   async #start(set: ReplicaSet, replica: Replica): Promise<number | undefined> {
+    if (replica.damage === 'found') return undefined;
     const held = await set.usage(replica.workerId, this.#pages.deadline());
-    const isEmpty = held.points === 0 && replica.syncedVersion === 0;
-    return isEmpty ? undefined : replica.syncedVersion;
+    return held.points === 0 ? undefined : replica.syncedVersion;
   }
 
   async #source(set: ReplicaSet): Promise<WorkerId> {

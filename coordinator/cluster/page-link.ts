@@ -16,6 +16,8 @@ export interface PageLinkDeps {
 
 /** For one page; a worker may have to open the shard first. */
 const PAGE_TIMEOUT_MS = 30_000;
+/** For a look at all of a shard, at a millisecond a megabyte, and after others in line. */
+const VERIFY_TIMEOUT_MS = 600_000;
 
 export class PageLink {
   readonly #deps: PageLinkDeps;
@@ -46,6 +48,12 @@ export class PageLink {
     if (this.#stopped) throw new AppError('shutting_down');
     if (!link.isReady(at.workerId)) throw new AppError('unavailable', 'a worker is away');
     return link.request(at, name, body, vectors, deadline);
+  }
+
+  /** Has the worker look whether its copy is sound as a whole. Throws `shard_damaged` when it is not. */
+  async verify(at: { shardId: ShardId; workerId: WorkerId }): Promise<void> {
+    const deadline = Deadline.after(this.#deps.clock, VERIFY_TIMEOUT_MS);
+    await this.ask(at, 'shard-verify', {}, undefined, deadline);
   }
 
   /** Lets others go on for as long as the time since `startMs`. */

@@ -44,7 +44,16 @@ import type {
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Leaving, ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
-import { awayError, isSame, isStale, type Replica } from './replica.ts';
+import {
+  answersOf,
+  awayError,
+  DAMAGE_MET,
+  isSame,
+  isStale,
+  type Replica,
+  replicaOf,
+  tooFewError,
+} from './replica.ts';
 import { ShardMoved } from './shard-moved.ts';
 import type { ReplicationTiming } from './timing.ts';
 import { WriteOrder } from './write-order.ts';
@@ -89,7 +98,7 @@ export class ReplicaSet {
     this.#order = new WriteOrder(deps.clock);
     this.shardId = shard.shardId;
     this.writeConsistency = shard.writeConsistency;
-    this.#replicas = shard.replicas.map((replica) => ({ ...replica, proved: false }));
+    this.#replicas = shard.replicas.map(replicaOf);
     this.#changed();
   }
 
@@ -161,6 +170,15 @@ export class ReplicaSet {
     }
   }
 
+  /** The files of the replica at this worker are not what was written. It is mended from another one. */
+  damaged(workerId: WorkerId): void {
+    const replica = this.#replicas.find((one) => one.workerId === workerId);
+    if (replica === undefined) return;
+    replica.damage = DAMAGE_MET[replica.damage];
+    const isLast = this.inSync.length < 2;
+    if (replica.state === 'in_sync' && !isLast) this.#leave([replica], 'its files are damaged', 0);
+  }
+
   // --- reads
 
   /** Workers that may answer a read now, in no order; none while they have to be compared first. */
@@ -199,6 +217,7 @@ export class ReplicaSet {
     while (!this.#isOpen) await this.#inTime(deadline, this.#order.pause ?? this.#settle());
     if (this.#retired) throw new ShardMoved();
     const members = this.#membersForWrite();
+    const { clock, timing } = this.#deps;
     const needed = this.writeConsistency;
     const { version, stable, come, end } = this.#order.begin(needed > 1);
     try {
@@ -207,7 +226,7 @@ export class ReplicaSet {
       const attempts = members.map(({ workerId }) =>
         this.#send(workerId, name, request, vectors, deadline),
       );
-      const outcomes = await this.#gather(attempts);
+      const outcomes = await gather(attempts, { clock, lagMs: timing.lagMs });
       await come;
       if (come !== undefined && this.#order.told !== undefined) throw await this.#order.told;
       const written = this.#conclude(members, outcomes, version);
@@ -232,13 +251,9 @@ export class ReplicaSet {
     const here = inSync.length - away.length;
     if (away.length > 0 && here > 0) this.#leave(away, 'it is not connected');
     const members = this.inSync;
-    if (members.length < this.writeConsistency) throw this.#tooFew(members.length);
+    const needed = this.writeConsistency;
+    if (members.length < needed) throw tooFewError(members.length, needed);
     return members;
-  }
-
-  #tooFew(count: number): AppError {
-    const text = `${count} replicas of this shard are in sync, and a write needs ${this.writeConsistency}; nothing was changed, try again`;
-    return new AppError('unavailable', text);
   }
 
   async #send<N extends WriteName>(
@@ -253,12 +268,6 @@ export class ReplicaSet {
     const now = this.#sole === undefined;
     const { link } = this.#deps;
     return (await link.request(route, name, request, vectors, deadline, now)).body as Written;
-  }
-
-  /** One replica alone is waited for as long as the caller waits: there is no other truth. */
-  #gather(attempts: Promise<Written>[]): Promise<Outcome[]> {
-    const { clock, timing } = this.#deps;
-    return gather(attempts, { clock, lagMs: timing.lagMs });
   }
 
   #conclude(members: readonly Replica[], outcomes: Outcome[], version: number): Written {
@@ -299,15 +308,13 @@ export class ReplicaSet {
     const { shardId, inSync: members } = this;
     const upTo = must(this.#order.last, 'writes are under way');
     const deadline = Deadline.after(clock, timing.settleTimeoutMs);
-    const said = new Map<Replica, Written>();
-    await Promise.allSettled(
-      members.map(async (replica) => {
-        const route = { shardId, workerId: replica.workerId };
-        const body = { after, upTo };
-        const answer = await link.request(route, 'shard-undo', body, undefined, deadline, true);
-        if (replica.state === 'in_sync') said.set(replica, answer.body);
-      }),
-    );
+    const { said } = await answersOf(members, async ({ workerId }) => {
+      const body = { after, upTo };
+      const route = { shardId, workerId };
+      return (await link.request(route, 'shard-undo', body, undefined, deadline, true)).body;
+    });
+    // Whoever has left meanwhile has no say any more.
+    for (const replica of said.keys()) if (replica.state !== 'in_sync') said.delete(replica);
     const [first] = said.values();
     if (first === undefined) {
       this.#doubtAll();
@@ -320,7 +327,7 @@ export class ReplicaSet {
     if (leaving.length > 0) this.#leave(leaving, 'it did not undo a write', after);
     this.#held = first;
     log.event('writes_undone', { shardId, after, upTo });
-    return this.#tooFew(this.inSync.length);
+    return tooFewError(this.inSync.length, this.writeConsistency);
   }
 
   /** Replicas have to be compared before they are used. */
@@ -339,20 +346,15 @@ export class ReplicaSet {
     vectors?: Float32Array,
   ): Promise<Reply<N>> {
     const members = this.#membersForWrite();
-    const answers = await Promise.allSettled(
-      members.map(async ({ workerId }) => {
-        const route = { shardId: this.shardId, workerId };
-        return (await this.#deps.link.request(route, name, body, vectors, deadline)).body;
-      }),
-    );
-    const done = answers.find((answer) => answer.status === 'fulfilled');
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    if (done === undefined) throw failed?.reason;
-    const leaving = members.filter(
-      ({ state }, i) => state === 'in_sync' && answers[i]?.status === 'rejected',
-    );
+    const { said, failure } = await answersOf(members, async ({ workerId }) => {
+      const route = { shardId: this.shardId, workerId };
+      return (await this.#deps.link.request(route, name, body, vectors, deadline)).body;
+    });
+    const [done] = said.values();
+    if (done === undefined) throw failure;
+    const leaving = members.filter((one) => one.state === 'in_sync' && !said.has(one));
     if (leaving.length > 0) this.#leave(leaving, `it failed at ${name}`);
-    return done.value;
+    return done;
   }
 
   // --- comparing
@@ -392,14 +394,10 @@ export class ReplicaSet {
 
   /** What each of these holds; those that do not say are left out. Throws when none does. */
   async #ask(replicas: readonly Replica[], deadline: Deadline): Promise<Map<Replica, Written>> {
-    const said = new Map<Replica, Written>();
-    const answers = await Promise.allSettled(
-      replicas.map(async (replica) => {
-        said.set(replica, await this.usage(replica.workerId, deadline));
-      }),
-    );
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    if (said.size === 0 && failed !== undefined) throw failed.reason;
+    const { said, failure } = await answersOf(replicas, ({ workerId }) => {
+      return this.usage(workerId, deadline);
+    });
+    if (said.size === 0) throw failure;
     return said;
   }
 
@@ -471,7 +469,7 @@ export class ReplicaSet {
   /** A new copy, which has nothing yet. */
   add(workerId: WorkerId): Replica {
     this.#deps.store.add(this.shardId, workerId);
-    const replica: Replica = { workerId, state: 'behind', syncedVersion: 0, proved: false };
+    const replica = replicaOf({ workerId, state: 'behind', syncedVersion: 0 });
     this.#replicas = [...this.#replicas, replica];
     return replica;
   }

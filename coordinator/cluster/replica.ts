@@ -6,6 +6,35 @@ import type { ReplicaPlacement } from '../store/replicas.ts';
 export interface Replica extends ReplicaPlacement {
   /** Whether it holds what the others in sync hold, as far as was seen since its worker came. */
   proved: boolean;
+  /** Whether its files were found to be not what was written, and whether mending them has helped. */
+  damage: Damage;
+}
+
+export type Damage = 'none' | 'found' | 'mended' | 'stays';
+
+/** What is known when damage is met once more. */
+export const DAMAGE_MET = {
+  none: 'found',
+  found: 'found',
+  mended: 'stays',
+  stays: 'stays',
+} as const satisfies Record<Damage, Damage>;
+
+/** One of which nothing is known but what is recorded. */
+export function replicaOf(placement: ReplicaPlacement): Replica {
+  return { ...placement, proved: false, damage: 'none' };
+}
+
+/** What each of these answers; those that fail are left out. `failure` is what one of them ended in. */
+export async function answersOf<T>(
+  replicas: readonly Replica[],
+  ask: (replica: Replica) => Promise<T>,
+): Promise<{ said: Map<Replica, T>; failure: unknown }> {
+  const said = new Map<Replica, T>();
+  const answers = await Promise.allSettled(
+    replicas.map(async (replica) => said.set(replica, await ask(replica))),
+  );
+  return { said, failure: answers.find((answer) => answer.status === 'rejected')?.reason };
 }
 
 /** Whether two replicas hold the same rows. */
@@ -15,6 +44,11 @@ export function isSame(a: Written, b: Written): boolean {
 
 export function awayError(): AppError {
   return new AppError('unavailable', 'the workers that hold this data are away; try again soon');
+}
+
+export function tooFewError(count: number, needed: number): AppError {
+  const text = `${count} replicas of this shard are in sync, and a write needs ${needed}; nothing was changed, try again`;
+  return new AppError('unavailable', text);
 }
 
 /** Whether a write was refused because the replica has a newer one. */

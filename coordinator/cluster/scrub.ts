@@ -1,14 +1,18 @@
 /**
  * Compares the replicas of each shard once a day, and whenever an operator asks: range by range,
  * over ids, versions, payloads and vectors. Where replicas in sync differ, which no acknowledged
- * write explains, what most of them hold is right, and what the first of them holds when they are
- * as many; the range is copied to the others and reported.
+ * write explains, each looks whether its files are sound, and one whose are not leaves. Of the others,
+ * what most of them hold is right, and what the first of them holds when they are as many; the range
+ * is copied to the others and reported.
  *
  *   digest of a range at each replica --same--> next range
  *        | not the same: a write may have been under way
  *        v
  *   again, with writes paused -- same --> next range
  *        | not the same
+ *        v
+ *   each verifies its files -- damaged --> it leaves, and is levelled (`levelling.ts`)
+ *        | all are sound
  *        v
  *   copied from the majority, logged as `replica_differs`
  */
@@ -31,7 +35,7 @@ import type { ReplicaSet } from './replica-set.ts';
 export interface ScrubDeps {
   pages: PageLink;
   setOf: (shardId: ShardId) => ReplicaSet | undefined;
-  store: Pick<ReplicasTable, 'leastCompared' | 'noteCompared'>;
+  store: Pick<ReplicasTable, 'leastCompared' | 'noteCompared' | 'countToCompare'>;
   clock: Clock;
   log: Log;
 }
@@ -40,6 +44,17 @@ export interface ScrubReport {
   ranges: number;
   /** Rows that were copied because replicas differed. */
   repairedRows: number;
+}
+
+/** What became of the comparisons of shards since the start of the process. */
+export interface ScrubCounts {
+  compared: number;
+  /** Of these, those whose replicas differed. */
+  differed: number;
+  repairedRows: number;
+  /** Not two replicas in sync could be asked. */
+  skipped: number;
+  failed: number;
 }
 
 const EVERY_MS = 24 * 3_600_000;
@@ -55,6 +70,13 @@ export class Scrub {
   #cancel: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
+  readonly counts: ScrubCounts = {
+    compared: 0,
+    differed: 0,
+    repairedRows: 0,
+    skipped: 0,
+    failed: 0,
+  };
 
   constructor(deps: ScrubDeps) {
     this.#deps = deps;
@@ -62,6 +84,13 @@ export class Scrub {
 
   start(): void {
     this.#cancel = this.#deps.clock.after(LOOK_MS, () => this.#look());
+  }
+
+  /** Shards were asked for: does not wait for its next look. */
+  soon(): void {
+    if (this.#closed || this.#running !== undefined) return;
+    this.#cancel?.();
+    this.#look();
   }
 
   async close(): Promise<void> {
@@ -88,14 +117,24 @@ export class Scrub {
       await this.#deps.pages.restSince(startMs);
     }
     this.#deps.store.noteCompared(set.shardId);
+    this.counts.compared += 1;
+    this.counts.differed += report.repairedRows > 0 ? 1 : 0;
+    this.counts.repairedRows += report.repairedRows;
     return report;
   }
 
   async #compareRange(set: ReplicaSet, workers: readonly WorkerId[], from: Range['from']) {
     const { digests, next } = await this.#digests(set.shardId, workers, from);
-    const [first, ...others] = digests;
-    const isSame = others.every((digest) => first !== undefined && isSameRange(first, digest));
-    if (isSame) return { next, rows: 0 };
+    if (areSame(digests)) return { next, rows: 0 };
+    const { shardId } = set;
+    const again = await set.exclusive(PAUSE_WAIT_MS, () => this.#digests(shardId, workers, from));
+    if (areSame(again.digests)) return { next: again.next, rows: 0 };
+    const { pages } = this.#deps;
+    const verified = await Promise.allSettled(
+      workers.map((workerId) => pages.verify({ shardId, workerId })),
+    );
+    const failed = verified.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     return set.exclusive(PAUSE_WAIT_MS, () => this.#repair(set, from));
   }
 
@@ -133,7 +172,7 @@ export class Scrub {
     return { next, rows };
   }
 
-  /** Compares one shard that is due. */
+  /** Compares one shard that is due, or all that were asked for. */
   #look(): void {
     if (this.#closed) return;
     this.#running = this.#compareDue().finally(() => {
@@ -142,28 +181,50 @@ export class Scrub {
     });
   }
 
+  async #compareDue(): Promise<void> {
+    let goesOn = true;
+    while (goesOn && !this.#closed) {
+      goesOn = (await this.#compareNext()) && this.#deps.store.countToCompare() > 0;
+    }
+  }
+
   #dueNow(): ReplicaSet | undefined {
     const { setOf, store, clock } = this.#deps;
     for (const shardId of store.leastCompared(clock.now() - EVERY_MS, LOOKED_AT)) {
       const set = setOf(shardId);
-      if (set !== undefined && set.readers().length > 1) return set;
-      // Who is behind is compared when it is levelled; the others come again tomorrow.
-      store.noteCompared(shardId);
+      if (set !== undefined && set.inSync.length > 1) return set;
+      this.#skip(shardId);
     }
     return undefined;
   }
 
-  async #compareDue(): Promise<void> {
+  /** Who is behind is compared when it is levelled; the others come again tomorrow. */
+  #skip(shardId: ShardId): void {
+    this.#deps.store.noteCompared(shardId);
+    this.counts.skipped += 1;
+  }
+
+  /** False when it failed: a worker that left, a full disk. The next look may fare better. */
+  async #compareNext(): Promise<boolean> {
     let shardId: ShardId | undefined;
     try {
       const set = this.#dueNow();
-      shardId = set?.shardId;
-      if (set !== undefined) await this.compare(set);
+      if (set === undefined) return true;
+      shardId = set.shardId;
+      await set.readable(this.#deps.pages.deadline());
+      if (set.readers().length > 1) await this.compare(set);
+      else this.#skip(shardId);
+      return true;
     } catch (error) {
-      // A worker that left, a full disk: the next look may fare better.
+      this.counts.failed += 1;
       if (!this.#closed) this.#deps.log.event('shard_failed', { shardId, place: 'scrub', error });
+      return false;
     }
   }
+}
+
+function areSame([first, ...others]: readonly RangeDigest[]): boolean {
+  return others.every((digest) => first !== undefined && isSameRange(first, digest));
 }
 
 /** The place of one that agrees with the most, the first among equals. */

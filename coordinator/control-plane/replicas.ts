@@ -1,7 +1,10 @@
 /** Where every copy of every shard is, and how far it is, as operators see it. */
-import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import { InvalidInput } from '../../shared/base/invalid.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { Scrub, ScrubCounts } from '../cluster/scrub.ts';
+import type { Origin } from '../store/admin-audit.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import type { PlacedReplica, ReplicaFilter } from '../store/replicas.ts';
 import { type Page, pageOf } from './page.ts';
@@ -13,9 +16,14 @@ export interface ReplicaView extends Omit<PlacedReplica, 'syncedVersion'> {
   versionsBehind: number | null;
 }
 
+export interface ComparisonView extends ScrubCounts {
+  /** Shards that are still to be compared of those that were asked for. */
+  waiting: number;
+}
+
 interface ReplicaAdminDeps {
-  store: Pick<ControlStore, 'replicas'>;
-  cluster: Pick<Cluster, 'find'>;
+  store: Pick<ControlStore, 'replicas' | 'clients' | 'audited'>;
+  cluster: Pick<Cluster, 'find'> & { scrub: Pick<Scrub, 'counts' | 'soon'> };
 }
 
 export class ReplicaAdmin {
@@ -38,6 +46,30 @@ export class ReplicaAdmin {
     const found = this.#deps.store.replicas.page(wanted, from, limit + 1);
     const { items, next } = pageOf(found, limit, (one) => `${one.shardId}.${one.workerId}`);
     return { items: items.map((replica) => this.#viewOf(replica)), next };
+  }
+
+  /**
+   * Has the replicas of all shards, or of those of a client, compared with each other now, and not within
+   * a day as they are anyhow. It goes on when the process starts again. Throws `InvalidInput`.
+   */
+  compare(origin: Origin, client: string | undefined): ComparisonView {
+    const { store, cluster } = this.#deps;
+    const clientId = client as ClientId | undefined;
+    if (clientId !== undefined && store.clients.get(clientId) === undefined) {
+      throw new InvalidInput('client_id', 'is not the id of a client');
+    }
+    const target = clientId ?? 'replicas';
+    store.audited(origin, () => {
+      const shards = store.replicas.askToCompare(clientId);
+      return { action: 'replica.compare', target, before: null, after: { shards }, result: shards };
+    });
+    cluster.scrub.soon();
+    return this.comparison();
+  }
+
+  comparison(): ComparisonView {
+    const { store, cluster } = this.#deps;
+    return { ...cluster.scrub.counts, waiting: store.replicas.countToCompare() };
   }
 
   #viewOf(replica: PlacedReplica): ReplicaView {

@@ -60,6 +60,7 @@ const NOTHING_CHANGED = new Set([
   'shutting_down',
   'unavailable',
   'shard_quarantined',
+  'shard_damaged',
 ]);
 
 export class BoundedWrites {

@@ -133,6 +133,15 @@ export const Replica = closedObject({
   since: Time,
 });
 
+export const Comparison = closedObject({
+  waiting: Type.Integer({ minimum: 0, description: 'shards asked for that are still to come' }),
+  compared: Type.Integer({ minimum: 0, description: 'this and what follows: since the start' }),
+  differed: Count,
+  repaired_rows: Count,
+  skipped: Type.Integer({ minimum: 0, description: 'without two replicas in sync to ask' }),
+  failed: Count,
+});
+
 export const ReleasedShard = closedObject({
   worker_id: Type.String(),
   shard_id: Type.String(),
@@ -180,6 +189,7 @@ export const ADMIN_SCHEMAS = {
   AuditEntry,
   Worker,
   Replica,
+  Comparison,
   ReleasedShard,
   Status,
   Problem,

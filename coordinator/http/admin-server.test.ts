@@ -52,6 +52,8 @@ before(async () => {
   const limitsChanged = () => undefined;
   const health = { drain: () => undefined, release: () => undefined };
   const counts = { shards: 3, unreachable: 1, replicas: 5, behind: 2 };
+  const scrubbed = { compared: 0, differed: 0, repairedRows: 0, skipped: 0, failed: 0 };
+  const scrub = { counts: scrubbed, soon: () => undefined };
   const moves = { soon: () => undefined, stranded: () => new Map<WorkerId, number>() };
   server = createAdminServer(
     {
@@ -72,7 +74,7 @@ before(async () => {
         moves,
         release: async () => false,
       }),
-      replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined } }),
+      replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined, scrub } }),
       idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,
       log,

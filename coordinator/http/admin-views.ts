@@ -5,7 +5,7 @@
 
 import type { WorkerLoad } from '../cluster/worker-loads.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
-import type { ReplicaView } from '../control-plane/replicas.ts';
+import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
 import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
@@ -120,6 +120,10 @@ export function viewReplica(replica: ReplicaView) {
     versions_behind: replica.versionsBehind,
     since: formatTime(replica.since),
   };
+}
+
+export function viewComparison({ repairedRows, ...counts }: ComparisonView) {
+  return { ...counts, repaired_rows: repairedRows };
 }
 
 export function viewStatus(status: SystemStatus) {

@@ -55,7 +55,14 @@ export interface RouterDeps {
 }
 
 /** Errors of one replica that another may not have. */
-const ELSEWHERE = new Set(['unavailable', 'overloaded', 'shutting_down', 'internal']);
+const ELSEWHERE = new Set([
+  'unavailable',
+  'overloaded',
+  'shutting_down',
+  'internal',
+  'shard_damaged',
+  'shard_quarantined',
+]);
 
 /** Longer than nearly all searches take, shorter than anybody notices. */
 export const HEDGE_MS = 100;

@@ -87,6 +87,10 @@ const PAGE = `SELECT r.shard_id AS shardId, r.worker_id AS workerId, r.state,
     AND (@onlyState IS NULL OR r.state = @onlyState)
   ORDER BY r.shard_id, r.worker_id LIMIT @limit`;
 
+/** Instead of the time when a shard was compared last. */
+const ASKED = 0;
+const HAS_SEVERAL = `(SELECT count(*) FROM replicas WHERE replicas.shard_id = shards.shard_id) > 1`;
+
 export class ReplicasTable {
   readonly #clock: Clock;
   readonly #insert: Database.Statement<[...Named, ReplicaState, number, number]>;
@@ -102,6 +106,8 @@ export class ReplicasTable {
   readonly #erasures: Database.Statement<[], Omit<Erasure, 'place'> & { place: string }>;
   readonly #leastCompared: Database.Statement<[number, number], ShardId>;
   readonly #noteCompared: Database.Statement<[number, ShardId]>;
+  readonly #askToCompare: Database.Statement<[ClientId | null, ClientId | null]>;
+  readonly #countToCompare: Database.Statement<[], number>;
   readonly #transaction: <T>(work: () => T) => T;
 
   constructor(database: Database.Database, clock: Clock) {
@@ -137,9 +143,17 @@ export class ReplicasTable {
     );
     this.#leastCompared = database
       .prepare<[number, number], ShardId>(
-        `SELECT shard_id FROM shards WHERE compared_at <= ?
-          AND (SELECT count(*) FROM replicas WHERE replicas.shard_id = shards.shard_id) > 1
+        `SELECT shard_id FROM shards WHERE compared_at <= ? AND ${HAS_SEVERAL}
           ORDER BY compared_at LIMIT ?`,
+      )
+      .pluck();
+    this.#askToCompare = database.prepare(
+      `UPDATE shards SET compared_at = ${ASKED} WHERE ${HAS_SEVERAL} AND (? IS NULL
+         OR collection_id IN (SELECT collection_id FROM collections WHERE client_id = ?))`,
+    );
+    this.#countToCompare = database
+      .prepare<[], number>(
+        `SELECT count(*) FROM shards WHERE compared_at = ${ASKED} AND ${HAS_SEVERAL}`,
       )
       .pluck();
     this.#noteCompared = database.prepare('UPDATE shards SET compared_at = ? WHERE shard_id = ?');
@@ -209,6 +223,17 @@ export class ReplicasTable {
    * first. */
   leastCompared(until: number, limit: number): ShardId[] {
     return this.#leastCompared.all(until, limit);
+  }
+
+  /** Has the shards of a client, or all, compared before others. How many there are. */
+  askToCompare(clientId: ClientId | undefined): number {
+    const which = clientId ?? null;
+    return guarded(() => this.#askToCompare.run(which, which).changes);
+  }
+
+  /** Shards that are to be compared because somebody asked for it. */
+  countToCompare(): number {
+    return this.#countToCompare.get() ?? 0;
   }
 
   /** The replicas of the shard have been compared. */

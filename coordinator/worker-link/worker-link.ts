@@ -79,6 +79,7 @@ export class WorkerLink {
   readonly #connections = new Set<Connection>();
   readonly #connectListeners: ((workerId: WorkerId) => void)[] = [];
   readonly #lossListeners: ((workerId: WorkerId) => void)[] = [];
+  readonly #damageListeners: ((shardId: ShardId, workerId: WorkerId) => void)[] = [];
   #epoch: number;
   #state: 'new' | 'open' | 'closing' = 'new';
   #onIdle: (() => void) | undefined;
@@ -178,7 +179,10 @@ export class WorkerLink {
         frame,
         deadline,
         resolve: answered,
-        reject,
+        reject: (error) => {
+          this.#noteDamage(route, error);
+          reject(error);
+        },
       });
       return { answer, cancel: () => call.cancel() };
     } catch (error) {
@@ -215,6 +219,11 @@ export class WorkerLink {
   /** Calls `listener` after each connection that was lost. */
   onLoss(listener: (workerId: WorkerId) => void): void {
     this.#lossListeners.push(listener);
+  }
+
+  /** Calls `listener` when a worker says that its copy of a shard is damaged, before the caller hears. */
+  onDamage(listener: (shardId: ShardId, workerId: WorkerId) => void): void {
+    this.#damageListeners.push(listener);
   }
 
   /** Takes no new requests, waits for those that are sent until the deadline, then hangs up. */
@@ -318,6 +327,12 @@ export class WorkerLink {
   #forgetIfEmpty(workerId: WorkerId): void {
     const lane = this.#lanes.get(workerId);
     if (lane?.line === undefined && lane?.inFlight === 0) this.#lanes.delete(workerId);
+  }
+
+  #noteDamage({ shardId, workerId }: Target, error: unknown): void {
+    if (shardId === undefined) return;
+    if (!(error instanceof AppError && error.code === 'shard_damaged')) return;
+    for (const listener of this.#damageListeners) listener(shardId, workerId);
   }
 
   #readReply<N extends MessageName>(route: Target, name: N, frame: Frame): Reply<N> {

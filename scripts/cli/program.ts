@@ -69,6 +69,8 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   const program = new Command('bulkhead')
     .description(packageJson.description)
     .version(packageJson.version)
+    // A command with options may have commands below it with the same ones (`replicas compare`).
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: context.write, writeErr: context.writeError });
   const upCommand = program.command('up').description('start the service and keep it running');

@@ -30,6 +30,7 @@ test('the table of codes is pinned: clients match on them', () => {
     'not_supported 501',
     'unavailable 503 retryable',
     'shard_quarantined 503 retryable',
+    'shard_damaged 503 retryable',
     'overloaded 503 retryable',
     'write_outcome_unknown 503 retryable',
     'stale_write 503 retryable',

@@ -58,6 +58,11 @@ export const ERROR_CODES = {
     retryable: true,
     text: 'the data can not be opened, and is set aside until an operator has seen to it',
   },
+  shard_damaged: {
+    status: 503,
+    retryable: true,
+    text: 'the data on the disk is not what was written, and is set aside until it is restored',
+  },
   overloaded: { status: 503, retryable: true, text: 'the service is overloaded' },
   write_outcome_unknown: {
     status: 503,

@@ -35,8 +35,14 @@ export const LOG_EVENTS = {
   },
   worker_ready: {
     level: 'info',
-    fields: { workerId: 'text', shards: 'number', quarantined: 'number', ms: 'number' },
-    help: 'the worker holds its data folder and dials the coordinator',
+    fields: {
+      workerId: 'text',
+      shards: 'number',
+      quarantined: 'number',
+      damaged: 'number',
+      ms: 'number',
+    },
+    help: 'the worker holds its data folder and dials the coordinator; some shards are not served',
   },
   worker_stopping: {
     level: 'info',
@@ -158,10 +164,15 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text' },
     help: 'opening the shard alone ended the process again: it is not opened until it is released',
   },
+  shard_damaged: {
+    level: 'error',
+    fields: { shardId: 'text', error: 'error' },
+    help: 'what is on the disk is not what was written: the shard is not served until it is mended',
+  },
   shard_released: {
     level: 'warn',
     fields: { shardId: 'text' },
-    help: 'an operator lets a quarantined shard be opened again',
+    help: 'a shard in quarantine may be opened again, or a damaged one was mended and is served',
   },
   shard_dropped: {
     level: 'info',
@@ -229,6 +240,11 @@ export const LOG_EVENTS = {
     level: 'error',
     fields: { shardId: 'text', workerId: 'text', rows: 'number' },
     help: 'a replica held other rows than its source; rows were copied anew',
+  },
+  replica_erased: {
+    level: 'warn',
+    fields: { shardId: 'text', workerId: 'text' },
+    help: 'the files of a damaged replica that could not be mended were erased; it is copied anew',
   },
   replica_added: {
     level: 'info',

@@ -21,6 +21,7 @@ import { shardRelease } from './messages/shard-release.ts';
 import { shardStatus } from './messages/shard-status.ts';
 import { shardUndo } from './messages/shard-undo.ts';
 import { shardUsage } from './messages/shard-usage.ts';
+import { shardVerify } from './messages/shard-verify.ts';
 import { vectorsUpdate } from './messages/vectors-update.ts';
 import { workerStatus } from './messages/worker-status.ts';
 
@@ -30,6 +31,7 @@ export const MESSAGES = {
   'shard-configure': shardConfigure,
   'shard-status': shardStatus,
   'shard-usage': shardUsage,
+  'shard-verify': shardVerify,
   'shard-release': shardRelease,
   'worker-status': workerStatus,
   'points-upsert': pointsUpsert,

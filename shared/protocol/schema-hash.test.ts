@@ -14,7 +14,7 @@ const HASHES: Record<number, string> = {
   3: '40e6c4c5602cf52a0c548b1232fcb407f4e912fd2ce66aa76670bedd8bc89d0d',
   4: 'ef5de408ec001ff45e0a27817d9efddd6a61de7eec987dd850f5eb1519dc89e2',
   5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
-  6: 'da7e0f469b01674ea1b25dad06e88f1dc2683c8f4688a36ec3f066137880a6ba',
+  6: '8413ac022dc6468b10e103709088df87e911c0f4efed5b87bf32d447c068d03e',
 };
 
 test('the schemas are those that the protocol version promises', () => {

@@ -53,6 +53,15 @@ export class Fleet {
     },
   };
 
+  readonly scrub = {
+    counts: { compared: 0, differed: 0, repairedRows: 0, skipped: 0, failed: 0 },
+    /** How often it was said that shards are to be compared. */
+    asked: 0,
+    soon(): void {
+      this.asked += 1;
+    },
+  };
+
   /** Of a cluster, as much as is asked here. */
   find(shardId: ShardId): ReplicaSet {
     return { lastVersion: this.lastVersions.get(shardId) } as ReplicaSet;

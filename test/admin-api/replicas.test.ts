@@ -129,3 +129,36 @@ test('the status says how many copies lack writes and how many shards nobody can
   assert.deepEqual([reply.shards, reply.shards_unreachable], [4, 1]);
   assert.deepEqual(reply.replicas, { total: 9, behind: 2 });
 });
+
+test('a comparison of copies is asked for, of all shards or of a client, and is on record', async (t) => {
+  const rig = await AdminRig.start(t);
+  const [ada, bob] = [await clientIn(rig), await clientIn(rig)];
+  const several = [
+    collectionIn(rig, ada, 'books', [W1, W2]),
+    collectionIn(rig, bob, 'books', [W2, W3]),
+  ];
+  collectionIn(rig, ada, 'films', [W2]);
+  const none = { compared: 0, differed: 0, repaired_rows: 0, skipped: 0, failed: 0 };
+  const compare = async (body: object) => rig.send('POST', '/replicas/compare', body);
+  assert.equal((await rig.send('GET', '/replicas/compare')).reply.waiting, 0);
+
+  assert.deepEqual((await compare({ client_id: bob })).reply, { ...none, waiting: 1 });
+  assert.deepEqual((await compare({})).reply, { ...none, waiting: 2 }, 'one copy has no other');
+  assert.deepEqual((await rig.send('GET', '/replicas/compare')).reply, { ...none, waiting: 2 });
+  assert.equal(rig.fleet.scrub.asked, 2);
+  for (const { shardId } of several) rig.store.replicas.noteCompared(shardId);
+  assert.equal((await rig.send('GET', '/replicas/compare')).reply.waiting, 0);
+
+  const refused = await compare({ client_id: 'cl_zzzzzzzzzzzzzzzz' });
+  assert.equal(refused.status, 400);
+  assert.equal((await compare({ worker: W1 })).status, 400);
+  const { reply } = await rig.send('GET', '/audit?limit=100');
+  const entries = (reply.entries as Reply[]).filter(({ action }) => action === 'replica.compare');
+  assert.deepEqual(
+    entries.map(({ target, after }) => [target, after]),
+    [
+      [bob, { shards: 1 }],
+      ['replicas', { shards: 2 }],
+    ],
+  );
+});

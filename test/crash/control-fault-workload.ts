@@ -1,7 +1,8 @@
 /**
  * A watched program: makes the changes of a plan while a call fails, repeats each that was refused, and
- * looks at the rows after each refusal. ROOT MARKS SETTINGS, which are JSON of `ControlFaultSettings`.
- * It goes on from whatever is in the folder.
+ * looks at the rows after each refusal; again and again, in a folder of its own each time, with another
+ * call that fails. ROOT MARKS SETTINGS, which are JSON of `ControlFaultSettings`; prints how many calls
+ * failed. It goes on from whatever is in a folder.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,8 +16,11 @@ import { Marks } from './marks.ts';
 export interface ControlFaultSettings {
   seed: number;
   rounds: number;
-  /** An order of the shim; none: the disk is well. */
+  /** An order of the shim with `N` where the number of the call stands; none: the disk is well. */
   fault?: string;
+  /** The calls that fail: this one and then each so many further, until there is no such call. */
+  from: number;
+  step: number;
   /** The process kills itself as soon as a change was refused. */
   dies: boolean;
 }
@@ -24,31 +28,37 @@ export interface ControlFaultSettings {
 const PAGE = 1_000;
 
 const [root = '', marksPath = '', settings = ''] = process.argv.slice(2);
-const { seed, rounds, fault, dies }: ControlFaultSettings = JSON.parse(settings);
+const { seed, rounds, fault, from, step, dies }: ControlFaultSettings = JSON.parse(settings);
 const marks = new Marks(marksPath);
 const changes = controlPlanOf(seed, rounds);
 const views = viewsOf();
-const file = join(root, 'data', 'coordinator', 'control.db');
-marks.say({ restarted: true });
-let wasReached = false;
-let store = openControl(file);
-const found = views.indexOf(view(store));
-assert.ok(found >= 0, 'it is as after some number of changes');
-if (fault !== undefined) marks.order(fault);
-for (let number = found; number < changes.length; number += 1) await makeForSure(number);
-store.close();
-// A coordinator that can not start is started again.
-heal();
-store = openControl(file);
-assert.equal(view(store), views.at(-1));
-store.close();
-process.stdout.write(JSON.stringify({ wasReached }));
+let runs = 0;
+for (let call = from; live(call); call += step) runs += 1;
+process.stdout.write(String(runs));
 
-function heal(): void {
-  wasReached = marks.order('heal') || wasReached;
+/** One life of a coordinator's store; false when no call failed in it. */
+function live(call: number): boolean {
+  const file = join(root, `run-${call}`, 'control.db');
+  marks.say({ run: `run-${call}` });
+  let wasReached = false;
+  const heal = () => {
+    wasReached = marks.order('heal') || wasReached;
+  };
+  let store = openControl(file);
+  const found = views.indexOf(view(store));
+  assert.ok(found >= 0, 'it is as after some number of changes');
+  if (fault !== undefined) marks.order(fault.replace('N', String(call)));
+  for (let number = found; number < changes.length; number += 1) makeForSure(store, number, heal);
+  store.close();
+  // A coordinator that can not start is started again.
+  heal();
+  store = openControl(file);
+  assert.equal(view(store), views.at(-1));
+  store.close();
+  return wasReached;
 }
 
-async function makeForSure(number: number): Promise<void> {
+function makeForSure(store: ControlStore, number: number, heal: () => void): void {
   const change = must(changes[number], 'the plan has it');
   marks.say({ began: number });
   try {
@@ -78,17 +88,17 @@ function viewsOf(): string[] {
   return seen;
 }
 
-function view(from: ControlStore): string {
-  const clients = from.clients.page({}, PAGE);
+function view(of: ControlStore): string {
+  const clients = of.clients.page({}, PAGE);
   return JSON.stringify([
     clients.map((client) => ({
       ...client,
-      keys: from.apiKeys.page(client.clientId, undefined, PAGE),
+      keys: of.apiKeys.page(client.clientId, undefined, PAGE),
     })),
-    from.collections.all(),
-    from.workers.all(),
-    from.adminAudit.page(0, PAGE),
-    changes.map((_, at) => from.idempotentReplies.get(Buffer.alloc(32, at), 0)?.request.toString()),
+    of.collections.all(),
+    of.workers.all(),
+    of.adminAudit.page(0, PAGE),
+    changes.map((_, at) => of.idempotentReplies.get(Buffer.alloc(32, at), 0)?.request.toString()),
   ]);
 }
 

@@ -30,14 +30,15 @@ export interface Said {
 export type CheckFolder = (folder: string, least: Said, most: Said) => Promise<void>;
 
 interface Torn {
-  /** One of so many points is cut; the points before syncs all are. */
+  /** One of so many points is cut; of those before syncs, where most may be torn, one of so many. */
   every: number;
+  beforeSyncs: number;
   variants: number;
 }
 
 const TORN: Record<Profile, Torn> = {
-  short: { every: 40, variants: 1 },
-  long: { every: 1, variants: 4 },
+  short: { every: 60, beforeSyncs: 2, variants: 1 },
+  long: { every: 1, beforeSyncs: 1, variants: 4 },
 };
 const SECTORS = [512, 4_096];
 
@@ -79,10 +80,10 @@ export class CutRun {
 
   async #pass(record: JournalRecord): Promise<void> {
     if (record.kind === 'sync') {
-      // The last point with this folder, and the one with the most that may be torn.
+      // The last point with this folder.
       await this.#cut({ kind: 'strict' }, this.#beganThen);
       this.strict += 1;
-      await this.#cutTorn();
+      if (this.#random.below(this.#tearing.beforeSyncs) === 0) await this.#cutTorn();
     }
     if (this.#disk.apply(record)) this.#beganThen = this.#began;
     if (record.kind === 'mark') this.#hear(parseMark(record.data));

@@ -65,6 +65,7 @@ static struct { uint8_t state; uint64_t inode; } files[FILES_MAX];
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static const char *root, *marks, *off;
 static size_t root_length;
+static dev_t device;
 static int journal = -1;
 
 static int fault, fault_always, full, reached;
@@ -93,10 +94,12 @@ __attribute__((constructor)) static void start(void) {
   const char *file = getenv("CRASH_JOURNAL");
   if (root == NULL) return;
   root_length = strlen(root);
+  struct stat found;
+  if (stat(root, &found) != 0) abort();
+  device = found.st_dev;
   if (file == NULL) return;
   journal = call(SYS_openat, AT_FDCWD, (long)file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600, 0);
-  struct stat found;
-  if (journal < 0 || stat(root, &found) != 0) abort();
+  if (journal < 0) abort();
   append(ROOT, found.st_ino, 0, 0, NULL, NULL, 0);
 }
 
@@ -108,7 +111,14 @@ static int is_shared_memory(const char *name) {
 }
 
 static int state_of(int fd) { return fd >= 0 && fd < FILES_MAX ? files[fd].state : UNKNOWN; }
-static int watched(int fd) { return state_of(fd) == WATCHED; }
+
+/* libuv closes by a system call of its own, and what takes the number then may come by another one: what
+ * the number stands for now is looked at each time. */
+static int watched(int fd) {
+  struct stat now;
+  if (state_of(fd) != WATCHED) return 0;
+  return fstat(fd, &now) == 0 && now.st_ino == files[fd].inode && now.st_dev == device;
+}
 
 /* A name in a watched folder: the folder's inode and the last part of the path. */
 struct place { uint64_t folder; char name[NAME_MAX + 1]; };
@@ -280,8 +290,8 @@ static ssize_t write_at(int fd, const void *data, size_t count, off_t offset, in
 }
 
 ssize_t write(int fd, const void *data, size_t count) {
-  if (state_of(fd) == UNKNOWN) return call(SYS_write, fd, (long)data, count, 0, 0);
   if (watched(fd)) return write_at(fd, data, count, 0, 1);
+  if (state_of(fd) != MARKS) return call(SYS_write, fd, (long)data, count, 0, 0);
   pthread_mutex_lock(&lock);
   ssize_t result = mark(data, count);
   pthread_mutex_unlock(&lock);

@@ -4,8 +4,10 @@ import { globSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AdminClient } from '../../scripts/cli/admin/admin-client.ts';
 import { must } from '../../shared/base/assert.ts';
-import { runCommand, runJson } from '../harness/run-command.ts';
+import { cleanUp } from '../harness/cleanup.ts';
+import { runJson } from '../harness/run-command.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 const PRELOAD = new URL('./fatal-opening.ts', import.meta.url).href;
@@ -36,20 +38,19 @@ const restarts = (service: Service) => {
 };
 
 test('a shard whose opening ends the worker twice is quarantined, until it is released', async (t) => {
-  const first = await startService(t, { workers: 1 });
+  const service = await startService(t, { workers: 1, env: ENV });
   for (const name of ['good', 'bad']) {
-    await first.client().createCollection(name, COLLECTION);
+    await service.client().createCollection(name, COLLECTION);
     const points = [{ id: 1, vector: [1, 0], payload: {} }];
-    await first.client().upsert(name, { wait: true, points });
+    await service.client().upsert(name, { wait: true, points });
   }
-  await first.stop();
-  const [database] = globSync(join(first.dataFolder, 'worker-1/clients/**/bad.*/0/points.db'));
+  const [database] = globSync(join(service.dataFolder, 'worker-1/clients/**/bad.*/0/points.db'));
   const fatal = join(dirname(must(database, 'it has its file')), 'fatal');
   writeFileSync(fatal, '');
+  await service.killAndWait('worker-1');
 
-  const service = await startService(t, { data: first.data, workers: 1, env: ENV });
   assert.deepEqual(await askForLong(service, 'bad'), [503, 'shard_quarantined']);
-  assert.equal(restarts(service), 2, 'the worker died twice of it');
+  assert.equal(restarts(service), 3, 'the worker died twice of it');
   assert.deepEqual(await askForLong(service, 'good'), [200, undefined]);
   const write = await service.fetch('PUT', '/collections/bad/points?wait=true', {
     points: [{ id: 2, vector: [0, 1] }],
@@ -57,28 +58,22 @@ test('a shard whose opening ends the worker twice is quarantined, until it is re
   assert.equal(write.status, 503);
   const log = service.up.log.split('\n').filter((line) => line.includes('"shard_quarantined"'));
   const { shardId } = JSON.parse(must(log[0], 'it is logged'));
-  const [worker] = await runJson(service, ['worker', 'list']);
-  const workerId = String(worker?.worker_id);
-  await service.stop();
+  await service.killAndWait('worker-1');
+  assert.deepEqual(await askForLong(service, 'bad'), [503, 'shard_quarantined']);
+  assert.equal(restarts(service), 4, 'it survives a restart');
 
-  const again = await startService(t, { data: first.data, workers: 1, env: ENV });
-  assert.deepEqual(await ask(again, 'bad'), [503, 'shard_quarantined'], 'it survives a restart');
-  const release = ['worker', 'release-shard', workerId, shardId];
-  await runJson(again, release);
-  assert.deepEqual(await askForLong(again, 'bad'), [503, 'shard_quarantined']);
-  assert.equal(restarts(again), 1, 'one more death is enough');
-  assert.deepEqual(await askForLong(again, 'good'), [200, undefined]);
+  const admin = new AdminClient({ url: service.adminUrl, token: service.adminToken() });
+  cleanUp(t, () => admin.close());
+  const workerId = must((await admin.workers())[0], 'there is one').worker_id;
+  await admin.releaseShard(workerId, shardId);
+  assert.deepEqual(await askForLong(service, 'bad'), [503, 'shard_quarantined']);
+  assert.equal(restarts(service), 5, 'one more death is enough');
+  assert.deepEqual(await askForLong(service, 'good'), [200, undefined]);
 
   rmSync(fatal);
-  const [released] = await runJson(again, release);
+  const [released] = await runJson(service, ['worker', 'release-shard', workerId, shardId]);
   assert.deepEqual(released, { worker_id: workerId, shard_id: shardId, state: 'released' });
-  assert.deepEqual(await askForLong(again, 'bad'), [200, undefined]);
-  const where = ['--env-file', again.envFile, '--admin-url', again.adminUrl];
-  const refused = await runCommand([...release, ...where]);
-  assert.match(refused.stderr, /has not quarantined/);
-  const audit = await runJson(again, ['audit', 'list', '--target', workerId]);
-  assert.deepEqual(
-    audit.map(({ action }) => action),
-    Array(3).fill('worker.release_shard'),
-  );
+  assert.deepEqual(await askForLong(service, 'bad'), [200, undefined]);
+  const [entry] = await admin.listAudit(workerId);
+  assert.deepEqual([entry?.action, entry?.target], ['worker.release_shard', workerId]);
 });

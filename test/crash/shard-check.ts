@@ -42,7 +42,13 @@ interface ShardActions {
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
-const COMPLAINTS = new Set(['image_refused', 'shard_failed', 'shard_trapped', 'image_save_failed']);
+const COMPLAINTS = new Set([
+  'image_refused',
+  'image_save_failed',
+  'shard_damaged',
+  'shard_failed',
+  'shard_trapped',
+]);
 /** Not one of a plan. */
 const NEW_ID = 1_000;
 

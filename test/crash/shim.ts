@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compileCacheEnvironment } from '../../shared/base/compile-cache.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 
 const SOURCE = fileURLToPath(new URL('./power-cut.c', import.meta.url));
@@ -15,13 +16,19 @@ const MEMORY_FOLDER = '/dev/shm';
 const PROGRAM_MS_MAX = 10 * 60_000;
 const OUTPUT_BYTES_MAX = 64 * 2 ** 20;
 
+function makeFolder(): string {
+  const parent = existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir();
+  return mkdtempSync(join(parent, 'bulkhead-crash-'));
+}
+
 /** A new folder, in memory where that is possible, removed when the test ends. */
 export function quickFolder(t: Cleanup): string {
-  const parent = existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir();
-  const folder = mkdtempSync(join(parent, 'bulkhead-crash-'));
+  const folder = makeFolder();
   cleanUp(t, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+let built: Shim | { missing: string } | undefined;
 
 export class Shim {
   readonly #library: string;
@@ -30,10 +37,17 @@ export class Shim {
     this.#library = library;
   }
 
-  /** The shim, or why there is none on this machine. */
-  static build(t: Cleanup): Shim | { missing: string } {
+  /** The shim, or why there is none on this machine. It is compiled once a process. */
+  static build(): Shim | { missing: string } {
+    built ??= Shim.#compile();
+    return built;
+  }
+
+  static #compile(): Shim | { missing: string } {
     if (process.platform !== 'linux') return { missing: 'only Linux preloads it' };
-    const library = join(quickFolder(t), 'power-cut.so');
+    const folder = makeFolder();
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const library = join(folder, 'power-cut.so');
     const flags = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror'];
     const compiler = process.env.CC ?? 'cc';
     const { error, status, stderr } = spawnSync(compiler, [...flags, '-o', library, SOURCE]);
@@ -71,7 +85,11 @@ export class Shim {
   ): Promise<{ journal: Buffer; output: string }> {
     const environment = this.environment(folder);
     const options = {
-      env: { PATH: process.env.PATH ?? '', ...environment },
+      env: {
+        PATH: process.env.PATH ?? '',
+        ...compileCacheEnvironment(),
+        ...environment,
+      },
       timeout: PROGRAM_MS_MAX,
       maxBuffer: OUTPUT_BYTES_MAX,
     };

@@ -84,6 +84,11 @@ export class FakeWorker {
     // Nobody is told.
   }
 
+  /** Its files are never damaged. */
+  onDamage(): void {
+    // Nobody is told.
+  }
+
   connected(): WorkerId[] {
     return this.online ? [this.workerId] : [];
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import Database from 'better-sqlite3';
 import { systemClock } from '../../shared/base/clock.ts';
 import { runCommand, runJson } from '../harness/run-command.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -202,4 +203,26 @@ test('a copy that lacks writes is shown with how many, and is level again when i
   }
   await level(service, 2);
   await allThere(service, POINTS + 3);
+});
+
+test('rows that only one copy has lost are back after a comparison', async (t) => {
+  const before = await startService(t);
+  await fill(before, { shards: 2, copies: 2 });
+  await level(before, 4);
+  await before.stop();
+  const [folder = ''] = foldersOf(before).values();
+  const databases = globSync(path.join(folder, 'clients/**/points.db'));
+  assert.equal(databases.length, 2);
+  for (const file of databases) {
+    const database = new Database(file);
+    const { changes } = database.prepare('DELETE FROM points WHERE label % 7 = 0').run();
+    assert.ok(changes > 100);
+    database.close();
+  }
+  const service = await startService(t, { data: before.data });
+  const [asked] = await runJson(service, ['replicas', 'compare', '--wait']);
+  assert.equal(asked?.waiting, 0);
+  await level(service, 4);
+  // Whichever copy answers, it has all points.
+  for (let i = 0; i < 6; i += 1) await allThere(service);
 });

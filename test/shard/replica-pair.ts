@@ -101,7 +101,7 @@ export class ReplicaPair {
   ) {
     const { from, until, ...rest } = ask;
     const range = rangeOf(from, until);
-    const rows = this.#rig.registry.rows(shardId);
+    const rows = this.#rig.registry.uncheckedRows(shardId);
     const { digest, ...found } = await digestRange(
       { range, ...rest },
       rows,
@@ -127,9 +127,10 @@ export class ReplicaPair {
     const { body, vectors } = readRange({ range }, this.#rig.registry.rows(SOURCE)());
     const { page, next, version: lastVersion } = body;
     const covered = rangeOf(range.from, next ?? range.until);
-    const shard = await this.target();
+    const shard = await this.#rig.registry.shardToMend(TARGET);
     const request = { range: covered, page, lastVersion, recount };
     const written = await shard.levelling.applyRange(request, vectors);
+    if (recount) await this.#rig.registry.mended(TARGET);
     assert.ok(written.version >= lastVersion);
     return next;
   }

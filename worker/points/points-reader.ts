@@ -12,9 +12,12 @@
  * the rows of several labels are read by one statement, in two thirds of the time of a statement
  * a row. A memory map would take a quarter more off, but then a bad sector under one client's shard
  * is a signal that kills the worker of all, and not an error of that shard.
+ *
+ * Payloads, vectors and counters are held against their checksums (`row-check.ts`, `meta-table.ts`)
+ * whenever they are read; what is not what was written is a `DamagedData`.
  */
 import type Database from 'better-sqlite3';
-import { assert, must } from '../../shared/base/assert.ts';
+import { must } from '../../shared/base/assert.ts';
 import {
   type PayloadBytes,
   type PointId,
@@ -23,8 +26,12 @@ import {
 } from '../../shared/domain/point.ts';
 import type { OnceMark, OnceRow } from '../../shared/protocol/once.ts';
 import type { Range, Written } from '../../shared/protocol/schema.ts';
+import { checkDatabase } from './integrity.ts';
+import { MetaTable, numberIn } from './meta-table.ts';
 import { onceRowsAfter } from './once-rows.ts';
+import { payloadCheck, rowSeedOfHex, vectorCheck } from './row-check.ts';
 import { openForReads } from './schema.ts';
+import { DamagedData } from './storage-errors.ts';
 import { hasImages } from './undo-log.ts';
 
 export interface PointRow {
@@ -41,6 +48,11 @@ export interface PointRow {
 export interface Want {
   payload: boolean;
   vector: boolean;
+}
+
+export interface PointsReaderOptions {
+  checked?: boolean;
+  changedSortedMax?: number;
 }
 
 export interface PointsStats {
@@ -67,19 +79,29 @@ export interface VersionedLabel {
   label: number;
 }
 
+/** What is not wanted is null. Of a damaged file, anything may be of another type. */
 type RawRow = [
   label: number,
   idHex: string,
   version: number,
+  payloadCheck: number | null,
   payload: string | null | typeof LONG,
+  vectorCheck: number | null,
   vector: Buffer | null,
 ];
 
 /** Stands for a payload that is left out of a read of several rows. */
 const LONG = 1;
-const metaValue = (key: string) => `(SELECT value FROM meta WHERE key = '${key}')`;
-const COUNT = metaValue('point_count');
-const LAST_VERSION = metaValue('last_version');
+const COUNTERS = [
+  'point_count',
+  'last_version',
+  'payload_bytes',
+  'digest',
+  'dimension',
+  'levellings',
+  'replay_floor',
+  'tombstone_floor',
+] as const;
 const NO_VECTOR = new Float32Array(0);
 /** Below and above the keys of all ids, which begin with 0 or 1. */
 const KEY_MIN = Buffer.alloc(0);
@@ -98,21 +120,33 @@ const CHANGED_SORTED_MAX = 50_000;
 
 export class PointsReader {
   readonly #db: Database.Database;
+  readonly #checked: boolean;
   readonly #changedSortedMax: number;
   readonly #statements = new Map<string, Database.Statement<unknown[], RawRow>>();
   readonly #labelOf: Database.Statement<[Buffer], number>;
   #labels: Database.Statement<[number, number, number], VersionedLabel> | undefined;
+  readonly #labelMax: Database.Statement<[], number>;
+  readonly #meta: MetaTable;
   readonly #begin: Database.Statement;
   readonly #end: Database.Statement;
 
-  /** `changedSortedMax`: see `changedSince`; for tests. */
-  constructor(folder: string, { changedSortedMax = CHANGED_SORTED_MAX } = {}) {
+  /**
+   * With `checked` false rows are given as they are, for comparing and mending them. Throws when the
+   * database is not there or not sound. `changedSortedMax`: see `changedSince`; for tests.
+   */
+  constructor(folder: string, options: PointsReaderOptions = {}) {
+    const { checked = true, changedSortedMax = CHANGED_SORTED_MAX } = options;
+    this.#checked = checked;
     this.#changedSortedMax = changedSortedMax;
     this.#db = openForReads(folder);
     try {
       this.#labelOf = this.#db
         .prepare<[Buffer], number>('SELECT label FROM points WHERE id = ?')
         .pluck();
+      this.#labelMax = this.#db
+        .prepare<[], number>('SELECT ifnull(max(label), -1) FROM points')
+        .pluck();
+      this.#meta = new MetaTable(this.#db);
       this.#begin = this.#db.prepare('BEGIN');
       this.#end = this.#db.prepare('COMMIT');
     } catch (error) {
@@ -123,6 +157,17 @@ export class PointsReader {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Of the database, its log not counted. */
+  get bytes(): number {
+    const pages = Number(this.#db.pragma('page_count', { simple: true }));
+    return pages * Number(this.#db.pragma('page_size', { simple: true }));
+  }
+
+  /** Whether the database is sound as a whole (`integrity.ts`). Throws when it is not. */
+  checkWhole(): void {
+    checkDatabase(this.#db);
   }
 
   /** One entry a label, in the order given, for the first of them. */
@@ -164,15 +209,35 @@ export class PointsReader {
   }
 
   #whole(raw: RawRow, want: Want): PointRow | undefined {
-    const [label, , , payload] = raw;
-    if (payload !== LONG) return decodeRow(raw);
-    return toRow(this.#select('WHERE label = ?', want).get(label));
+    const label = raw[0];
+    if (raw[4] !== LONG) return this.#row(raw, want);
+    return this.#rowOr(this.#select('WHERE label = ?', want).get(label), want);
+  }
+
+  /** Throws `DamagedData` when what is wanted is not what was written. */
+  #row(raw: RawRow, want: Want): PointRow {
+    const [label, idHex, version, , text, , bytes] = raw;
+    if (idHex.length !== INTEGER_HEX_LENGTH && idHex.length !== UUID_HEX_LENGTH) {
+      throw new DamagedData('an id');
+    }
+    const payload = typeof text === 'string' ? Buffer.from(text, 'utf8') : null;
+    if (this.#checked && (want.payload || want.vector)) checkRow(raw, payload, want);
+    const vector = Buffer.isBuffer(bytes) ? floatsOf(bytes) : NO_VECTOR;
+    return { label, id: pointIdFromHex(idHex), version, payload, vector };
+  }
+
+  #rowOr(raw: RawRow | undefined, want: Want): PointRow | undefined {
+    return raw === undefined ? undefined : this.#row(raw, want);
   }
 
   /** One entry an id, in the order given, for the first of them. */
   byIds(ids: readonly PointId[], want: Want): (PointRow | undefined)[] {
     const statement = this.#select('WHERE id = ?', want);
-    return this.#first(ids, (id) => toRow(statement.get(pointIdToKey(id))));
+    return this.#first(ids, (id) => {
+      const row = this.#rowOr(statement.get(pointIdToKey(id)), want);
+      if (row !== undefined && row.id !== id) throw new DamagedData('an entry of the index of ids');
+      return row;
+    });
   }
 
   labelsOf(ids: readonly PointId[]): (number | undefined)[] {
@@ -181,15 +246,13 @@ export class PointsReader {
 
   /** Rows in the order of their ids, from `fromId` on. */
   page(fromId: PointId | undefined, limit: number, want: Want): PointRow[] {
-    if (fromId === undefined) return this.#rows(this.#select('ORDER BY id LIMIT ?', want), [limit]);
-    const statement = this.#select('WHERE id >= ? ORDER BY id LIMIT ?', want);
-    return this.#rows(statement, [pointIdToKey(fromId), limit]);
+    if (fromId === undefined) return this.#rows('ORDER BY id LIMIT ?', [limit], want);
+    return this.#rows('WHERE id >= ? ORDER BY id LIMIT ?', [pointIdToKey(fromId), limit], want);
   }
 
   /** Rows in the order of their ids, after `afterId`. */
   pageAfter(afterId: PointId, limit: number, want: Want): PointRow[] {
-    const statement = this.#select('WHERE id > ? ORDER BY id LIMIT ?', want);
-    return this.#rows(statement, [pointIdToKey(afterId), limit]);
+    return this.#rows('WHERE id > ? ORDER BY id LIMIT ?', [pointIdToKey(afterId), limit], want);
   }
 
   /** Rows from one id on (or after one) and before another, in the order of ids. */
@@ -200,19 +263,15 @@ export class PointsReader {
   ): PointRow[] {
     const first = after ?? from;
     const above = after === undefined ? '>=' : '>';
-    const statement = this.#select(`WHERE id ${above} ? AND id < ? ORDER BY id LIMIT ?`, want);
     const start = first === undefined ? KEY_MIN : pointIdToKey(first);
-    return this.#rows(statement, [
-      start,
-      until === undefined ? KEY_MAX : pointIdToKey(until),
-      limit,
-    ]);
+    const end = until === undefined ? KEY_MAX : pointIdToKey(until);
+    const where = `WHERE id ${above} ? AND id < ? ORDER BY id LIMIT ?`;
+    return this.#rows(where, [start, end, limit], want);
   }
 
   /** Rows in the order of their labels, after `afterLabel` (-1: from the first). */
   scan(afterLabel: number, limit: number, want: Want): PointRow[] {
-    const statement = this.#select('WHERE label > ? ORDER BY label LIMIT ?', want);
-    return this.#rows(statement, [afterLabel, limit]);
+    return this.#rows('WHERE label > ? ORDER BY label LIMIT ?', [afterLabel, limit], want);
   }
 
   /**
@@ -225,8 +284,7 @@ export class PointsReader {
       ? `WHERE label IN (SELECT label FROM points INDEXED BY points_by_version
            WHERE version > ? AND label > ? ORDER BY label LIMIT ?) ORDER BY label`
       : 'NOT INDEXED WHERE +version > ? AND label > ? ORDER BY label LIMIT ?';
-    const statement = this.#select(where, { payload: true, vector: true });
-    return this.#rows(statement, [version, afterLabel, limit]);
+    return this.#rows(where, [version, afterLabel, limit], { payload: true, vector: true });
   }
 
   #changedUpTo(version: number, limit: number): number {
@@ -249,21 +307,18 @@ export class PointsReader {
   }
 
   stats(): PointsStats {
-    const labelMax = '(SELECT ifnull(max(label), -1) FROM points)';
-    const found = this.#numbers(COUNT, LAST_VERSION, labelMax) as [number, number, number];
-    return { count: found[0], version: found[1], labelMax: found[2] };
+    const { point_count: count, last_version: version } = this.#counters();
+    return { count, version, labelMax: must(this.#labelMax.get(), 'a maximum is a row') };
   }
 
   levelled(): Levelled {
-    const found = this.#numbers(metaValue('levellings'), metaValue('replay_floor'));
-    const [levellings, replayFloor] = found as [number, number];
+    const { levellings, replay_floor: replayFloor } = this.#counters();
     return { levellings, replayFloor };
   }
 
   /** Tombstones of this version and earlier ones may be missing. */
   tombstoneFloor(): number {
-    const [floor] = this.#numbers(metaValue('tombstone_floor')) as [number];
-    return floor;
+    return this.#counters().tombstone_floor;
   }
 
   /** Deleted ids in the order of version and id: those newer than `version`, after `after`. */
@@ -289,22 +344,23 @@ export class PointsReader {
 
   /** What the shard held after its last write. */
   usage(): Written {
-    const bytes = `${COUNT} * 4 * ${metaValue('dimension')} + ${metaValue('payload_bytes')}`;
-    const found = this.#numbers(LAST_VERSION, COUNT, bytes, metaValue('digest'));
-    const [version, points, total, digest] = found as [number, number, number, number];
-    return { version, points, bytes: total, digest };
+    const counters = this.#counters();
+    const { last_version: version, point_count: points, digest } = counters;
+    const vectorBytes = points * counters.dimension * Float32Array.BYTES_PER_ELEMENT;
+    return { version, points, bytes: vectorBytes + counters.payload_bytes, digest };
   }
 
-  #numbers(...columns: string[]): number[] {
-    const sql = `SELECT ${columns.join(', ')}`;
-    return must(this.#db.prepare<[], number[]>(sql).raw().get(), 'a SELECT without FROM has a row');
+  #counters(): Record<(typeof COUNTERS)[number], number> {
+    const meta = this.#meta.read();
+    const counters = COUNTERS.map((name) => [name, numberIn(meta, name)] as const);
+    return Object.fromEntries(counters) as Record<(typeof COUNTERS)[number], number>;
   }
 
-  #rows(statement: Database.Statement<unknown[], RawRow>, params: unknown[]): PointRow[] {
+  #rows(rest: string, params: unknown[], want: Want): PointRow[] {
     const rows: PointRow[] = [];
     let bytes = 0;
-    for (const raw of statement.iterate(...params)) {
-      const row = decodeRow(raw);
+    for (const raw of this.#select(rest, want).iterate(...params)) {
+      const row = this.#row(raw, want);
       bytes += sizeOf(row);
       if (rows.push(row) === READ_ROWS_MAX || bytes >= READ_BYTES_MAX) break;
     }
@@ -345,18 +401,19 @@ export class PointsReader {
 
   #select(rest: string, { payload, vector }: Want): Database.Statement<unknown[], RawRow> {
     return this.#prepare(
-      `SELECT label, hex(id), version, ${payload ? 'CAST(payload AS TEXT)' : 'NULL'},
-              ${vector ? 'vector' : 'NULL'} FROM points ${rest}`,
+      `SELECT label, hex(id), version,
+              ${payload ? 'payload_check, CAST(payload AS TEXT)' : 'NULL, NULL'},
+              ${vector ? 'vector_check, vector' : 'NULL, NULL'} FROM points ${rest}`,
     );
   }
 
   /** Joined this way round, the rows come in the order of the labels. */
   #selectGiven({ payload, vector }: Want): Database.Statement<unknown[], RawRow> {
     const long = `length(payload) > ${SHORT_PAYLOAD_BYTES}`;
+    const short = `payload_check, iif(${long}, ${LONG}, CAST(payload AS TEXT))`;
     return this.#prepare(
-      `SELECT label, hex(id), version,
-              ${payload ? `iif(${long}, ${LONG}, CAST(payload AS TEXT))` : 'NULL'},
-              ${vector ? 'vector' : 'NULL'}
+      `SELECT label, hex(id), version, ${payload ? short : 'NULL, NULL'},
+              ${vector ? 'vector_check, vector' : 'NULL, NULL'}
          FROM (VALUES ${GIVEN_LABELS}) AS given CROSS JOIN points ON label = given.column1`,
     );
   }
@@ -375,18 +432,16 @@ function sizeOf(row: PointRow | undefined): number {
   return row === undefined ? 0 : (row.payload?.length ?? 0) + row.vector.byteLength;
 }
 
-function toRow(raw: RawRow | undefined): PointRow | undefined {
-  return raw === undefined ? undefined : decodeRow(raw);
-}
-
-function decodeRow([label, idHex, version, payload, vector]: RawRow): PointRow {
-  return {
-    label,
-    id: pointIdFromHex(idHex),
-    version,
-    payload: typeof payload === 'string' ? Buffer.from(payload, 'utf8') : null,
-    vector: vector === null ? NO_VECTOR : floatsOf(vector),
-  };
+function checkRow(raw: RawRow, payload: Buffer | null, want: Want): void {
+  const [label, idHex, version, payloadSum, , vectorSum, vector] = raw;
+  const seed = rowSeedOfHex(idHex, label);
+  if (want.payload && payloadCheck(seed, version, payload) !== payloadSum) {
+    throw new DamagedData('a payload');
+  }
+  if (!want.vector) return;
+  if (!Buffer.isBuffer(vector) || vectorCheck(seed, vector) !== vectorSum) {
+    throw new DamagedData('a vector');
+  }
 }
 
 function floatsOf(bytes: Buffer): Float32Array {
@@ -395,10 +450,13 @@ function floatsOf(bytes: Buffer): Float32Array {
   if (byteOffset % BYTES_PER_ELEMENT === 0) {
     return new Float32Array(buffer, byteOffset, length / BYTES_PER_ELEMENT);
   }
-  return new Float32Array(new Uint8Array(bytes).buffer);
+  // Of a row that is not checked, any number of bytes may have come.
+  const whole = length - (length % BYTES_PER_ELEMENT);
+  return new Float32Array(new Uint8Array(bytes.subarray(0, whole)).buffer);
 }
 
 const INTEGER_HEX_LENGTH = 18;
+const UUID_HEX_LENGTH = 34;
 
 /** `pointIdFromKey` for the key's bytes as upper-case hex. */
 function pointIdFromHex(hex: string): PointId {
@@ -407,7 +465,6 @@ function pointIdFromHex(hex: string): PointId {
     // 2^53 is 0020000000000000.
     return digits < '0020' ? Number.parseInt(digits, 16) : BigInt(`0x${digits}`);
   }
-  assert(hex.length === 34, 'an id is an integer or a UUID');
   const text = hex.toLowerCase();
   const groups = [text.slice(2, 10), text.slice(10, 14), text.slice(14, 18), text.slice(18, 22)];
   return `${groups.join('-')}-${text.slice(22)}` as Uuid;

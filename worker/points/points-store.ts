@@ -14,8 +14,11 @@ import type { Deadline } from '../../shared/base/deadline.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import { Inspector } from './inspector.ts';
+import { checkLog } from './log-check.ts';
 import { PointsReader } from './points-reader.ts';
 import type { ShardMeta } from './schema.ts';
+import { DamagedData } from './storage-errors.ts';
 import { packOp, type WriteOp, type WriteOutcome } from './write-op.ts';
 import { WriterLink } from './writer-link.ts';
 
@@ -32,9 +35,18 @@ export interface PointsStoreOptions {
   diskReserveBytes: number;
 }
 
+/** A database of so many bytes is looked at as a whole in some 2 ms. */
+const CHECKED_AT_ONCE_BYTES = 2 * 2 ** 20;
+/** Before the folder, in the names of handles whose rows are not checked. */
+const UNCHECKED = 'unchecked ';
+
 export class PointsStore {
   readonly #links: WriterLink[];
   readonly #readers: LRUCache<string, PointsReader>;
+  readonly #inspector: Inspector;
+  readonly #damageListeners: ((folder: string, problem: string) => void)[] = [];
+  /** Folders whose databases were looked at as a whole in this process, or are in line for it. */
+  readonly #sound = new Set<string>();
   /** Writes sent and not answered, by folder. */
   readonly #queued = new Map<string, number>();
   #queuedBytes = 0;
@@ -49,6 +61,9 @@ export class PointsStore {
       (_, writer) => new WriterLink(deps, { writer, loop }),
     );
     this.#readers = new LRUCache({ max: handlesMax, dispose: (reader) => reader.close() });
+    this.#inspector = new Inspector(deps, (folder, problem) => {
+      for (const listener of this.#damageListeners) listener(folder, problem);
+    });
   }
 
   async start(): Promise<void> {
@@ -60,6 +75,7 @@ export class PointsStore {
     this.#state = 'closed';
     // The last connection folds the log into the database, which one that only reads can not.
     this.#readers.clear();
+    await this.#inspector.close();
     await Promise.all(this.#links.map((link) => link.close(deadline)));
   }
 
@@ -97,22 +113,71 @@ export class PointsStore {
     await this.#link(folder).request({ kind: 'settle', folder }, []);
   }
 
-  /** Ask each time: a handle that is not used for long is closed. Throws when it is not there. */
+  /**
+   * Ask each time: a handle that is not used for long is closed. Throws when the database is not there
+   * or not sound: it is looked at as a whole once a process, a large one somewhat later.
+   */
   reader(folder: string): PointsReader {
     let reader = this.#readers.get(folder);
     if (reader === undefined) {
-      if (this.#state === 'closed') throw new AppError('shutting_down');
-      reader = new PointsReader(folder);
+      reader = this.#opened(folder);
       this.#readers.set(folder, reader);
     }
     return reader;
   }
 
+  /** The same, but for rows of a shard that is damaged: they are given as they are. */
+  uncheckedReader(folder: string): PointsReader {
+    const key = UNCHECKED + folder;
+    let reader = this.#readers.get(key);
+    if (reader === undefined) {
+      if (this.#state === 'closed') throw new AppError('shutting_down');
+      reader = new PointsReader(folder, { checked: false });
+      this.#readers.set(key, reader);
+    }
+    return reader;
+  }
+
+  /** Looks at the database as a whole now. Throws `DamagedData` and `unavailable`. */
+  async inspect(folder: string): Promise<void> {
+    const problem = await this.#inspector.inspect(folder);
+    if (problem !== undefined) throw new DamagedData(problem);
+  }
+
+  /** Calls `listener` when a database turns out to be damaged that nobody is asking for. */
+  onDamage(listener: (folder: string, problem: string) => void): void {
+    this.#damageListeners.push(listener);
+  }
+
+  /** The next reader looks at the database as a whole again. */
+  forgetSound(folder: string): void {
+    this.#sound.delete(folder);
+    this.#readers.delete(folder);
+  }
+
+  #opened(folder: string): PointsReader {
+    if (this.#state === 'closed') throw new AppError('shutting_down');
+    if (this.#sound.has(folder)) return new PointsReader(folder);
+    checkLog(folder);
+    const reader = new PointsReader(folder);
+    try {
+      if (reader.bytes <= CHECKED_AT_ONCE_BYTES) reader.checkWhole();
+      else this.#inspector.add(folder);
+      this.#sound.add(folder);
+      return reader;
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+  }
+
   /** Waits for the shard's queued writes and closes its handles; then its folder can go. */
   async drop(folder: string): Promise<void> {
     await this.#link(folder).request({ kind: 'drop', folder }, []);
+    this.#inspector.forget(folder);
     // Only now: a read may have opened it again while writes were waited for.
-    this.#readers.delete(folder);
+    this.forgetSound(folder);
+    this.#readers.delete(UNCHECKED + folder);
   }
 
   #release(folder: string): void {

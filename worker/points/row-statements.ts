@@ -3,8 +3,14 @@ import type Database from 'better-sqlite3';
 
 const PAYLOAD_BYTES = 'ifnull(length(payload), 0)';
 
-const PAYLOAD_ROW = 'SELECT label, id, version, payload FROM points';
-export type PayloadRow = [label: number, id: Buffer, version: number, payload: Buffer | null];
+const PAYLOAD_ROW = 'SELECT label, id, version, payload_check, payload FROM points';
+export type PayloadRow = [
+  label: number,
+  id: Buffer,
+  version: number,
+  payloadCheck: number,
+  payload: Buffer | null,
+];
 
 export type RowStatements = ReturnType<typeof prepareRowStatements>;
 
@@ -15,21 +21,25 @@ export function prepareRowStatements(db: Database.Database) {
   return {
     /** The length stands at the head of the row: the payload itself is not read. */
     find: db
-      .prepare<[Buffer], [label: number, payloadBytes: number, version: number]>(
-        `SELECT label, ${PAYLOAD_BYTES}, version FROM points WHERE id = ?`,
-      )
+      .prepare<
+        [Buffer],
+        [label: number, payloadBytes: number, version: number, payloadCheck: number]
+      >(`SELECT label, ${PAYLOAD_BYTES}, version, payload_check FROM points WHERE id = ?`)
       .raw(),
-    insert: db.prepare<[number, Buffer, number, Buffer | null, Buffer]>(
-      'INSERT INTO points (label, id, version, payload, vector) VALUES (?, ?, ?, ?, ?)',
+    insert: db.prepare<[number, Buffer, number, number, number, Buffer | null, Buffer]>(
+      `INSERT INTO points (label, id, version, payload_check, vector_check, payload, vector)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
     ),
-    replace: db.prepare<[number, Buffer | null, Buffer, number]>(
-      'UPDATE points SET version = ?, payload = ?, vector = ? WHERE label = ?',
+    replace: db.prepare<[number, number, number, Buffer | null, Buffer, number]>(
+      `UPDATE points SET version = ?, payload_check = ?, vector_check = ?, payload = ?, vector = ?
+         WHERE label = ?`,
     ),
-    replaceVector: db.prepare<[number, Buffer, number]>(
-      'UPDATE points SET version = ?, vector = ? WHERE label = ?',
+    replaceVector: db.prepare<[number, number, number, Buffer, number]>(
+      `UPDATE points SET version = ?, payload_check = ?, vector_check = ?, vector = ?
+         WHERE label = ?`,
     ),
-    replacePayload: db.prepare<[number, Buffer | null, number]>(
-      'UPDATE points SET version = ?, payload = ? WHERE label = ?',
+    replacePayload: db.prepare<[number, number, Buffer | null, number]>(
+      'UPDATE points SET version = ?, payload_check = ?, payload = ? WHERE label = ?',
     ),
     payloadById: db.prepare<[Buffer], PayloadRow>(`${PAYLOAD_ROW} WHERE id = ?`).raw(),
     payloadByLabel: db.prepare<[number], PayloadRow>(`${PAYLOAD_ROW} WHERE label = ?`).raw(),
@@ -73,7 +83,5 @@ export function prepareRowStatements(db: Database.Database) {
        INSERT INTO free_labels
          SELECT label FROM numbers WHERE label >= 0 AND label NOT IN (SELECT label FROM points)`,
     ),
-    readCounter: one<[string], number>('SELECT value FROM meta WHERE key = ?'),
-    saveCounter: db.prepare<[number, string]>('UPDATE meta SET value = ? WHERE key = ?'),
   };
 }

@@ -4,6 +4,8 @@
  *   points       label INTEGER PRIMARY KEY   slot of the point; key of the index structures too
  *                id BLOB UNIQUE              `pointIdToKey`: 9 bytes (integer) or 17 (UUID)
  *                version INTEGER             version of the write that last changed the row
+ *                payload_check INTEGER       checksums, see `row-check.ts`
+ *                vector_check INTEGER
  *                payload BLOB or NULL        UTF-8 JSON text of one object, as it came
  *                vector BLOB                 `dimension` float32, little-endian
  *   tombstones   id, version                 deleted ids, for a replica that catches up; the oldest
@@ -11,13 +13,13 @@
  *                                            which version they may be missing
  *   once         key, request, version, at   writes with a key that were done (`once-rows.ts`)
  *   undo         seq, version, id, label,    what writes that may be undone have changed, as it was
- *                old_version, payload,       (`undo-log.ts`)
- *                vector, tombstone
+ *                old_version, checks,        (`undo-log.ts`)
+ *                payload, vector, tombstone
  *   free_labels  label                       labels below `next_label` that no point has
  *   meta         key, value                  shard_id, dimension, last_version, next_label,
  *                                            point_count, payload_bytes, digest (`row-digest.ts`),
  *                                            tombstone_count, tombstone_floor, levellings,
- *                                            replay_floor, undo_floor
+ *                                            replay_floor, undo_floor, check (`meta-table.ts`)
  *
  * What a shard holds is counted in bytes of its points, `point_count` x 4 x `dimension` +
  * `payload_bytes`, not of its files: the same points are the same bytes on every machine and at
@@ -29,7 +31,7 @@
  * those that it lacks wrote is newer than `replay_floor`.
  *
  * `payload` stands before `vector`: a row that is longer than its page continues on overflow pages,
- * and a read that wants only the payload then stops before the vector.
+ * and a read that wants only the payload then stops before the vector. The checksums stand before both.
  *
  * Durability. WAL with `synchronous=FULL` is set on every connection: the library's own default
  * under WAL is NORMAL, which does not sync at commit, and reading the pragma back does not show it
@@ -50,10 +52,12 @@ import { chmodSync } from 'node:fs';
 import { endianness } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { assert } from '../../shared/base/assert.ts';
+import { assert, must } from '../../shared/base/assert.ts';
 import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import { writeCheck } from './meta-table.ts';
+import { payloadCheck, rowSeed, vectorCheck } from './row-check.ts';
 import { movedDigest, rowDigest } from './row-digest.ts';
 
 assert(endianness() === 'LE', 'vectors are stored as this machine holds them: little-endian');
@@ -71,6 +75,9 @@ const WAL_BYTES = 16 * 2 ** 20;
 /** The system's page cache does the work; a handle only keeps what one group commit touches. */
 const WRITE_CACHE_KIB = 4_096;
 const READ_CACHE_KIB = 1_024;
+
+/** Rows that a migration reads at once. */
+const ROWS_PER_PAGE = 100;
 
 /** Entry n leads from `user_version` n to n + 1, by statements or by a function that makes them. Never
  * edit an entry that was released. */
@@ -108,6 +115,8 @@ const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
      id BLOB NOT NULL,
      label INTEGER NOT NULL,
      old_version INTEGER,
+     payload_check INTEGER,
+     vector_check INTEGER,
      payload BLOB,
      vector BLOB,
      tombstone INTEGER
@@ -115,6 +124,7 @@ const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
    CREATE INDEX undo_by_version ON undo (version);
    INSERT INTO meta (key, value)
      VALUES ('undo_floor', ifnull((SELECT value FROM meta WHERE key = 'last_version'), 0));`,
+  addChecks,
 ];
 
 /**
@@ -185,6 +195,24 @@ export function openForReads(folder: string): Database.Database {
   }
 }
 
+/** The statements that made what is in the database. */
+export function schemaOf(db: Database.Database): string {
+  const sql = 'SELECT name, tbl_name, sql FROM sqlite_schema ORDER BY name';
+  return JSON.stringify(db.prepare(sql).raw().all());
+}
+
+let expected: string | undefined;
+
+/** `schemaOf` a database that is made now: each release has one. */
+export function expectedSchema(): string {
+  if (expected !== undefined) return expected;
+  const db = new Database(':memory:');
+  migrate(db, { shardId: '' as ShardId, dimension: 1 });
+  expected = schemaOf(db);
+  db.close();
+  return expected;
+}
+
 export function readMeta(db: Database.Database): ShardMeta {
   const select = db.prepare<[string], unknown>('SELECT value FROM meta WHERE key = ?').pluck();
   const shardId = select.get('shard_id');
@@ -216,13 +244,14 @@ function migrate(db: Database.Database, meta?: ShardMeta): void {
   try {
     const from = version(db);
     if (from > MIGRATIONS.length || (from === 0 && meta === undefined)) {
-      throw new AppError('internal', undefined, { detail: `${db.name} has schema ${from}` });
+      throw new AppError('unavailable', undefined, { detail: `${db.name} has schema ${from}` });
     }
     for (const step of MIGRATIONS.slice(from)) {
       if (typeof step === 'string') db.exec(step);
       else step(db);
     }
     if (from === 0 && meta !== undefined) writeMeta(db, meta);
+    writeCheck(db);
     db.pragma(`user_version = ${MIGRATIONS.length}`);
     db.exec('COMMIT');
   } catch (error) {
@@ -239,6 +268,39 @@ function addDigest(db: Database.Database): void {
     digest = movedDigest(digest, 0, rowDigest(key, rowVersion));
   }
   db.prepare("INSERT INTO meta (key, value) VALUES ('digest', ?)").run(BigInt(digest));
+}
+
+/** Makes the table of points anew, with checks of the rows that are there. */
+function addChecks(db: Database.Database): void {
+  db.exec(`CREATE TABLE points_with_checks (
+     label INTEGER PRIMARY KEY,
+     id BLOB NOT NULL UNIQUE,
+     version INTEGER NOT NULL,
+     payload_check INTEGER NOT NULL,
+     vector_check INTEGER NOT NULL,
+     payload BLOB,
+     vector BLOB NOT NULL
+   ) STRICT;`);
+  type Row = [number, Buffer, number, Buffer | null, Buffer];
+  const page = db
+    .prepare<[number], Row>(
+      `SELECT label, id, version, payload, vector FROM points WHERE label > ?
+         ORDER BY label LIMIT ${ROWS_PER_PAGE}`,
+    )
+    .raw();
+  const insert = db.prepare('INSERT INTO points_with_checks VALUES (?, ?, ?, ?, ?, ?, ?)');
+  let rows = page.all(-1);
+  while (rows.length > 0) {
+    for (const [label, id, rowVersion, payload, vector] of rows) {
+      const seed = rowSeed(id, label);
+      const checks = [payloadCheck(seed, rowVersion, payload), vectorCheck(seed, vector)];
+      insert.run(label, id, rowVersion, ...checks, payload, vector);
+    }
+    rows = page.all(must(rows.at(-1), 'it is not empty')[0]);
+  }
+  db.exec(`DROP TABLE points;
+    ALTER TABLE points_with_checks RENAME TO points;
+    CREATE INDEX points_by_version ON points (version);`);
 }
 
 /** But for what migrations count. */

@@ -81,8 +81,8 @@ export function hasImages(db: Database.Database, upTo: number): boolean {
 function prepareStatements(db: Database.Database) {
   return {
     keepRow: db.prepare<[number, number]>(
-      `INSERT INTO undo (version, id, label, old_version, payload, vector)
-         SELECT ?, id, label, version, payload, vector FROM points WHERE label = ?`,
+      `INSERT INTO undo (version, id, label, old_version, payload_check, vector_check, payload, vector)
+         SELECT ?, id, label, version, payload_check, vector_check, payload, vector FROM points WHERE label = ?`,
     ),
     keepNone: db.prepare<[number, Buffer, number, Buffer]>(
       `INSERT INTO undo (version, id, label, tombstone)
@@ -98,12 +98,12 @@ function prepareStatements(db: Database.Database) {
          FROM undo WHERE version > ? ORDER BY seq DESC LIMIT ?`,
     ),
     insertRow: db.prepare<[number]>(
-      `INSERT INTO points (label, id, version, payload, vector)
-         SELECT label, id, old_version, payload, vector FROM undo WHERE seq = ?`,
+      `INSERT INTO points (label, id, version, payload_check, vector_check, payload, vector)
+         SELECT label, id, old_version, payload_check, vector_check, payload, vector FROM undo WHERE seq = ?`,
     ),
     replaceRow: db.prepare<[number, number]>(
-      `UPDATE points SET (version, payload, vector) =
-         (SELECT old_version, payload, vector FROM undo WHERE seq = ?) WHERE label = ?`,
+      `UPDATE points SET (version, payload_check, vector_check, payload, vector) =
+         (SELECT old_version, payload_check, vector_check, payload, vector FROM undo WHERE seq = ?) WHERE label = ?`,
     ),
     drop: db.prepare<[number]>('DELETE FROM undo WHERE seq = ?'),
   };

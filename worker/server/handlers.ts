@@ -5,10 +5,12 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../../shared/base/clock.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { Reply } from '../../shared/protocol/messages.ts';
+import type { MessageName, Reply, WithVectors } from '../../shared/protocol/messages.ts';
 import { splitVectors } from '../../shared/protocol/named-vectors.ts';
+import { isDamage, toAppError } from '../points/storage-errors.ts';
 import { readChanges, readRange } from '../shard/feed.ts';
 import { digestRange } from '../shard/range.ts';
 import type { ShardRegistry } from '../shard/registry.ts';
@@ -26,7 +28,7 @@ export function createHandlers(
   clock: Clock,
   ownStatus: () => Promise<Reply<'worker-status'>>,
 ): Handlers {
-  return {
+  return guarded(registry, {
     'shard-create': async (_shardId, { descriptor }) => {
       await registry.create(descriptor);
       return plain({});
@@ -44,7 +46,11 @@ export function createHandlers(
     },
     'worker-status': async () => plain(await ownStatus()),
     'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
-    'shard-release': (shardId) => plain({ released: registry.release(shardId) }),
+    'shard-verify': async (shardId) => {
+      await registry.verify(shardId);
+      return plain({});
+    },
+    'shard-release': async (shardId) => plain({ released: await registry.release(shardId) }),
     'points-upsert': async (shardId, { names, ...points }, floats) => {
       checkBatch(points.ids.length);
       const shard = await registry.shard(shardId);
@@ -80,8 +86,36 @@ export function createHandlers(
       return plain(await reads.count(filter, exact, deadline));
     },
     ...createFeedHandlers(registry, clock),
-  };
+  });
 }
+
+/**
+ * The same handlers, with what a disk does to them in the words of the error table. Damage that one
+ * meets is noted: from then on the shard is not served.
+ */
+function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
+  const guard = (handler: AnyHandler): AnyHandler => {
+    return (shardId, ...rest) => {
+      const failed = (error: unknown): never => {
+        if (isDamage(error)) registry.noteDamage(shardId, error);
+        throw toAppError(error);
+      };
+      try {
+        const answer = handler(shardId, ...rest);
+        return answer instanceof Promise ? answer.catch(failed) : answer;
+      } catch (error) {
+        return failed(error);
+      }
+    };
+  };
+  const entries = Object.entries(handlers) as [MessageName, AnyHandler][];
+  return Object.fromEntries(
+    entries.map(([name, one]) => [name, guard(one)]),
+  ) as unknown as Handlers;
+}
+
+type AnyHandler = (shardId: ShardId, ...rest: never[]) => Answer | Promise<Answer>;
+type Answer = WithVectors<Reply<MessageName>>;
 
 /** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */
 function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
@@ -95,14 +129,18 @@ function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
       const shard = await registry.shard(shardId);
       return plain(await shard.undo.undo(body));
     },
+    // Rows that are damaged are another digest: that is how a replica is found that has some.
     'range-digest': async (shardId, body, _vectors, deadline) => {
       const slices = new Slices(clock, deadline);
-      return plain(await digestRange(body, registry.rows(shardId), slices));
+      return plain(await digestRange(body, registry.uncheckedRows(shardId), slices));
     },
     'range-read': (shardId, body) => readRange(body, registry.rows(shardId)()),
     'range-apply': async (shardId, body, vectors) => {
-      const shard = await registry.shard(shardId);
-      return plain(await shard.levelling.applyRange(body, vectors));
+      const shard = await registry.shardToMend(shardId);
+      const written = await shard.levelling.applyRange(body, vectors);
+      // What is counted anew is the end of a repair.
+      if (body.recount) await registry.mended(shardId);
+      return plain(written);
     },
   } satisfies Partial<Handlers>;
 }

@@ -22,7 +22,7 @@ import type { Written } from '../../shared/protocol/schema.ts';
 import { removeImage } from '../image/write-image.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsStore } from '../points/points-store.ts';
-import { fromSystemError } from '../points/storage-errors.ts';
+import { fromSystemError, isDamage } from '../points/storage-errors.ts';
 import type { ReaderOf } from './evaluate.ts';
 import {
   createShardFolder,
@@ -31,6 +31,7 @@ import {
   removeShardFolder,
   shardFolder,
 } from './folder.ts';
+import { MarkedShards } from './marked-shards.ts';
 import { openShard } from './open.ts';
 import { Openings } from './openings.ts';
 import type { Shard, ShardDeps } from './shard.ts';
@@ -42,13 +43,17 @@ interface Entry {
   shard: Shard | undefined;
   opening: Promise<Shard> | undefined;
   dropping: boolean;
+  /** Its rows are read as they are: it was opened to be mended. */
+  mending: boolean;
 }
 
 export class ShardRegistry {
   readonly #dataDir: string;
+  readonly #store: PointsStore;
   readonly #deps: ShardDeps;
   readonly #upkeep: Upkeep;
   readonly #openings: Openings;
+  readonly #damaged: MarkedShards;
   readonly #entries = new Map<ShardId, Entry>();
   /** Creations and drops run one at a time, so that two of the same shard cannot meet. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -59,7 +64,9 @@ export class ShardRegistry {
   ) {
     this.#upkeep = new Upkeep(deps, options);
     this.#dataDir = options.dataDir;
+    this.#store = deps.store;
     this.#openings = new Openings(deps, options);
+    this.#damaged = new MarkedShards(path.join(options.dataDir, 'damaged'));
     this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
   }
 
@@ -76,6 +83,11 @@ export class ShardRegistry {
    * a copy of a shard in another place must not be taken for the shard. */
   async start(): Promise<void> {
     this.#openings.start();
+    this.#damaged.start();
+    this.#store.onDamage((folder, problem) => {
+      const entry = [...this.#entries.values()].find((one) => one.folder === folder);
+      if (entry !== undefined) this.noteDamage(entry.descriptor.shardId, new Error(problem));
+    });
     for (const folder of await findShardFolders(this.#dataDir)) {
       try {
         const descriptor = await readDescriptor(folder);
@@ -94,12 +106,11 @@ export class ShardRegistry {
   create(descriptor: ShardDescriptor): Promise<void> {
     return this.#change(async () => {
       if (this.#entries.has(descriptor.shardId)) return;
-      const { store } = this.#deps;
       const folder = shardFolder(this.#dataDir, descriptor.place);
       const { shardId } = descriptor;
       const { dimension } = descriptor.config.vector;
       await createShardFolder(folder, descriptor, (making) =>
-        store.create(making, { shardId, dimension }),
+        this.#store.create(making, { shardId, dimension }),
       ).catch((error: unknown) => this.#failed('create', shardId, error));
       this.#enter(descriptor, folder);
     });
@@ -118,6 +129,7 @@ export class ShardRegistry {
         this.#failed('drop', shardId, error);
       });
       this.#openings.forget(shardId);
+      this.#damaged.delete(shardId);
       if (entry === undefined) return;
       this.#entries.delete(shardId);
       this.#deps.log.event('shard_dropped', { shardId });
@@ -136,15 +148,67 @@ export class ShardRegistry {
       shard.close();
       entry.shard = undefined;
     }
-    await this.#deps.store.drop(entry.folder);
+    await this.#store.drop(entry.folder);
   }
 
   /** The shard, opened if need be. */
   async shard(shardId: ShardId): Promise<Shard> {
-    const entry = this.#served(shardId);
+    return this.#shardOf(this.#served(shardId));
+  }
+
+  /** The same, of a damaged one too, which is opened with the rows that it has. */
+  async shardToMend(shardId: ShardId): Promise<Shard> {
+    try {
+      return await this.#openedToMend(shardId);
+    } catch (error) {
+      // It was not known of until it was opened.
+      if (!isDamage(error)) throw error;
+      return this.#openedToMend(shardId);
+    }
+  }
+
+  async #openedToMend(shardId: ShardId): Promise<Shard> {
+    const entry = this.#known(shardId);
+    const isDamaged = this.#damaged.has(shardId);
+    if (isDamaged && !entry.mending) await this.#retire(entry);
+    entry.mending = isDamaged;
+    return this.#shardOf(entry);
+  }
+
+  #shardOf(entry: Entry): Promise<Shard> | Shard {
     if (entry.shard !== undefined && !entry.shard.trapped) return entry.shard;
     entry.opening ??= this.#open(entry);
     return entry.opening;
+  }
+
+  /** Its rows have been made those of another replica: it is served again, and checked again. */
+  async mended(shardId: ShardId): Promise<void> {
+    if (!this.#damaged.has(shardId)) return;
+    const entry = this.#known(shardId);
+    await this.#retire(entry);
+    this.#store.forgetSound(entry.folder);
+    entry.mending = false;
+    this.#damaged.delete(shardId);
+    this.#deps.log.event('shard_released', { shardId });
+  }
+
+  /**
+   * The shard's files are not what was written to them. From now on, also after a restart, it is not
+   * served; what it has can be compared and mended.
+   */
+  noteDamage(shardId: ShardId, error: unknown): void {
+    if (this.#damaged.has(shardId)) return;
+    this.#deps.log.event('shard_damaged', { shardId, error });
+    try {
+      this.#damaged.add(shardId);
+    } catch (failure) {
+      this.#deps.log.event('shard_failed', { shardId, place: 'damaged', error: failure });
+    }
+  }
+
+  /** Looks whether all that is on the disk is sound. Throws `DamagedData`. */
+  verify(shardId: ShardId): Promise<void> {
+    return this.#store.inspect(this.#served(shardId).folder);
   }
 
   /** What is stored once every write that came before has ended. A closed shard has none, and
@@ -164,7 +228,19 @@ export class ShardRegistry {
     return () => this.#deps.store.reader(this.#served(shardId).folder);
   }
 
+  /** The same as they are, damaged or not: for comparing them only. */
+  uncheckedRows(shardId: ShardId): ReaderOf {
+    this.#known(shardId);
+    return () => this.#store.uncheckedReader(this.#known(shardId).folder);
+  }
+
   #served(shardId: ShardId): Entry {
+    const entry = this.#known(shardId);
+    if (this.#damaged.has(shardId)) throw new AppError('shard_damaged');
+    return entry;
+  }
+
+  #known(shardId: ShardId): Entry {
     const entry = this.#entries.get(shardId);
     if (this.#openings.isQuarantined(shardId)) throw new AppError('shard_quarantined');
     if (entry !== undefined && !entry.dropping) return entry;
@@ -177,9 +253,19 @@ export class ShardRegistry {
     return this.#openings.quarantined;
   }
 
-  /** Lets a quarantined shard be opened again. False when it is not quarantined. */
-  release(shardId: ShardId): boolean {
-    return this.#openings.release(shardId);
+  /** Shards that are not served because their files are not what was written. */
+  get damaged(): ShardId[] {
+    return this.#damaged.all;
+  }
+
+  /** Serves a quarantined or damaged shard again. False when it is neither. */
+  async release(shardId: ShardId): Promise<boolean> {
+    const wasQuarantined = this.#openings.release(shardId);
+    if (!this.#damaged.has(shardId)) return wasQuarantined;
+    // Of a log that is damaged in its middle, what comes before is to be served.
+    await this.#store.settle(this.#known(shardId).folder);
+    await this.mended(shardId);
+    return true;
   }
 
   /** Replaces the shard's configuration, on disk and in memory. */
@@ -200,8 +286,8 @@ export class ShardRegistry {
     this.#openings.close();
     await this.#changes;
     await this.#upkeep.close();
-    for (const { shard } of this.#entries.values()) {
-      if (shard === undefined) continue;
+    for (const { shard, mending } of this.#entries.values()) {
+      if (shard === undefined || mending) continue;
       await shard.idle();
       if (shard.trapped) await removeImage(shard.folder);
       if (shard.image.behind && !deadline.expired) await shard.image.save();
@@ -210,16 +296,21 @@ export class ShardRegistry {
 
   async #open(entry: Entry): Promise<Shard> {
     try {
-      if (entry.shard !== undefined) await this.#retire(entry, entry.shard);
+      if (entry.shard !== undefined) await this.#endTrapped(entry, entry.shard);
       const { descriptor, folder } = entry;
+      const deps = entry.mending ? this.#mendingDeps() : this.#deps;
       const shard = await this.#openings.run(descriptor.shardId, () => {
-        return openShard(folder, descriptor, this.#deps);
+        return openShard(folder, descriptor, deps);
       });
       entry.shard = shard;
       this.#upkeep.wake(shard);
       return shard;
     } catch (error) {
       const { shardId } = entry.descriptor;
+      if (isDamage(error)) {
+        this.noteDamage(shardId, error);
+        throw new AppError('shard_damaged', undefined, { cause: error });
+      }
       this.#deps.log.event('shard_failed', { shardId, place: 'open', error });
       throw new AppError('unavailable', undefined, { cause: error });
     } finally {
@@ -227,13 +318,38 @@ export class ShardRegistry {
     }
   }
 
-  /** Ends a trapped shard. What led to the trap may be in its image, too, so that goes. */
-  async #retire(entry: Entry, shard: Shard): Promise<void> {
+  /** Closes a shard that is to be opened anew. */
+  async #retire(entry: Entry): Promise<void> {
+    // Whoever asked for the opening hears of its failure.
+    await entry.opening?.catch(() => undefined);
+    const { shard } = entry;
+    if (shard === undefined) return;
+    await shard.idle();
+    await this.#upkeep.forget(shard);
+    shard.close();
+    entry.shard = undefined;
+  }
+
+  /** What led to a trap may be in the shard's image, too, so that goes. */
+  async #endTrapped(entry: Entry, shard: Shard): Promise<void> {
     await shard.idle();
     await this.#upkeep.forget(shard);
     await removeImage(shard.folder);
     shard.close();
     entry.shard = undefined;
+  }
+
+  /** For a shard whose rows are read as they are. */
+  #mendingDeps(): ShardDeps {
+    const store = this.#store;
+    return {
+      ...this.#deps,
+      store: {
+        write: (folder, op) => store.write(folder, op),
+        settle: (folder) => store.settle(folder),
+        reader: (folder) => store.uncheckedReader(folder),
+      },
+    };
   }
 
   /** A disk that is full or fails is the caller's to try again later, and the operator's to mend. */
@@ -250,6 +366,7 @@ export class ShardRegistry {
       shard: undefined,
       opening: undefined,
       dropping: false,
+      mending: false,
     });
   }
 

@@ -40,7 +40,7 @@ import { ShardUndo } from './undo.ts';
 import { WriteGate } from './write-gate.ts';
 
 export interface ShardDeps {
-  store: PointsStore;
+  store: Pick<PointsStore, 'write' | 'settle' | 'reader'>;
   clock: Clock;
   log: Log;
   indexOptions: IndexOptions;

@@ -9,6 +9,7 @@ import type {
   AuditPage,
   AuditRow,
   ClientRow,
+  ComparisonRow,
   KeyRow,
   KeyWithSecret,
   Page,
@@ -20,6 +21,7 @@ import type {
 import {
   parseAudit,
   parseClient,
+  parseComparison,
   parseKey,
   parseKeyWithSecret,
   parsePage,
@@ -32,6 +34,7 @@ import {
 } from './admin-replies.ts';
 
 const CLIENTS = '/admin/v1/clients';
+const COMPARISON = '/admin/v1/replicas/compare';
 const PLANS = '/admin/v1/plans';
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -180,6 +183,16 @@ export class AdminClient {
   listReplicas(query: { worker?: string; client?: string; state?: string }): Promise<ReplicaRow[]> {
     const parse = (reply: Reply) => parsePage(reply, 'replicas', parseReplica);
     return this.#listAll('/admin/v1/replicas', parse, query);
+  }
+
+  /** Has the replicas of all shards compared, or of those of a client. */
+  async compareReplicas(clientId: string | undefined): Promise<ComparisonRow> {
+    const body = clientId === undefined ? {} : { client_id: clientId };
+    return parseComparison(await this.#call('POST', COMPARISON, body));
+  }
+
+  async comparison(): Promise<ComparisonRow> {
+    return parseComparison(await this.#call('GET', COMPARISON));
   }
 
   /** Has a worker open a shard again that it has quarantined. */

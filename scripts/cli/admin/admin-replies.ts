@@ -113,6 +113,16 @@ export interface ReplicaRow {
   since: string;
 }
 
+/** Counts since the coordinator started, but for `waiting`. */
+export interface ComparisonRow {
+  waiting: number;
+  compared: number;
+  differed: number;
+  repaired_rows: number;
+  skipped: number;
+  failed: number;
+}
+
 export interface StatusRow {
   clients: number;
   collections: number;
@@ -245,6 +255,18 @@ function parseMachine(value: unknown): WorkerMachine {
     memory_bytes: number(fields, 'memory_bytes'),
     disk_free_bytes: number(fields, 'disk_free_bytes'),
     disk_bytes: number(fields, 'disk_bytes'),
+  };
+}
+
+export function parseComparison(value: unknown): ComparisonRow {
+  const fields = object(value);
+  return {
+    waiting: number(fields, 'waiting'),
+    compared: number(fields, 'compared'),
+    differed: number(fields, 'differed'),
+    repaired_rows: number(fields, 'repaired_rows'),
+    skipped: number(fields, 'skipped'),
+    failed: number(fields, 'failed'),
   };
 }
 

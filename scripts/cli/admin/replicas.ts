@@ -1,4 +1,5 @@
-/** `bulkhead replicas`. */
+/** `bulkhead replicas [compare]`. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ProgramContext } from '../context.ts';
 import { printRows } from '../output.ts';
@@ -23,8 +24,19 @@ interface ReplicaOptions {
   client?: string;
 }
 
+interface CompareOptions {
+  client?: string;
+  wait: boolean;
+}
+
+const COUNTS = ['waiting', 'compared', 'differed', 'repaired_rows', 'skipped', 'failed'];
+const LOOK_MS = 500;
+
 export function addReplicaCommands(program: Command, { write }: ProgramContext): void {
-  const replicas = program.command('replicas').description('where every copy of every shard is');
+  const replicas = program
+    .command('replicas')
+    .description('where every copy of every shard is')
+    .enablePositionalOptions();
   addAdminOptions(replicas)
     .option('--behind', 'those that lack writes only', false)
     .option('--worker <worker>', 'on one worker only')
@@ -42,6 +54,25 @@ export function addReplicaCommands(program: Command, { write }: ProgramContext):
           COLUMNS,
           found.map((row) => ({ ...row })),
         );
+      });
+    });
+  addAdminOptions(
+    replicas
+      .command('compare')
+      .description('compare the copies with each other, mend what differs'),
+  )
+    .option('--client <client>', 'those of one client only')
+    .option('--wait', 'until all are compared', false)
+    .action((options: AdminOptions & CompareOptions) => {
+      return withAdmin(options, write, async ({ admin, output }) => {
+        const { client, wait } = options;
+        const clientId = client === undefined ? undefined : await clientIdOf(admin, client);
+        let row = await admin.compareReplicas(clientId);
+        while (wait && row.waiting > 0) {
+          await sleep(LOOK_MS);
+          row = await admin.comparison();
+        }
+        printRows(output, COUNTS, [{ ...row }]);
       });
     });
 }
