@@ -46,8 +46,9 @@ class Outlook {
   fitFor(clientId: ClientId): ReadonlySet<WorkerId> {
     let fit = this.#fit.get(clientId);
     if (fit === undefined) {
-      const staying = this.workers.filter(({ draining }) => !draining);
-      fit = new Set(allowedFor(clientId, staying).map(({ workerId }) => workerId));
+      // A client whose own workers are all draining still has workers of its own, and no others.
+      const staying = allowedFor(clientId, this.workers).filter(({ draining }) => !draining);
+      fit = new Set(staying.map(({ workerId }) => workerId));
       this.#fit.set(clientId, fit);
     }
     return fit;

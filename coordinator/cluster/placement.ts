@@ -89,7 +89,10 @@ export function placeShards(
 
 /** Those that may hold a client's data: one that has workers of its own is on those alone, and alone
  * there, whether they can be reached or not. */
-export function allowedFor(clientId: ClientId, candidates: readonly Candidate[]): Candidate[] {
+export function allowedFor<W extends Pick<Candidate, 'dedicatedTo'>>(
+  clientId: ClientId,
+  candidates: readonly W[],
+): W[] {
   const isDedicated = candidates.some(({ dedicatedTo }) => dedicatedTo === clientId);
   const label = isDedicated ? clientId : null;
   return candidates.filter(({ dedicatedTo }) => dedicatedTo === label);

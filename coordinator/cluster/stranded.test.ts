@@ -68,6 +68,8 @@ test("a client's own workers are the only ones that may take its shards", () => 
   ];
   const own = worker(W1, { draining: true, dedicatedTo: ACME });
   assert.deepEqual(strandedIn([own, worker(W2)], held), { [W1]: 1 });
+  const spread = [{ clientId: ACME, holders: [W1, W2] }];
+  assert.deepEqual(strandedIn([own, worker(W2)], spread), { [W1]: 1, [W2]: 1 });
   const two = [own, worker(W2, { dedicatedTo: ACME }), worker(W3)];
   assert.deepEqual(strandedIn(two, held), {});
   const none = [worker(W1, { dedicatedTo: ACME }), worker(W2, { usable: false })];

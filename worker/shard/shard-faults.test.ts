@@ -172,6 +172,29 @@ test('a part whose answer was lost is caught up with', async (t) => {
   );
 });
 
+test('a change that breaks off in its midst does not say that nothing was changed', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 2_500));
+  const { store } = rig;
+  const write = store.write.bind(store);
+  let part = 0;
+  let code: 'insufficient_storage' | 'quota_exceeded' = 'insufficient_storage';
+  t.mock.method(store, 'write', async (...args: Parameters<typeof write>) => {
+    part += 1;
+    if (part === 2) throw new AppError(code);
+    return write(...args);
+  });
+  const deletion = remove(shard, { kind: 'ids', ids: range(0, 1_200) });
+  await assert.rejects(deletion, { code: 'write_outcome_unknown', message: /^500 of 1200 points/ });
+  // Replicas differ in what their disks have room for, not in what a plan allows.
+  [part, code] = [0, 'quota_exceeded'];
+  const change = { kind: 'set', payload: Buffer.from('{"odd":false}') } as const;
+  const points = { kind: 'filter', filter: ODD } as const;
+  const changing = shard.updatePayload({ version: nextVersion(shard), points, change }, inTime());
+  await assert.rejects(changing, { code: 'quota_exceeded', message: /^500 of 1000 points/ });
+});
+
 test('writes that must wait are not overtaken', async (t) => {
   const shard = await (await ShardRig.start(t)).create();
   await upsert(shard, range(0, 2_000));

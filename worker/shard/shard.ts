@@ -460,11 +460,15 @@ function withWork(
   return { ...written, work: { examined, changed } };
 }
 
-/** The same error, saying how far the change came. */
+/**
+ * The error of a change that broke off in its midst, saying how far it came. Beyond a quota every replica breaks
+ * off at the same point; whatever else it is, the others may be further.
+ */
 function partlyDone(error: unknown, done: number, of: number): unknown {
   if (!(error instanceof AppError)) return error;
   const text = `${done} of ${of} points were changed, then: ${error.message}; repeat the request`;
-  return new AppError(error.code, text, { cause: error });
+  const code = error.code === 'quota_exceeded' ? error.code : 'write_outcome_unknown';
+  return new AppError(code, text, { cause: error });
 }
 
 /** A shard has one table of vectors so far, that of the unnamed vector. */
