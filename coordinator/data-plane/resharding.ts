@@ -248,8 +248,12 @@ export class Resharding {
     const { catalog, store, cluster, usage, clock, requestTimeoutMs } = this.#deps;
     const record = this.#recordOf(collectionId);
     const readsEndMs = requestTimeoutMs + READS_MARGIN_MS;
-    store.finish(collectionId, filesOf(record, record.shards), clock.now() + readsEndMs);
-    catalog.put({ ...record, shards: record.filling, filling: [] });
+    const now = clock.now();
+    // Of a write over several shards each knew its own part only: that is of no use to others.
+    const keysKnownSince = record.shards.length > 1 ? now : record.keysKnownSince;
+    const files = filesOf(record, record.shards);
+    store.finish(collectionId, files, { eraseAt: now + readsEndMs, keysKnownSince });
+    catalog.put({ ...record, shards: record.filling, filling: [], keysKnownSince });
     cluster.replace(record.shards, held, readsEndMs);
     usage.resharded(record, held);
   }

@@ -9,6 +9,7 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { Once } from '../../shared/protocol/once.ts';
@@ -76,7 +77,7 @@ export class Writes {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
     const [planned] = this.#take(record, [write]);
-    const once = await call.once?.();
+    const once = await claim(call, record);
     return planned === undefined ? null : this.#send(record, planned, call.deadline, once);
   }
 
@@ -88,7 +89,7 @@ export class Writes {
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));
     const versions: WriteVersion[] = [];
     const planned = this.#take(record, writes);
-    const once = await call.once?.();
+    const once = await claim(call, record);
     for (const [index, one] of planned.entries()) {
       const own = once && onceOfOperation(once, index);
       versions.push(await this.#send(record, one, call.deadline, own));
@@ -124,6 +125,19 @@ export class Writes {
     const written = await settled(this.#deps, settling, ask, ({ work }) => work ?? NO_WORK);
     return written.version;
   }
+}
+
+/**
+ * Throws `conflict` also when the key is older than the collection's shards, and they were not told by
+ * those before whether its write was done: it must not be done twice.
+ */
+async function claim(call: WriteCall, record: CollectionRecord): Promise<Once | undefined> {
+  const once = await call.once?.();
+  if (once === undefined || once.at >= record.keysKnownSince) return once;
+  const text =
+    'the shard_number of the collection was changed after the Idempotency-Key was first used, so it is ' +
+    'not known whether its write was done: look at the points, and take a new key';
+  throw new AppError('conflict', text, { field: 'Idempotency-Key' });
 }
 
 interface Planned {

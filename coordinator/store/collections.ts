@@ -56,6 +56,8 @@ export interface NewCollection {
 export interface CollectionRecord extends NewCollection {
   /** Shards that are to take the place of `shards`; none when there are none to come. */
   filling: ShardPlacement[];
+  /** Its shards may not know writes that took effect once under keys from before that time. */
+  keysKnownSince: number;
   /** Counts the collections that this client, mode and namespace ever had, from 1. */
   generation: number;
   state: CollectionState;
@@ -78,12 +80,14 @@ interface CollectionRow {
   createdAt: number;
   replicationFactor: number;
   writeConsistencyFactor: number;
+  keysKnownSince: number;
 }
 
 const COLUMNS = `collection_id AS collectionId, client_id AS clientId, mode, namespace, name,
   generation, state, config, payload_indexes AS payloadIndexes,
   config_pending AS configPending, created_at AS createdAt,
-  replication_factor AS replicationFactor, write_consistency_factor AS writeConsistencyFactor`;
+  replication_factor AS replicationFactor, write_consistency_factor AS writeConsistencyFactor,
+  keys_known_since AS keysKnownSince`;
 
 const REPLICA_COLUMNS =
   'worker_id AS workerId, state, synced_version AS syncedVersion, shard_id AS shardId';
@@ -259,7 +263,7 @@ export class CollectionsTable {
     const insert = database.prepare<[CollectionRow & { nextOrdinal: number }]>(
       `INSERT INTO collections VALUES (@collectionId, @clientId, @mode, @namespace, @name,
         @generation, @state, @config, @payloadIndexes, @configPending, @createdAt,
-        @replicationFactor, @writeConsistencyFactor, @nextOrdinal)`,
+        @replicationFactor, @writeConsistencyFactor, @nextOrdinal, @keysKnownSince)`,
     );
     const insertShard = database.prepare<[ShardId, CollectionId, number, number]>(
       `INSERT INTO shards (shard_id, collection_id, ordinal, compared_at) VALUES (?, ?, ?, ?)`,
@@ -283,6 +287,7 @@ export class CollectionsTable {
         payloadIndexes: JSON.stringify(payloadIndexes),
         configPending: 0,
         nextOrdinal: shards.length,
+        keysKnownSince: 0,
       });
       for (const { shardId, ordinal, replicas } of shards) {
         insertShard.run(shardId, collectionId, ordinal, given.createdAt);
@@ -290,7 +295,7 @@ export class CollectionsTable {
           insertReplica.run(shardId, workerId, state, given.createdAt);
         }
       }
-      return { ...collection, ...given, configPending: false, filling: [] };
+      return { ...collection, ...given, configPending: false, filling: [], keysKnownSince: 0 };
     });
   }
 }

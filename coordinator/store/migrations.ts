@@ -255,6 +255,7 @@ const MIGRATIONS: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX write_keys_age ON write_keys (at);
+  ALTER TABLE collections ADD COLUMN keys_known_since INTEGER NOT NULL DEFAULT 0;
   `,
 ];
 

@@ -81,8 +81,9 @@ it('new shards are beside the others until they take their place', () => {
   assert.deepEqual(reopened(), { ...record, filling: begun });
   const again = () => store.resharding.begin(collectionId, [newShard(W1)]);
   assert.throws(again, { code: 'conflict' });
-  store.resharding.finish(collectionId, filesOf(record, record.shards), LATER);
-  assert.deepEqual(reopened(), { ...record, shards: begun });
+  const times = { eraseAt: LATER, keysKnownSince: 7 };
+  store.resharding.finish(collectionId, filesOf(record, record.shards), times);
+  assert.deepEqual(reopened(), { ...record, shards: begun, keysKnownSince: 7 });
   assert.equal(store.collections.countResharding(), 0);
   const erasures = store.replicas.erasures();
   assert.deepEqual(
@@ -127,9 +128,10 @@ it('nothing is replaced by nothing, and a part of the shards is not all of them'
   const { collectionId } = record;
   const { resharding } = store;
   const files = filesOf(record, record.shards);
-  assert.throws(() => resharding.finish(collectionId, files, LATER), /take their place/);
+  const times = { eraseAt: LATER, keysKnownSince: 7 };
+  assert.throws(() => resharding.finish(collectionId, files, times), /take their place/);
   resharding.begin(collectionId, [newShard(W1)]);
-  assert.throws(() => resharding.finish(collectionId, files.slice(1), LATER), /all of them/);
+  assert.throws(() => resharding.finish(collectionId, files.slice(1), times), /all of them/);
   assert.deepEqual(reopened()?.shards, record.shards);
   assert.deepEqual(store.replicas.erasures(), []);
 });

@@ -43,6 +43,7 @@ export class ReshardingTable {
   readonly #deleteShard: Database.Statement<[ShardId, CollectionId, ShardState]>;
   readonly #forgetCopies: Database.Statement<[CollectionId]>;
   readonly #activate: Database.Statement<[CollectionId]>;
+  readonly #setKeysKnownSince: Database.Statement<[number, CollectionId]>;
   readonly #note: Database.Statement<[ShardId, number, 0 | 1]>;
   readonly #copies: Database.Statement<
     [CollectionId],
@@ -82,6 +83,9 @@ export class ReshardingTable {
     this.#activate = database.prepare(
       `UPDATE shards SET state = 'active' WHERE collection_id = ? AND state = 'filling'`,
     );
+    this.#setKeysKnownSince = database.prepare(
+      'UPDATE collections SET keys_known_since = ? WHERE collection_id = ?',
+    );
     this.#note = database.prepare('INSERT OR REPLACE INTO shard_copies VALUES (?, ?, ?)');
     this.#copies = database.prepare(
       `SELECT shard_id AS shardId, since, whole FROM shard_copies JOIN shards USING (shard_id)
@@ -117,10 +121,17 @@ export class ReshardingTable {
     });
   }
 
-  /** The new shards are the collection's from now on. The others are erased from `eraseAt` on, in
-   * milliseconds since 1970. */
-  finish(collectionId: CollectionId, replaced: readonly ShardFiles[], eraseAt: number): void {
+  /**
+   * The new shards are the collection's from now on. The others are erased from `eraseAt` on, in
+   * milliseconds since 1970. `keysKnownSince` is that of `CollectionRecord`.
+   */
+  finish(
+    collectionId: CollectionId,
+    replaced: readonly ShardFiles[],
+    { eraseAt, keysKnownSince }: { eraseAt: number; keysKnownSince: number },
+  ): void {
     this.#transaction(() => {
+      this.#setKeysKnownSince.run(keysKnownSince, collectionId);
       this.#drop(collectionId, 'active', replaced, eraseAt);
       const { changes } = this.#activate.run(collectionId);
       assert(changes > 0, 'there are shards to take their place');

@@ -354,6 +354,27 @@ test('a write that takes effect once is not done again by the shards that follow
   assert.deepEqual(kinds, ['once', 'newer', 'once', 'once', 'newer']);
 });
 
+test('a write whose key the shards may have forgotten is refused, not done twice', async (t) => {
+  const rig = await startFilled(t, 3);
+  const once = { 'idempotency-key': 'once' };
+  await mustPut(rig, [1, 2, 3, 4, 5], 'once', once);
+  await mustPut(rig, [2, 5], 'newer');
+  await mustReshard(rig, 2);
+  await finished(rig, 2);
+  const points = [1, 2, 3, 4, 5].map((id) => pointOf(id, 'once'));
+  const { status, text } = await rig.call('PUT', POINTS, { points }, once);
+  assert.equal(status, 409);
+  assert.match(text, /shard_number .* was changed after the Idempotency-Key was first used/);
+  const kinds = await Promise.all([1, 2, 3, 4, 5].map((id) => kindOf(rig, id)));
+  assert.deepEqual(kinds, ['once', 'newer', 'once', 'once', 'newer']);
+
+  const later = { 'idempotency-key': 'later' };
+  await mustPut(rig, [1, 2], 'later', later);
+  await mustPut(rig, [2], 'newest');
+  await mustPut(rig, [1, 2], 'later', later);
+  assert.deepEqual(await Promise.all([1, 2].map((id) => kindOf(rig, id))), ['later', 'newest']);
+});
+
 test('shards count towards the bound while they are filled', async (t) => {
   const rig = await startFilled(t, 1);
   const held = hold(rig, 'changes-apply');
