@@ -2,13 +2,13 @@
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../shared/base/clock.ts';
+import { byProfile } from '../harness/profile.ts';
 import type { Service } from '../harness/service.ts';
-import { byProfile } from './profile.ts';
 import { endStorm, startStorm } from './storm-service.ts';
 
-const COORDINATOR_KILLS = byProfile(3, 60);
+const COORDINATOR_KILLS = byProfile(2, 60);
 const EVERY_MS = 5_000;
-const TOTAL_KILLS = byProfile(2, 20);
+const TOTAL_KILLS = byProfile(1, 20);
 const CALM_MS = 4_000;
 const POLL_MS = 10;
 

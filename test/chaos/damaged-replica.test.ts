@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '../../shared/base/random.ts';
+import { byProfile } from '../harness/profile.ts';
 import { runJson } from '../harness/run-command.ts';
 import type { Service } from '../harness/service.ts';
-import { byProfile } from './profile.ts';
 import { becomeLevel, endStorm, startStorm } from './storm-service.ts';
 
-const ROUNDS = byProfile(4, 200);
+const ROUNDS = byProfile(3, 200);
 const BITS_MAX = byProfile(8, 10);
 const BUSY_MS = 1_000;
 const FILES = ['points.db', 'points.db', 'points.db-wal', 'index.img'];

@@ -8,9 +8,9 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { type KeyedWrite, numbersIn, tryOnce, untilAnswered } from '../harness/keyed-writes.ts';
+import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
-import { byProfile } from './profile.ts';
 
 const SHAPES = {
   'one shard, one worker': { workers: 1, spread: {} },

@@ -9,9 +9,9 @@ import { basename } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../shared/base/clock.ts';
+import { byProfile } from '../harness/profile.ts';
 import { runJson } from '../harness/run-command.ts';
 import { WholeLog } from '../harness/whole-log.ts';
-import { byProfile } from './profile.ts';
 import { endStorm, NAME, type Stormy, startStorm } from './storm-service.ts';
 
 const NUMBERS = byProfile(1, 6);

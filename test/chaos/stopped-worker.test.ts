@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byProfile } from './profile.ts';
+import { byProfile } from '../harness/profile.ts';
 import { endStorm, startStorm } from './storm-service.ts';
 
 const STOPS = byProfile(1, 5);

@@ -3,6 +3,7 @@
  * owns a range of ids and knows what is there; watchers hold every answer against what was possible
  * while it was under way (`model/timeline.ts`).
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../shared/base/clock.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import type { CollectionClient } from '../model/collection-client.ts';
@@ -12,11 +13,17 @@ import { RangeWriter } from '../model/range-writer.ts';
 import { Timeline } from '../model/timeline.ts';
 import { Watcher } from '../model/watcher.ts';
 
-const IDS_PER_OWNER = 2_500;
+/** Of each owner at first; there are some more ids. */
+const POINTS = 2_000;
+const IDS_PER_POINT = 1.25;
+/** Between the steps of one writer or watcher: faults are what is tested, not load. */
+const PAUSE_MS = 10;
 
 export interface StormOptions {
   writers: number;
   watchers: number;
+  /** Of each owner at first. */
+  points?: number;
   distance: Distance;
   random: SeededRandom;
   /** For writes, and for reads. */
@@ -25,6 +32,7 @@ export interface StormOptions {
 }
 
 export class Storm {
+  readonly #points: number;
   readonly #owners: RangeWriter[];
   readonly #watchers: Watcher[];
   readonly #failed = new AbortController();
@@ -34,17 +42,27 @@ export class Storm {
   readonly done: Record<string, number> = {};
   #stopping = false;
 
-  constructor({ writers, watchers, distance, random, writing, reading }: StormOptions) {
+  constructor({
+    writers,
+    watchers,
+    points = POINTS,
+    distance,
+    random,
+    writing,
+    reading,
+  }: StormOptions) {
+    this.#points = points;
+    const idsPerOwner = points * IDS_PER_POINT;
     const timeline = new Timeline();
     const generatorOf = (first: number, count: number) => {
       return new Generator(new SeededRandom(random.below(2 ** 31)), { first, count });
     };
     this.#owners = Array.from({ length: writers + 1 }, (_, owner) => {
-      const generate = generatorOf(owner * IDS_PER_OWNER, IDS_PER_OWNER);
+      const generate = generatorOf(owner * idsPerOwner, idsPerOwner);
       return new RangeWriter({ client: writing, timeline, generate }, owner);
     });
     this.#watchers = Array.from({ length: watchers }, () => {
-      const generate = generatorOf(0, (writers + 1) * IDS_PER_OWNER);
+      const generate = generatorOf(0, (writers + 1) * idsPerOwner);
       const parts = { client: reading, timeline, generate };
       return new Watcher(parts, { distance, owners: writers + 1 });
     });
@@ -52,7 +70,7 @@ export class Storm {
 
   /** The first points. Those of owner 0 are never touched again. */
   async fill(): Promise<void> {
-    for (const owner of this.#owners) await owner.largeUpsert();
+    for (const owner of this.#owners) await owner.largeUpsert(this.#points);
   }
 
   start(): void {
@@ -93,7 +111,10 @@ export class Storm {
 
   #run(step: () => Promise<void>): void {
     const loop = async () => {
-      while (!this.#stopping && !this.failed) await step();
+      while (!this.#stopping && !this.failed) {
+        await step();
+        await sleep(PAUSE_MS);
+      }
     };
     this.#running.push(loop().catch((error: unknown) => this.#failed.abort(error)));
   }

@@ -8,10 +8,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { numbersIn, untilAnswered, untilLevel } from '../harness/keyed-writes.ts';
+import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { WholeLog } from '../harness/whole-log.ts';
-import { byProfile } from './profile.ts';
 
 const KILLS = byProfile(5, 60);
 const WRITERS = 12;

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byProfile } from './profile.ts';
+import { byProfile } from '../harness/profile.ts';
 import { becomeLevel, endStorm, startStorm } from './storm-service.ts';
 
 const KILLS = byProfile(4, 100);

@@ -11,7 +11,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path';
 import { SeededRandom } from '../../shared/base/random.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
-import { type Profile, takeProfile } from '../harness/profile.ts';
+import { IS_LONG } from '../harness/profile.ts';
 import { type Cut, DiskModel } from './disk-model.ts';
 import type { JournalRecord } from './journal.ts';
 import { type Mark, parseMark } from './marks.ts';
@@ -36,10 +36,9 @@ interface Torn {
   variants: number;
 }
 
-const TORN: Record<Profile, Torn> = {
-  short: { every: 60, beforeSyncs: 2, variants: 1 },
-  long: { every: 1, beforeSyncs: 1, variants: 4 },
-};
+const TORN: Torn = IS_LONG
+  ? { every: 1, beforeSyncs: 1, variants: 4 }
+  : { every: 60, beforeSyncs: 2, variants: 1 };
 const SECTORS = [512, 4_096];
 
 export class CutRun {
@@ -52,7 +51,7 @@ export class CutRun {
   readonly #seed: number;
   readonly #random: SeededRandom;
   readonly #scratch: string;
-  readonly #tearing: Torn = TORN[takeProfile()];
+  readonly #tearing: Torn = TORN;
   readonly #acknowledged = new Set<number>();
   #began = 0;
   /** What had begun when what a strict cut leaves came to be. */

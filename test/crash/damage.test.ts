@@ -17,7 +17,7 @@ import { createHandlers } from '../../worker/server/handlers.ts';
 import { shardFolder } from '../../worker/shard/folder.ts';
 import type { ShardRegistry } from '../../worker/shard/registry.ts';
 import { cleanUp } from '../harness/cleanup.ts';
-import { takeProfile } from '../harness/profile.ts';
+import { IS_LONG } from '../harness/profile.ts';
 import { recordingLog } from '../harness/recording-log.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { request } from '../shard/shard-rig.ts';
@@ -39,7 +39,6 @@ import { quickFolder } from './shim.ts';
 
 const SHARD = 0;
 const OTHER = 1;
-const IS_LONG = takeProfile() === 'long';
 const ROUNDS = IS_LONG ? 10_000 : 700;
 const LOG_ROUNDS = IS_LONG ? 3_000 : 300;
 const IDS = Array.from({ length: 60 }, (_, id) => id);

@@ -8,7 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SeededRandom } from '../../shared/base/random.ts';
-import { takeProfile } from '../harness/profile.ts';
+import { IS_LONG } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import type { ControlFaultSettings } from './control-fault-workload.ts';
 import { controlDumpsOf, dumpControl, openControl } from './control-plan.ts';
@@ -18,7 +18,6 @@ import { parseMark } from './marks.ts';
 import { quickFolder, Shim } from './shim.ts';
 
 const WORKLOAD = new URL('./control-fault-workload.ts', import.meta.url);
-const IS_LONG = takeProfile() === 'long';
 const ROUNDS = IS_LONG ? 4 : 2;
 const SECTOR_BYTES = 512;
 /** Beyond all calls of a plan. */

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { must } from '../../shared/base/assert.ts';
-import { takeProfile } from '../harness/profile.ts';
+import { IS_LONG } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { FaultCuts } from './fault-cuts.ts';
 import type { FaultReport, FaultSettings } from './fault-workload.ts';
@@ -15,7 +15,6 @@ import { quickFolder, Shim } from './shim.ts';
 
 const WORKLOAD = new URL('./fault-workload.ts', import.meta.url);
 const SUCCESSOR = new URL('./shard-successor.ts', import.meta.url);
-const IS_LONG = takeProfile() === 'long';
 const ROUNDS = IS_LONG ? 5 : 2;
 /** Calls at which a process dies, one of so many, and how many of them. */
 const DEATHS = IS_LONG ? { step: 2, most: 100 } : { step: 29, most: 2 };

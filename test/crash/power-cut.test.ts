@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { cleanUp } from '../harness/cleanup.ts';
-import { takeProfile } from '../harness/profile.ts';
+import { IS_LONG } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { controlDumpsOf, dumpControl, openControl } from './control-plan.ts';
 import { type CheckFolder, CutRun } from './cut-run.ts';
@@ -16,7 +16,6 @@ import { quickFolder, Shim } from './shim.ts';
 
 const SHARD_WORKLOAD = new URL('./shard-workload.ts', import.meta.url);
 const CONTROL_WORKLOAD = new URL('./control-workload.ts', import.meta.url);
-const IS_LONG = takeProfile() === 'long';
 const SHARD_ROUNDS = IS_LONG ? 16 : 4;
 const CONTROL_ROUNDS = IS_LONG ? 12 : 4;
 const LATE = 'cl_lateaaaaaaaaaaaa' as ClientId;

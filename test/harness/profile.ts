@@ -1,14 +1,19 @@
 /**
- * How much a test does that could go on for hours: `TEST_PROFILE=long npm run test:run -- test/crash`
- * does all of it, a usual run a part that fits between other tests.
+ * How much a test does that could go on for hours: `npm run test:long` (`TEST_PROFILE=long`) does all of it,
+ * a usual run a part that fits between other tests.
  */
 
 const VARIABLE = 'TEST_PROFILE';
 
-export type Profile = 'short' | 'long';
+export const IS_LONG = isLong();
 
-export function takeProfile(): Profile {
+function isLong(): boolean {
   const text = process.env[VARIABLE] ?? 'short';
-  if (text === 'short' || text === 'long') return text;
+  if (text === 'short' || text === 'long') return text === 'long';
   throw new Error(`${VARIABLE} is short or long, not ${text}`);
+}
+
+/** A count or a time of the short or of the long profile. */
+export function byProfile(short: number, long: number): number {
+  return IS_LONG ? long : short;
 }

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { ENGINES } from '../../shared/domain/collection.ts';
+import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { startService } from '../harness/service.ts';
 import { CollectionClient } from './collection-client.ts';
@@ -20,9 +21,9 @@ import { Timeline } from './timeline.ts';
 import { Watcher } from './watcher.ts';
 
 const WRITERS = 3;
-const ROUNDS = 3;
+const ROUNDS = byProfile(2, 30);
 /** Of each writer in each round: a storm of large ones, then small ones while a graph serves. */
-const LARGE_OPERATIONS = 6;
+const LARGE_OPERATIONS = byProfile(4, 6);
 const SMALL_OPERATIONS = 25;
 const WATCHERS = 3;
 const IDS_PER_OWNER = 2_500;

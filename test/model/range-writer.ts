@@ -79,8 +79,8 @@ export class RangeWriter {
     return name;
   }
 
-  largeUpsert(): Promise<void> {
-    return this.#upsert(this.#generate.firstPoints(LARGE_POINTS));
+  largeUpsert(count = LARGE_POINTS): Promise<void> {
+    return this.#upsert(this.#generate.firstPoints(count));
   }
 
   /** Everything acknowledged is there, and nothing else, whatever others do meanwhile. */

@@ -13,13 +13,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { ENGINES, type Engine } from '../../shared/domain/collection.ts';
+import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { Generator } from './generate.ts';
 import { type Distance, Model } from './model.ts';
 import { ModelSession, type Recall } from './session.ts';
 
-const ROUNDS = 6;
+const ROUNDS = byProfile(3, 60);
 /** Of each collection, in each round. */
 const OPERATIONS = 100;
 const IDS = { first: 0, count: 3_000 };
