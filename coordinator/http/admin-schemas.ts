@@ -122,6 +122,9 @@ export const Replica = closedObject({
   namespace: Type.String(),
   collection: Type.String({ description: 'its name' }),
   deleting: Type.Boolean({ description: 'the collection is deleted, this is left of it' }),
+  filling: Type.Boolean({
+    description: 'points are copied to the shard, requests do not come yet',
+  }),
   shard_id: Type.String(),
   ordinal: Type.Integer({ minimum: 0, description: 'of the shard in its collection' }),
   worker_id: Type.String(),

@@ -112,6 +112,7 @@ export function viewReplica(replica: ReplicaView) {
     namespace: replica.namespace,
     collection: replica.collection,
     deleting: replica.deleting,
+    filling: replica.filling,
     shard_id: replica.shardId,
     ordinal: replica.ordinal,
     worker_id: replica.workerId,

@@ -38,6 +38,8 @@ export interface PlacedReplica extends ReplicaPlacement {
   /** Name of the collection, and whether it is on its way out. */
   collection: string;
   deleting: boolean;
+  /** Whether the shard is still being filled, to take the place of others. */
+  filling: boolean;
   /** When it came to be in this state; milliseconds since 1970. */
   since: number;
 }
@@ -75,11 +77,12 @@ interface PageQuery {
   limit: number;
 }
 
-type PlacedRow = Omit<PlacedReplica, 'deleting'> & { deleting: 0 | 1 };
+type PlacedRow = Omit<PlacedReplica, 'deleting' | 'filling'> & { deleting: 0 | 1; filling: 0 | 1 };
 
 const PAGE = `SELECT r.shard_id AS shardId, r.worker_id AS workerId, r.state,
     r.synced_version AS syncedVersion, r.since, s.ordinal, c.client_id AS clientId, c.mode,
-    c.namespace, c.name AS collection, c.state = 'deleting' AS deleting
+    c.namespace, c.name AS collection, c.state = 'deleting' AS deleting,
+    s.state = 'filling' AS filling
   FROM replicas r JOIN shards s USING (shard_id) JOIN collections c USING (collection_id)
   WHERE (r.shard_id, r.worker_id) > (@shardId, @workerId)
     AND (@onlyWorker IS NULL OR r.worker_id = @onlyWorker)
@@ -182,7 +185,9 @@ export class ReplicasTable {
       onlyState: state ?? null,
     };
     const rows = this.#page.all({ ...after, ...only, limit });
-    return rows.map((row) => ({ ...row, deleting: row.deleting === 1 }));
+    return rows.map((row) => {
+      return { ...row, deleting: row.deleting === 1, filling: row.filling === 1 };
+    });
   }
 
   /** A new copy, which has nothing yet. */

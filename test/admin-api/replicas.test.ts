@@ -60,7 +60,7 @@ test('a copy is shown with its collection and how far it is', async (t) => {
   const at = new Date(rig.clock.now()).toISOString();
   const shown = {
     ...{ client_id: client, mode: 'live', namespace: 'default', collection: 'books' },
-    ...{ deleting: false, shard_id: shardId, ordinal: 0, since: at },
+    ...{ deleting: false, filling: false, shard_id: shardId, ordinal: 0, since: at },
   };
   const level = { state: 'in_sync', synced_version: null, versions_behind: 0 };
   assert.deepEqual(await replicasIn(rig), [
@@ -104,6 +104,19 @@ test('copies are found by worker, by client and by state, those of deleted colle
     left.map(({ collection, deleting }) => [collection, deleting]),
     [['books', true]],
   );
+});
+
+test('copies of shards that are to take the place of others are told from the rest', async (t) => {
+  const rig = await AdminRig.start(t);
+  const { collectionId } = collectionIn(rig, await clientIn(rig), 'books', [W1]);
+  const shardId = secureRandom.uuid() as ShardId;
+  const replicas = [{ workerId: W2, state: 'in_sync' as const, syncedVersion: 0 }];
+  rig.store.resharding.begin(collectionId, [{ shardId, replicas }]);
+  const found = await replicasIn(rig);
+  assert.deepEqual(found.map((row) => [row.worker_id, row.filling]).sort(), [
+    [W1, false],
+    [W2, true],
+  ]);
 });
 
 test('pages hold each copy once, in one order', async (t) => {

@@ -103,6 +103,7 @@ export interface ReplicaRow {
   namespace: string;
   collection: string;
   deleting: boolean;
+  filling: boolean;
   shard_id: string;
   ordinal: number;
   worker_id: string;
@@ -278,6 +279,7 @@ export function parseReplica(value: unknown): ReplicaRow {
     namespace: text(fields, 'namespace'),
     collection: text(fields, 'collection'),
     deleting: fields.deleting === true,
+    filling: fields.filling === true,
     shard_id: text(fields, 'shard_id'),
     ordinal: number(fields, 'ordinal'),
     worker_id: text(fields, 'worker_id'),
