@@ -111,6 +111,7 @@ test('copies of shards that are to take the place of others are told from the re
   const { collectionId } = collectionIn(rig, await clientIn(rig), 'books', [W1]);
   const shardId = secureRandom.uuid() as ShardId;
   const replicas = [{ workerId: W2, state: 'in_sync' as const, syncedVersion: 0 }];
+  rig.store.collections.activate(collectionId);
   rig.store.resharding.begin(collectionId, [{ shardId, replicas }]);
   const found = await replicasIn(rig);
   assert.deepEqual(found.map((row) => [row.worker_id, row.filling]).sort(), [
