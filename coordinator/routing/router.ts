@@ -4,7 +4,8 @@
  * asked, and its caller notices nothing. When an answer is long in coming a second replica is asked,
  * too, and whoever answers first is heard (Dean & Barroso, The Tail at Scale, CACM 56(2), 2013);
  * such hedges are a small part of all reads at most, so that they can not double the load of a
- * cluster that is slow because it is busy.
+ * cluster that is slow because it is busy. They do not count when the first worker is in doubt: then it
+ * is looked for another one until there is one.
  *
  * A write goes to all replicas in sync (`cluster/replica-set.ts`).
  */
@@ -182,19 +183,20 @@ export class Router {
     tried: Set<WorkerId>,
     question: Question<N>,
   ): Promise<Answer<N>> {
-    const { health, clock, hedgeMs } = this.#deps;
+    const { health } = this.#deps;
     this.#hedges = Math.min(HEDGES_MAX, this.#hedges + HEDGE_SHARE);
     const first = this.#begin(workerId, question);
-    const { promise: slow, resolve } = Promise.withResolvers<undefined>();
-    const cancel = clock.after(hedgeMs, () => resolve(undefined));
-    const early = await Promise.race([first.answer, slow]).finally(cancel);
-    if (early !== undefined) {
-      health.answered(workerId);
-      return early;
+    let other: WorkerId | undefined;
+    while (other === undefined) {
+      const early = await this.#early(first.answer);
+      if (early !== undefined) {
+        health.answered(workerId);
+        return early;
+      }
+      const mayHedge = this.#hedges >= 1 || health.isDoubtful(workerId);
+      if (mayHedge) other = this.#best(set, tried);
     }
-    const other = this.#hedges >= 1 ? this.#best(set, tried) : undefined;
-    if (other === undefined) return first.answer;
-    this.#hedges -= 1;
+    this.#hedges = Math.max(0, this.#hedges - 1);
     tried.add(other);
     const second = this.#begin(other, question);
     const won = second.answer.then((answer) => {
@@ -210,6 +212,14 @@ export class Router {
       first.cancel();
       second.cancel();
     }
+  }
+
+  /** The answer, or undefined when it is not there in time. */
+  async #early<T>(answer: Promise<T>): Promise<T | undefined> {
+    const { clock, hedgeMs } = this.#deps;
+    const { promise: slow, resolve } = Promise.withResolvers<undefined>();
+    const cancel = clock.after(hedgeMs, () => resolve(undefined));
+    return Promise.race([answer, slow]).finally(cancel);
   }
 
   #begin<N extends MessageName>(workerId: WorkerId, question: Question<N>) {

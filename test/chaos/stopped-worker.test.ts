@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { byProfile } from '../harness/profile.ts';
-import { endStorm, startStorm } from './storm-service.ts';
+import { becomeLevel, endStorm, startStorm } from './storm-service.ts';
 
 const STOPS = byProfile(1, 5);
 const STOP_MS = byProfile(12_000, 30_000);
@@ -21,6 +21,8 @@ test('a worker that hangs is routed around, and says nothing stale when it goes 
   await sleep(CALM_MS);
   const before = rssBytesOf(service.pidOf('coordinator'));
   for (let stop = 0; stop < STOPS && !storm.failed; stop += 1) {
+    // Of two replicas the other one has to be there.
+    await becomeLevel(service);
     const pid = service.pidOf(random.pick(service.workerNames));
     process.kill(pid, 'SIGSTOP');
     await sleep(STOP_MS);
