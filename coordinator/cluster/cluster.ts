@@ -114,7 +114,7 @@ export class Cluster {
   add(shards: readonly PlacedShard[], writeConsistency: number, isNew: boolean): void {
     for (const shard of shards) {
       const set = new ReplicaSet(this.#setDeps, { ...shard, writeConsistency });
-      if (isNew) set.startEmpty();
+      if (isNew) set.startWith({ version: 0, points: 0, bytes: 0, digest: 0 });
       this.#sets.set(shard.shardId, set);
       this.#index(set);
     }

@@ -21,20 +21,20 @@ export type RangeDigest = Reply<'range-digest'>;
 export const RANGE_ROWS = 4_096;
 
 /**
- * Makes all ranges of the target equal to the source's whose digests differ. `deep` compares payloads
- * and vectors, not only ids and versions, and has the target count anew what it holds: damage may
- * have changed that, too. How many rows were copied.
+ * Makes all ranges of the target equal to the source's whose digests differ, but for what is newer than
+ * `upTo`. `deep` compares payloads and vectors, not only ids and versions, and has the target count
+ * anew what it holds: damage may have changed that, too. How many rows were copied.
  */
 export async function levelRanges(
   pages: PageLink,
   { shardId, source, target }: Pair,
-  deep: boolean,
+  { deep, upTo }: { deep: boolean; upTo: number },
 ): Promise<number> {
   let rows = 0;
   let from: Range['from'];
   for (;;) {
     const startMs = pages.nowMs;
-    const rest = { limit: RANGE_ROWS, deep };
+    const rest = { limit: RANGE_ROWS, deep, upTo };
     const wanted = { range: rangeOf(from, undefined), ...rest };
     const theirs = (await pages.ask({ shardId, workerId: source }, 'range-digest', wanted)).body;
     const range = rangeOf(from, theirs.next ?? undefined);
@@ -43,7 +43,8 @@ export async function levelRanges(
     const isLast = theirs.next === null;
     const isLevel = ours.next === null && isSameRange(theirs, ours);
     if (!isLevel || (isLast && deep)) {
-      rows += await copyRange(pages, { shardId, source, target }, range, isLast && deep);
+      const manner = { recount: isLast && deep, upTo };
+      rows += await copyRange(pages, { shardId, source, target }, range, manner);
     }
     if (theirs.next === null) return rows;
     from = theirs.next;
@@ -51,18 +52,18 @@ export async function levelRanges(
   }
 }
 
-/** Makes a range of the target what it is at the source. How many rows were copied. */
+/** Makes a range of the target what it is at the source up to that version. How many rows were copied. */
 export async function copyRange(
   pages: PageLink,
   { shardId, source, target }: Pair,
   { from, until }: Range,
-  recount: boolean,
+  { recount, upTo }: { recount: boolean; upTo?: number },
 ): Promise<number> {
   let rows = 0;
   let at = from;
   for (;;) {
     const startMs = pages.nowMs;
-    const wanted = { range: rangeOf(at, until) };
+    const wanted = { range: rangeOf(at, until), ...(upTo !== undefined && { upTo }) };
     const { body, vectors } = await pages.ask({ shardId, workerId: source }, 'range-read', wanted);
     const { page, next } = body;
     const range = rangeOf(at, next ?? until);

@@ -44,10 +44,12 @@ import type {
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Leaving, ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
+import { presence } from './presence.ts';
 import {
   answersOf,
   awayError,
   DAMAGE_MET,
+  foremostOf,
   isSame,
   isStale,
   type Replica,
@@ -57,7 +59,7 @@ import {
 import { ShardMoved } from './shard-moved.ts';
 import type { ReplicationTiming } from './timing.ts';
 import { WriteOrder } from './write-order.ts';
-import { gather, judge, type Outcome } from './write-round.ts';
+import { gather, isByFilter, judge, type Outcome, rowsOf } from './write-round.ts';
 
 export interface ReplicaSetDeps {
   link: Pick<WorkerLink, 'request' | 'isReady'>;
@@ -71,6 +73,8 @@ export interface ReplicaSetDeps {
   fellBehind: (set: ReplicaSet, replica: Replica) => void;
 }
 
+/** An undo may take so many times as long as what it undoes. */
+const UNDO_SHARE = 4;
 /** More versions than writes can be under way. */
 const VERSION_LEAP = 10 * LIMITS.workerInFlightMax;
 
@@ -132,12 +136,7 @@ export class ReplicaSet {
     return this.#order.stable;
   }
 
-  /** A shard that was made just now: its replicas hold nothing. */
-  startEmpty(): void {
-    this.startWith({ version: 0, points: 0, bytes: 0, digest: 0 });
-  }
-
-  /** Its replicas in sync were seen to hold all the same. */
+  /** Its replicas in sync were seen to hold all the same; those of a shard that is new, nothing. */
   startWith(held: Written): void {
     this.#order.raiseTo(held.version);
     this.#held = held;
@@ -148,8 +147,6 @@ export class ReplicaSet {
   retire(): void {
     this.#retired = true;
   }
-
-  // --- what becomes of workers
 
   /** The connection to this worker is gone. */
   lost(workerId: WorkerId): void {
@@ -214,11 +211,14 @@ export class ReplicaSet {
     vectors: Float32Array | undefined,
     deadline: Deadline,
   ): Promise<Written> {
+    await this.#order.brake();
     while (!this.#isOpen) await this.#inTime(deadline, this.#order.pause ?? this.#settle());
     if (this.#retired) throw new ShardMoved();
     const members = this.#membersForWrite();
     const { clock, timing } = this.#deps;
+    const startMs = clock.monotonicMs();
     const needed = this.writeConsistency;
+    this.#order.rows += rowsOf(body);
     const { version, stable, come, end } = this.#order.begin(needed > 1);
     try {
       const undoable = needed > 1 && { undoable: { stable } };
@@ -226,11 +226,13 @@ export class ReplicaSet {
       const attempts = members.map(({ workerId }) =>
         this.#send(workerId, name, request, vectors, deadline),
       );
-      const outcomes = await gather(attempts, { clock, lagMs: timing.lagMs });
+      const round = { clock, lagMs: timing.lagMs, byFilter: isByFilter(body) };
+      const outcomes = await gather(attempts, round);
       await come;
       if (come !== undefined && this.#order.told !== undefined) throw await this.#order.told;
       const written = this.#conclude(members, outcomes, version);
-      if (this.inSync.length < needed) throw await this.#takeBack(version - 1);
+      const tookMs = clock.monotonicMs() - startMs;
+      if (this.inSync.length < needed) throw await this.#takeBack(version - 1, tookMs);
       return written;
     } finally {
       end();
@@ -293,27 +295,27 @@ export class ReplicaSet {
   }
 
   /** What the callers of all writes above that version are told. */
-  #takeBack(after: number): Promise<AppError> {
-    const told = this.#undo(after);
+  #takeBack(after: number, tookMs: number): Promise<AppError> {
+    const told = this.#undo(after, tookMs);
     this.#order.undo(told);
     return told;
   }
 
   /**
    * Undoes what the replicas in sync have of the writes above that version. On each link it comes after
-   * the last of them. Who fails at it leaves when another has done it; when none has, nobody knows.
+   * the last of them, and has longer than it. Who fails at it leaves when another has done it; when none
+   * has, nobody knows.
    */
-  async #undo(after: number): Promise<AppError> {
+  async #undo(after: number, tookMs: number): Promise<AppError> {
     const { clock, timing, link, log } = this.#deps;
     const { shardId, inSync: members } = this;
     const upTo = must(this.#order.last, 'writes are under way');
-    const deadline = Deadline.after(clock, timing.settleTimeoutMs);
+    const deadline = Deadline.after(clock, timing.settleTimeoutMs + UNDO_SHARE * tookMs);
     const { said } = await answersOf(members, async ({ workerId }) => {
       const body = { after, upTo };
       const route = { shardId, workerId };
       return (await link.request(route, 'shard-undo', body, undefined, deadline, true)).body;
     });
-    // Whoever has left meanwhile has no say any more.
     for (const replica of said.keys()) if (replica.state !== 'in_sync') said.delete(replica);
     const [first] = said.values();
     if (first === undefined) {
@@ -346,14 +348,22 @@ export class ReplicaSet {
     vectors?: Float32Array,
   ): Promise<Reply<N>> {
     const members = this.#membersForWrite();
-    const { said, failure } = await answersOf(members, async ({ workerId }) => {
+    const ask = async ({ workerId }: Replica) => {
       const route = { shardId: this.shardId, workerId };
       return (await this.#deps.link.request(route, name, body, vectors, deadline)).body;
-    });
+    };
+    const { said, failure } = await answersOf(members, ask);
+    // Who has joined meanwhile was not asked yet.
+    const late = await answersOf(
+      this.inSync.filter((one) => !members.includes(one)),
+      ask,
+    );
     const [done] = said.values();
     if (done === undefined) throw failure;
-    const leaving = members.filter((one) => one.state === 'in_sync' && !said.has(one));
-    if (leaving.length > 0) this.#leave(leaving, `it failed at ${name}`);
+    const { inSync } = this;
+    const leaving = inSync.filter((one) => !said.has(one) && !late.said.has(one));
+    const isOneLeft = leaving.length < inSync.length;
+    if (leaving.length > 0 && isOneLeft) this.#leave(leaving, `it failed at ${name}`);
     return done;
   }
 
@@ -368,28 +378,13 @@ export class ReplicaSet {
 
   async #compareAll(): Promise<void> {
     const { clock, timing } = this.#deps;
-    await this.#presence();
+    await presence(this.#deps, () => ({ inSync: this.inSync, arrival: this.#arrival.promise }));
     const deadline = Deadline.after(clock, timing.settleTimeoutMs);
     await this.exclusive(deadline.remainingMs(), async () => {
       const asked = this.inSync.filter(({ workerId }) => this.#deps.link.isReady(workerId));
       const said = await this.#ask(asked.length > 0 ? asked : this.inSync, deadline);
       this.#goOnWith(said);
     });
-  }
-
-  /** Waits for the workers of replicas in sync: right after a start for all, else for one. Whoever
-   * asked for it waits as long as its own deadline allows. */
-  async #presence(): Promise<void> {
-    const { link, clock, graceEndMs } = this.#deps;
-    for (;;) {
-      const { inSync } = this;
-      const here = inSync.filter(({ workerId }) => link.isReady(workerId)).length;
-      const graceMs = graceEndMs - clock.monotonicMs();
-      if (here === inSync.length || (here > 0 && graceMs <= 0)) return;
-      const { promise: graceEnd, resolve } = Promise.withResolvers<void>();
-      const cancel = here > 0 ? clock.after(graceMs, resolve) : () => undefined;
-      await Promise.race([this.#arrival.promise, graceEnd]).finally(cancel);
-    }
   }
 
   /** What each of these holds; those that do not say are left out. Throws when none does. */
@@ -409,9 +404,7 @@ export class ReplicaSet {
 
   /** The one of the highest version has every acknowledged write, and is what the shard is. */
   #goOnWith(said: ReadonlyMap<Replica, Written>): void {
-    const best = [...said.values()].reduce((a, b) => (b.version > a.version ? b : a));
-    const level = [...said].filter(([, written]) => isSame(written, best));
-    const stay = new Set(level.map(([replica]) => replica));
+    const { best, stay } = foremostOf(said);
     const leaving = this.inSync.filter((replica) => !stay.has(replica));
     const isMissing = leaving.some((replica) => !said.has(replica));
     this.#held = best;
@@ -482,6 +475,15 @@ export class ReplicaSet {
     // Writes under way do not wait for what it says.
     Object.assign(replica, { state: 'behind', proved: false });
     this.#changed();
+  }
+
+  get rowsWritten(): number {
+    return this.#order.rows;
+  }
+
+  /** Each write waits so long before it begins, so that a replica that is behind can catch up with them. */
+  slowDown(ms: number): void {
+    this.#order.brakeMs = ms;
   }
 
   /** How far a replica has come that is behind. */

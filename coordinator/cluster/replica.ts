@@ -37,6 +37,16 @@ export async function answersOf<T>(
   return { said, failure: answers.find((answer) => answer.status === 'rejected')?.reason };
 }
 
+/** What the one of the highest version holds, and those that hold the same. */
+export function foremostOf(said: ReadonlyMap<Replica, Written>): {
+  best: Written;
+  stay: Set<Replica>;
+} {
+  const best = [...said.values()].reduce((a, b) => (b.version > a.version ? b : a));
+  const level = [...said].filter(([, written]) => isSame(written, best));
+  return { best, stay: new Set(level.map(([replica]) => replica)) };
+}
+
 /** Whether two replicas hold the same rows. */
 export function isSame(a: Written, b: Written): boolean {
   return a.digest === b.digest && a.points === b.points && a.bytes === b.bytes;
@@ -47,7 +57,8 @@ export function awayError(): AppError {
 }
 
 export function tooFewError(count: number, needed: number): AppError {
-  const text = `${count} replicas of this shard are in sync, and a write needs ${needed}; nothing was changed, try again`;
+  const are = count === 1 ? '1 replica of this shard is' : `${count} replicas of this shard are`;
+  const text = `${are} in sync, and a write needs ${needed}; nothing was changed, try again`;
   return new AppError('unavailable', text);
 }
 

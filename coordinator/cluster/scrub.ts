@@ -2,7 +2,7 @@
  * Compares the replicas of each shard once a day, and whenever an operator asks: range by range,
  * over ids, versions, payloads and vectors. Where replicas in sync differ, which no acknowledged
  * write explains, each looks whether its files are sound, and one whose are not leaves. Of the others,
- * what most of them hold is right, and what the first of them holds when they are as many; the range
+ * what most of them hold is right, and the one with the newest row when they are as many; the range
  * is copied to the others and reported.
  *
  *   digest of a range at each replica --same--> next range
@@ -165,7 +165,7 @@ export class Scrub {
       if (source === undefined || ours === undefined || theirs === undefined) continue;
       if (isSameRange(ours, theirs)) continue;
       const range = rangeOf(from, next ?? undefined);
-      const copied = await copyRange(pages, { shardId, source, target }, range, true);
+      const copied = await copyRange(pages, { shardId, source, target }, range, { recount: false });
       log.event('replica_differs', { shardId, workerId: target, rows: copied });
       rows += Math.max(1, copied);
     }
@@ -227,13 +227,12 @@ function areSame([first, ...others]: readonly RangeDigest[]): boolean {
   return others.every((digest) => first !== undefined && isSameRange(first, digest));
 }
 
-/** The place of one that agrees with the most, the first among equals. */
+/** The place of one that agrees with the most; among equals one with the newest row. */
 export function majorityOf(digests: readonly RangeDigest[]): number {
-  let best = 0;
-  let most = 0;
-  digests.forEach((digest, i) => {
+  const ranks = digests.map((digest, place) => {
     const agree = digests.filter((other) => isSameRange(digest, other)).length;
-    if (agree > most) [best, most] = [i, agree];
+    return { place, agree, newest: digest.newest };
   });
-  return best;
+  const [best] = ranks.toSorted((a, b) => b.agree - a.agree || b.newest - a.newest);
+  return best?.place ?? 0;
 }

@@ -31,6 +31,7 @@ import { onceAfter } from '../../shared/protocol/once.ts';
 import type { Page } from '../../shared/protocol/page.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { CopyState } from '../store/resharding.ts';
+import { Brake } from './brake.ts';
 import { settledVersion } from './levelling.ts';
 import type { PageLink } from './page-link.ts';
 import { pauseAll } from './pause-all.ts';
@@ -84,12 +85,13 @@ interface Handed {
 /** How pages are handed on. */
 interface Manner {
   /** Whether writes are paused: then there are no rests, and each request has to end until then. */
-  paused: Deadline | undefined;
+  paused?: Deadline;
+  brake?: Brake;
 }
 
 type ChangesRead = WithVectors<Reply<'changes-read'>>;
 
-const AT_LEISURE: Manner = { paused: undefined };
+const AT_LEISURE: Manner = {};
 
 /** Changes that are left for the pause. */
 const LAST_ROWS = 256;
@@ -125,16 +127,27 @@ export class ShardCopy {
   /** Copies until little is left. Throws `CopyFailed`, and what workers answer. */
   async catchUp(): Promise<void> {
     await this.#askTargets();
-    for (let pass = 1; ; pass += 1) {
-      let rows = 0;
-      for (const source of this.#plan.sources) {
-        await this.#waitForLevelling();
-        if (this.#states.get(source.shardId)?.whole !== true) await this.#copyWhole(source);
-        rows += await this.#copyChanges(source, await this.#readerOf(source), AT_LEISURE);
+    const brake = new Brake(this.#deps.clock, this.#plan.sources);
+    try {
+      for (let pass = 1; ; pass += 1) {
+        const rows = await this.#pass(brake);
+        if (rows <= LAST_ROWS || pass === PASSES_MAX) break;
       }
-      if (rows <= LAST_ROWS || pass === PASSES_MAX) break;
+    } finally {
+      brake.release();
     }
     await this.#waitForLevelling();
+  }
+
+  /** What has changed at each source since the pass before; how many rows that was. */
+  async #pass(brake: Brake): Promise<number> {
+    let rows = 0;
+    for (const source of this.#plan.sources) {
+      await this.#waitForLevelling();
+      if (this.#states.get(source.shardId)?.whole !== true) await this.#copyWhole(source);
+      rows += await this.#copyChanges(source, await this.#readerOf(source), { brake });
+    }
+    return rows;
   }
 
   /**
@@ -193,7 +206,7 @@ export class ShardCopy {
     let from: Range['from'];
     for (;;) {
       const startMs = pages.nowMs;
-      const wanted = { range: rangeOf(from, undefined) };
+      const wanted = { range: rangeOf(from, undefined), upTo: since };
       const { body, vectors } = await pages.ask(at, 'range-read', wanted);
       const { page, next } = body;
       await this.#hand({ page, vectors, floor: 0, lastVersion: 0 }, AT_LEISURE);
@@ -229,19 +242,23 @@ export class ShardCopy {
     // What may still be undone is copied once more by the next pass.
     const settled = settledVersion(source);
     let version: number | undefined;
+    let upTo: number | undefined;
     let rows = 0;
     for (;;) {
       const startMs = pages.nowMs;
-      const wanted = { since, cursor };
+      const wanted = { since, cursor, ...(upTo !== undefined && { upTo }) };
       const read: ChangesRead = await pages.ask(at, 'changes-read', wanted, undefined, paused);
       const { page, next, tooFar, floor } = read.body;
       if (tooFar) throw new CopyFailed('too_far');
       // What changes from now on is newer, and comes with the next pass.
-      version ??= Math.max(since, Math.min(read.body.version, settled));
+      upTo ??= read.body.version;
+      version ??= Math.max(since, Math.min(upTo, settled));
       const isLast = paused !== undefined && next === null;
       const lastVersion = isLast ? version : 0;
       await this.#hand({ page, vectors: read.vectors, floor, lastVersion }, manner);
-      rows += page.ids.length + page.removedIds.length;
+      const copied = page.ids.length + page.removedIds.length;
+      rows += copied;
+      manner.brake?.copied(copied);
       if (next === null) break;
       cursor = next;
       if (paused === undefined) await pages.restSince(startMs);

@@ -3,7 +3,8 @@ export interface ReplicationTiming {
   /**
    * A replica that has not written so long after the first that has is late, and leaves those in
    * sync: its shard's writers wait for it. Longer than a sync of a slow disk and a pause of a garbage
-   * collection, shorter than the patience of a caller.
+   * collection, shorter than the patience of a caller. Of a write that takes longer, the others have as
+   * long again as the first.
    */
   lagMs: number;
   /**

@@ -44,6 +44,10 @@ export class WriteOrder {
   #undoing: Undoing | undefined;
   /** When the last write that is concluded in order has ended. */
   #tail = Promise.resolve();
+  /** How long writes wait before they begin. */
+  brakeMs = 0;
+  /** Of writes that have begun, as far as they say. */
+  rows = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -88,6 +92,14 @@ export class WriteOrder {
   undo(told: Promise<AppError>): void {
     const { promise: over, resolve: end } = Promise.withResolvers<void>();
     this.#undoing = { told, over, end };
+  }
+
+  /** Resolves when a write may go on that is slowed down. */
+  async brake(): Promise<void> {
+    if (this.brakeMs === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#clock.after(this.brakeMs, resolve);
+    await promise;
   }
 
   /** The next write; `end` it, whatever becomes of it. */

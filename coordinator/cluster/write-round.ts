@@ -5,8 +5,8 @@
  *   one or more have it on disk ----------------------> written   whoever has not leaves
  *   none has it for sure, one or more may have it ----> unknown   they have to be compared
  *
- * Replicas that have written must hold the same after it, and agree whether it was done before. Where they do not, those that agree with
- * the most others stay, and the first among equals; the others leave.
+ * Replicas that have written must hold the same after it, and agree whether it was done before. Where
+ * they do not, those that agree with the most others stay, and the first among equals; the others leave.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
@@ -40,13 +40,15 @@ const UNTOUCHED = new Set([
 ]);
 
 /**
- * One outcome an attempt. Waits for all of them, but no longer than `lagMs` after the first that
- * has written: whoever is that late counts as unknown.
+ * One outcome an attempt. Waits for all of them, but after the first that has written no longer than that
+ * one has taken, and than `lagMs`: whoever is that late counts as unknown. A write by filter goes by the
+ * labels of its points, which replicas give by themselves: where it breaks off they are in different parts.
  */
 export async function gather(
   attempts: readonly Promise<Written>[],
-  { clock, lagMs }: { clock: Clock; lagMs: number },
+  { clock, lagMs, byFilter }: { clock: Clock; lagMs: number; byFilter: boolean },
 ): Promise<Outcome[]> {
+  const startMs = clock.monotonicMs();
   const late = new AppError('deadline_exceeded', 'the replica was late');
   const outcomes = attempts.map((): Outcome => ({ kind: 'unknown', error: late }));
   const { promise: lag, resolve: giveUp } = Promise.withResolvers<void>();
@@ -54,9 +56,9 @@ export async function gather(
   const all = attempts.map(async (attempt, i) => {
     try {
       outcomes[i] = { kind: 'written', written: await attempt };
-      cancel ??= clock.after(lagMs, giveUp);
+      cancel ??= clock.after(Math.max(lagMs, clock.monotonicMs() - startMs), giveUp);
     } catch (error) {
-      outcomes[i] = { kind: isUntouched(error) ? 'refused' : 'unknown', error };
+      outcomes[i] = { kind: isUntouched(error, byFilter) ? 'refused' : 'unknown', error };
     }
   });
   await Promise.race([Promise.all(all), lag]);
@@ -85,7 +87,22 @@ export function judge(outcomes: readonly Outcome[]): Verdict {
   throw new TypeError('a round has replicas');
 }
 
-function isUntouched(error: unknown): boolean {
+/** How many points a write is for; of one by filter, that nobody knows, one. */
+export function rowsOf(body: object): number {
+  const named = 'points' in body ? body.points : body;
+  const hasIds = typeof named === 'object' && named !== null && 'ids' in named;
+  return hasIds && Array.isArray(named.ids) ? named.ids.length : 1;
+}
+
+/** Whether a write says by a filter which points it is for. */
+export function isByFilter(body: object): boolean {
+  if (!('points' in body)) return false;
+  const { points } = body;
+  return typeof points === 'object' && points !== null && 'filter' in points;
+}
+
+function isUntouched(error: unknown, byFilter: boolean): boolean {
   if (error instanceof InvalidInput) return true;
-  return error instanceof AppError && UNTOUCHED.has(error.code);
+  if (!(error instanceof AppError) || !UNTOUCHED.has(error.code)) return false;
+  return !(byFilter && error.code === 'quota_exceeded');
 }

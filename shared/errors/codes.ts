@@ -67,7 +67,7 @@ export const ERROR_CODES = {
   write_outcome_unknown: {
     status: 503,
     retryable: true,
-    text: 'the worker was lost during the write; it may or may not have happened: repeat it',
+    text: 'no worker said what became of the write; it may or may not have happened: repeat it',
   },
   stale_write: {
     status: 503,

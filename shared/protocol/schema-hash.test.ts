@@ -14,7 +14,7 @@ const HASHES: Record<number, string> = {
   3: '40e6c4c5602cf52a0c548b1232fcb407f4e912fd2ce66aa76670bedd8bc89d0d',
   4: 'ef5de408ec001ff45e0a27817d9efddd6a61de7eec987dd850f5eb1519dc89e2',
   5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
-  6: '8413ac022dc6468b10e103709088df87e911c0f4efed5b87bf32d447c068d03e',
+  6: 'f8b2dee4c8d68820efed5578143e35e42f0aa7dab437cf65858f9dc8a407fb2d',
 };
 
 test('the schemas are those that the protocol version promises', () => {

@@ -76,6 +76,9 @@ export type Records = Static<typeof RecordsSchema>;
  * refuses one that is not above its last (`stale_write`), and then nothing was changed. */
 export const VersionSchema = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 
+/** What is newer is left out. */
+export const UpToSchema = Type.Optional(Type.Integer({ minimum: 0 }));
+
 /**
  * The write may be undone (`shard-undo`), so what it changes is kept as it was. What writes up to
  * `stable` changed need not be kept any more: they have an outcome.

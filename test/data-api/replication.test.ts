@@ -89,7 +89,7 @@ test('writes need as many copies in sync as the collection says, from the answer
   await change(rig, { replication_factor: 2, write_consistency_factor: 2 });
   const refused = await write();
   assert.deepEqual([refused.status, refused.json.code], [503, 'unavailable']);
-  assert.match(refused.json.status.error, /1 replicas of this shard are in sync.* needs 2/);
+  assert.match(refused.json.status.error, /1 replica of this shard is in sync.* needs 2/);
   assert.equal((await rig.call('GET', '/collections/c/points/1')).status, 200);
   await change(rig, { write_consistency_factor: 1 });
   assert.equal((await write()).status, 200);

@@ -226,3 +226,35 @@ test('rows that only one copy has lost are back after a comparison', async (t) =
   // Whichever copy answers, it has all points.
   for (let i = 0; i < 6; i += 1) await allThere(service);
 });
+
+test('a copy is made while as much is written as the service takes', async (t) => {
+  const service = await startService(t);
+  await fill(service, { shards: 1, copies: 1 });
+  let isOn = true;
+  let written = POINTS;
+  const write = async () => {
+    while (isOn) {
+      const points = Array.from({ length: 100 }, (_, i) => pointOf(written + i));
+      written += points.length;
+      const answer = await service.fetch('PUT', '/collections/c/points', { points });
+      assert.equal(answer.status, 200, await answer.text());
+    }
+  };
+  const writing = Promise.all([write(), write()]);
+  writing.catch(() => undefined);
+  const change = { params: { replication_factor: 2 } };
+  assert.equal((await service.fetch('PATCH', '/collections/c', change)).status, 200);
+  await level(service, 2);
+  isOn = false;
+  await writing;
+  const ids = [...new Set([0, POINTS, written - 1])];
+  for (let i = 0; i < 4; i += 1) {
+    const read = await service.fetch('POST', '/collections/c/points', { ids });
+    const { result } = (await read.json()) as { result: unknown[] };
+    assert.equal(result.length, ids.length);
+    const counted = await service.fetch('POST', '/collections/c/points/count', { exact: true });
+    const { count } = ((await counted.json()) as { result: { count: number } }).result;
+    assert.equal(count, written);
+  }
+  t.diagnostic(`${written - POINTS} points were written meanwhile`);
+});

@@ -275,16 +275,21 @@ export class PointsReader {
   }
 
   /**
-   * Whole rows that are newer than `version`, in the order of their labels, after `afterLabel`.
-   * Few changes are sorted for each page; where that would cost more, the table is walked.
+   * Whole rows that are newer than `version`, and not than `upTo`, in the order of their labels, after
+   * `afterLabel`. Few changes are sorted for each page; where that would cost more, the table is walked.
    */
-  changedSince(version: number, afterLabel: number, limit: number): PointRow[] {
+  changedSince(
+    version: number,
+    afterLabel: number,
+    limit: number,
+    upTo = Number.MAX_SAFE_INTEGER,
+  ): PointRow[] {
     const few = this.#changedUpTo(version, this.#changedSortedMax) < this.#changedSortedMax;
     const where = few
       ? `WHERE label IN (SELECT label FROM points INDEXED BY points_by_version
-           WHERE version > ? AND label > ? ORDER BY label LIMIT ?) ORDER BY label`
-      : 'NOT INDEXED WHERE +version > ? AND label > ? ORDER BY label LIMIT ?';
-    return this.#rows(where, [version, afterLabel, limit], { payload: true, vector: true });
+           WHERE version > ? AND version <= ? AND label > ? ORDER BY label LIMIT ?) ORDER BY label`
+      : 'NOT INDEXED WHERE +version > ? AND +version <= ? AND label > ? ORDER BY label LIMIT ?';
+    return this.#rows(where, [version, upTo, afterLabel, limit], { payload: true, vector: true });
   }
 
   #changedUpTo(version: number, limit: number): number {

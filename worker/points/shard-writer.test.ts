@@ -223,15 +223,17 @@ test('changedSince gives the same rows through the index and by the walk', () =>
   writer.commit([upsert([1, 2, 3, 4, 5, 6])]);
   writer.commit([upsert([5, 2], 1)]);
   writer.commit([upsert([9], 2)]);
-  const labels = (version: number, after: number, limit: number) => {
-    const rows = reader.changedSince(version, after, limit);
-    assert.deepEqual(walker.changedSince(version, after, limit), rows);
+  const labels = (version: number, after: number, limit: number, upTo?: number) => {
+    const rows = reader.changedSince(version, after, limit, upTo);
+    assert.deepEqual(walker.changedSince(version, after, limit, upTo), rows);
     return rows.map((row) => row.label);
   };
   assert.deepEqual(labels(1, -1, 10), [1, 4, 6]);
   assert.deepEqual(labels(1, 1, 1), [4]);
   assert.deepEqual(labels(0, -1, 10), [0, 1, 2, 3, 4, 5, 6]);
   assert.deepEqual(labels(3, -1, 10), []);
+  assert.deepEqual(labels(0, -1, 10, 2), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(labels(1, -1, 10, 2), [1, 4]);
   assert.deepEqual(
     [...(reader.changedSince(2, -1, 1)[0]?.vector ?? [])],
     [2, 2 + 1 / 8, 2 + 2 / 8],

@@ -10,10 +10,12 @@
  * passed, too; so whoever asks for what is newer than the shard's version at the first page gets them
  * with the next round. When a round finds nothing, that was all.
  */
+import type { PointId } from '../../shared/domain/point.ts';
 import type { ChangesCursor } from '../../shared/protocol/messages/changes-read.ts';
 import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import { type OnceMark, type OnceSpan, onceAfter } from '../../shared/protocol/once.ts';
 import { sealPage } from '../../shared/protocol/page.ts';
+import type { Range } from '../../shared/protocol/schema.ts';
 import type { PointRow, PointsReader, Removed } from '../points/points-reader.ts';
 import { listsOf } from './range.ts';
 
@@ -23,6 +25,8 @@ const NO_COLUMNS = { payload: false, vector: false };
 const ROWS_MAX = 1_000;
 const REMOVED_MAX = 1_000;
 const ONCE_MAX = 1_000;
+/** Of some 256 rows each, without their columns: some milliseconds. */
+const PASSED_STEPS_MAX = 40;
 
 interface Changes {
   rows: PointRow[];
@@ -35,14 +39,14 @@ const NO_CHANGES: Changes = { rows: [], removed: [], next: null };
 
 /** Answers `changes-read`. */
 export function readChanges(
-  { since, cursor }: Request<'changes-read'>,
+  { since, cursor, upTo }: Request<'changes-read'>,
   reader: PointsReader,
 ): WithVectors<Reply<'changes-read'>> {
   return reader.snapshot(() => {
     const { version } = reader.stats();
     const floor = reader.tombstoneFloor();
     const tooFar = cursor?.kind !== 'once' && since < floor;
-    const changes = tooFar ? NO_CHANGES : changesAt(since, cursor, reader);
+    const changes = tooFar ? NO_CHANGES : changesAt({ since, upTo }, cursor, reader);
     const { lists, vectors } = listsOf(changes.rows);
     const once = changes.once && { once: changes.once };
     const page = sealPage({ ...lists, ...removedLists(changes.removed), ...once }, vectors);
@@ -50,10 +54,14 @@ export function readChanges(
   });
 }
 
-function changesAt(since: number, cursor: ChangesCursor | null, reader: PointsReader): Changes {
+function changesAt(
+  { since, upTo }: { since: number; upTo: number | undefined },
+  cursor: ChangesCursor | null,
+  reader: PointsReader,
+): Changes {
   if (cursor?.kind === 'once') return onceAt(cursor.after, [], reader);
   if (cursor?.kind !== 'removed') {
-    const rows = reader.changedSince(since, cursor?.afterLabel ?? -1, ROWS_MAX);
+    const rows = reader.changedSince(since, cursor?.afterLabel ?? -1, ROWS_MAX, upTo);
     const last = rows.at(-1);
     if (last !== undefined) {
       return { rows, removed: [], next: { kind: 'points', afterLabel: last.label } };
@@ -85,16 +93,39 @@ function removedLists(removed: readonly Removed[]) {
 
 /** Answers `range-read`. */
 export function readRange(
-  { range }: Request<'range-read'>,
+  { range, upTo = Number.MAX_SAFE_INTEGER }: Request<'range-read'>,
   reader: PointsReader,
 ): WithVectors<Reply<'range-read'>> {
   return reader.snapshot(() => {
     const { version } = reader.stats();
-    const rows = reader.range(range, ROWS_MAX, WHOLE);
-    const last = rows.at(-1);
-    const rest = last && reader.range({ ...range, after: last.id }, 1, NO_COLUMNS);
-    const { lists, vectors } = listsOf(rows);
+    const passed = passNewer(range, upTo, reader);
+    const rows = passed.isOver ? [] : reader.range({ ...range, after: passed.id }, ROWS_MAX, WHOLE);
+    const last = rows.at(-1)?.id ?? passed.id;
+    const rest = last === undefined ? [] : reader.range({ ...range, after: last }, 1, NO_COLUMNS);
+    const { lists, vectors } = listsOf(rows.filter((row) => row.version <= upTo));
     const page = sealPage({ ...lists, ...removedLists([]) }, vectors);
-    return { body: { page, next: rest?.[0]?.id ?? null, version }, vectors };
+    return { body: { page, next: rest[0]?.id ?? null, version }, vectors };
   });
+}
+
+/**
+ * Passes over rows that are left out at the beginning of a range: the last of them, and whether the steps
+ * for that are used up. What is written behind the last range while it is read must not come faster than
+ * it is passed.
+ */
+function passNewer(
+  range: Range,
+  upTo: number,
+  reader: PointsReader,
+): { id: PointId | undefined; isOver: boolean } {
+  let id: PointId | undefined;
+  for (let step = 0; step < PASSED_STEPS_MAX; step += 1) {
+    const rows = reader.range({ ...range, after: id }, ROWS_MAX, NO_COLUMNS);
+    for (const row of rows) {
+      if (row.version <= upTo) return { id, isOver: false };
+      id = row.id;
+    }
+    if (rows.length === 0) break;
+  }
+  return { id, isOver: true };
 }

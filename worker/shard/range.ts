@@ -22,25 +22,28 @@ const NO_PAYLOAD = 2 ** 32 - 1;
 
 /** Answers `range-digest`. */
 export async function digestRange(
-  { range, limit, deep }: Request<'range-digest'>,
+  { range, limit, deep, upTo = Number.MAX_SAFE_INTEGER }: Request<'range-digest'>,
   reader: ReaderOf,
   slices: Slices,
 ): Promise<Reply<'range-digest'>> {
   const hash = createHash('sha256');
   const want = deep ? WHOLE : NOTHING;
   let count = 0;
+  let newest = 0;
   let after: PointId | undefined;
   for (;;) {
     // One more than is wanted says where the rest begins.
     const wanted = Math.min(ROWS_PER_STEP, limit + 1 - count);
     const rows = reader().range({ ...range, after }, wanted, want);
     for (const row of rows) {
-      if (count === limit) return { count, digest: hash.digest(), next: row.id };
+      if (row.version > upTo) continue;
+      if (count === limit) return { count, newest, digest: hash.digest(), next: row.id };
       for (const piece of piecesOf(row, deep)) hash.update(piece);
       count += 1;
+      newest = Math.max(newest, row.version);
     }
     after = rows.at(-1)?.id;
-    if (after === undefined) return { count, digest: hash.digest(), next: null };
+    if (after === undefined) return { count, newest, digest: hash.digest(), next: null };
     if (slices.due) await slices.rest();
   }
 }

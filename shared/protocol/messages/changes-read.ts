@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { OnceMarkSchema } from '../once.ts';
 import { PageSchema } from '../page.ts';
-import { closed, PointIdSchema, VersionSchema } from '../schema.ts';
+import { closed, PointIdSchema, UpToSchema, VersionSchema } from '../schema.ts';
 
 /** Where the next page begins. Of use to the worker that gave it, for the same shard. */
 export const ChangesCursorSchema = Type.Union([
@@ -31,6 +31,8 @@ export const changesRead = {
     since: Type.Integer({ minimum: 0 }),
     /** Null for the first page. */
     cursor: Type.Union([ChangesCursorSchema, Type.Null()]),
+    /** Points that are newer are left out: without it, pages would follow what is written meanwhile. */
+    upTo: UpToSchema,
   }),
   reply: closed({
     page: PageSchema,
