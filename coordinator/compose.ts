@@ -170,6 +170,7 @@ function composeMoves(
     store: store.replicas,
     shards: () => dataPlane.wantedShards(),
     workers: () => workforce.all(),
+    startGraceMs: REPLICATION_TIMING.startGraceMs,
   });
   return shutdown.add('moves', moves);
 }

@@ -3,74 +3,42 @@
  *
  *   too few at workers that may hold them -----> one more at the best place; it is levelled, and
  *                                                in sync before anything is taken away
- *   more in sync than wanted ------------------> one less: first those that should not be there
- *                                                (draining, another client's), then the busiest
+ *   more than wanted --------------------------> one less: first those that should not be there
+ *                                                (draining, another client's), then those at workers
+ *                                                that are gone, then the one that is missed least
+ *   two in one zone, and there is another -----> one more in that zone, then as above
  *   a worker far busier than another ----------> one more at the idle one, then as above
  *
  * What is wanted follows from `control.db` alone (factors, terms of workers, replicas), so a drain, a
  * changed factor, a new worker and a move that died half-way are one and the same case, and nothing
  * has to be remembered but the replicas themselves. Files of replicas that were taken away are erased
  * as soon as their workers are there.
+ *
+ * Nothing is taken away unless as many as are wanted are left that are in sync, were compared, and
+ * are at workers that answer. A worker that is gone keeps its place until it is drained: it may be
+ * back in a second, with all that it had.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId, WorkerId } from '../../shared/base/ids.ts';
-import type { ShardDescriptor } from '../../shared/domain/collection.ts';
+import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Erasure, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
 import type { Cluster } from './cluster.ts';
-import { allowedFor, averageOf, type Candidate, choosePlaces, relativeLoad } from './placement.ts';
+import { Outlook, type Placed, type PlannedWorker, type WantedShard } from './outlook.ts';
+import { allowedFor, choosePlaces } from './placement.ts';
 import type { ReplicaSet } from './replica-set.ts';
-
-/** A shard, and how many replicas it should have. */
-export interface WantedShard {
-  descriptor: ShardDescriptor;
-  replicationFactor: number;
-}
-
-export interface PlannedWorker extends Candidate {
-  draining: boolean;
-}
-
-/** Workers as they are at one look. */
-class Outlook {
-  readonly workers: PlannedWorker[];
-  readonly #fit = new Map<ClientId, Set<WorkerId>>();
-
-  constructor(workers: PlannedWorker[]) {
-    this.workers = workers;
-  }
-
-  /** Workers that should hold what they hold of the client's, whether they are there or not. */
-  fitFor(clientId: ClientId): ReadonlySet<WorkerId> {
-    let fit = this.#fit.get(clientId);
-    if (fit === undefined) {
-      // A client whose own workers are all draining still has workers of its own, and no others.
-      const staying = allowedFor(clientId, this.workers).filter(({ draining }) => !draining);
-      fit = new Set(staying.map(({ workerId }) => workerId));
-      this.#fit.set(clientId, fit);
-    }
-    return fit;
-  }
-
-  zoneOf(workerId: WorkerId): string | null {
-    return this.workers.find((worker) => worker.workerId === workerId)?.zone ?? null;
-  }
-
-  replicasAt(workerId: WorkerId): number {
-    return this.workers.find((worker) => worker.workerId === workerId)?.load.replicas ?? 0;
-  }
-}
 
 export interface MovesDeps {
   cluster: Cluster;
-  link: Pick<WorkerLink, 'request' | 'isReady' | 'onConnect'>;
+  link: Pick<WorkerLink, 'request' | 'isReady' | 'isSilent' | 'onConnect'>;
   store: Pick<ReplicasTable, 'erasures' | 'erased'>;
   /** Every shard of the collections that are there. */
   shards: () => Iterable<WantedShard>;
   /** Every worker that is known. */
   workers: () => PlannedWorker[];
+  /** After a start, workers have so long to dial in before it is judged what is missing. */
+  startGraceMs: number;
   clock: Clock;
   log: Log;
 }
@@ -80,13 +48,18 @@ const LOOK_MS = 5_000;
 /** Copies that are made at once, so that those who are served notice little. */
 const COPIES_MAX = 2;
 const ERASE_TIMEOUT_MS = 60_000;
+/** Shards whose replicas are compared at once before one is taken away, and how long that may take. */
+const PROOFS_MAX = 8;
+const PROOF_TIMEOUT_MS = 10_000;
 /** A worker is relieved when its load is so much more than that of another, in average loads. */
 const IMBALANCE = 0.5;
 
 export class Moves {
   readonly #deps: MovesDeps;
   readonly #erasing = new Set<string>();
+  readonly #proving = new Set<ShardId>();
   #cancel: (() => void) | undefined;
+  #isGraceOver = false;
   #closed = false;
 
   constructor(deps: MovesDeps) {
@@ -97,7 +70,10 @@ export class Moves {
     this.#deps.link.onConnect(() => this.soon());
     // One copy that is ready makes room for the next, and for taking one away.
     this.#deps.cluster.onLevelled(() => this.soon());
-    this.soon();
+    this.#cancel = this.#deps.clock.after(this.#deps.startGraceMs, () => {
+      this.#isGraceOver = true;
+      this.#look();
+    });
   }
 
   close(): void {
@@ -107,7 +83,8 @@ export class Moves {
 
   /** Something has changed that may have to be followed. */
   soon(): void {
-    if (this.#closed) return;
+    // The first look, at the end of the grace, sees all that has changed.
+    if (this.#closed || !this.#isGraceOver) return;
     this.#cancel?.();
     this.#cancel = this.#deps.clock.after(0, () => this.#look());
   }
@@ -117,12 +94,12 @@ export class Moves {
    * not hold) and have to stay, because no other worker may take one at this moment.
    */
   stranded(): Map<WorkerId, number> {
-    const outlook = new Outlook(this.#deps.workers());
+    const outlook = this.#outlook();
     const counts = new Map<WorkerId, number>();
-    for (const { descriptor, replicationFactor } of this.#deps.shards()) {
+    for (const { shard, set, fit } of outlook.shards) {
+      const { descriptor, replicationFactor } = shard;
       const { clientId } = descriptor.place;
-      const fit = outlook.fitFor(clientId);
-      const replicas = this.#deps.cluster.find(descriptor.shardId)?.replicas ?? [];
+      const { replicas } = set;
       const unfit = replicas.filter(({ workerId }) => !fit.has(workerId));
       if (unfit.length === 0 || replicas.length - unfit.length >= replicationFactor) continue;
       const isTaken = (workerId: WorkerId) => replicas.some((one) => one.workerId === workerId);
@@ -144,70 +121,108 @@ export class Moves {
     if (!this.#closed) this.#cancel = this.#deps.clock.after(LOOK_MS, () => this.#look());
   }
 
+  #outlook(): Outlook {
+    const { cluster, link, shards, workers } = this.#deps;
+    return new Outlook({
+      workers: workers(),
+      shards: shards(),
+      find: (shardId) => cluster.find(shardId),
+      link,
+    });
+  }
+
   #plan(): void {
-    const { cluster, shards } = this.#deps;
-    const outlook = new Outlook(this.#deps.workers());
+    const outlook = this.#outlook();
     let copies = 0;
     const settled: Placed[] = [];
-    for (const shard of shards()) {
-      const set = cluster.find(shard.descriptor.shardId);
-      if (set === undefined) continue;
-      const fit = outlook.fitFor(shard.descriptor.place.clientId);
-      const placed = { shard, set, fit };
-      if (set.replicas.some(({ state, workerId }) => state === 'behind' && fit.has(workerId))) {
-        copies += 1;
-      } else if (!this.#removeOne(placed, outlook)) settled.push(placed);
+    for (const placed of outlook.shards) {
+      const underWay = outlook.underWay(placed);
+      copies += underWay;
+      if (underWay === 0 && !this.#removeOne(placed, outlook)) settled.push(placed);
     }
-    for (const placed of settled) {
-      if (copies >= COPIES_MAX) return;
-      if (this.#addOne(placed, outlook)) copies += 1;
+    // What is missing comes before what would stand better.
+    for (const begin of [this.#addOne, this.#setApart]) {
+      for (const placed of settled) {
+        if (copies >= COPIES_MAX) return;
+        if (begin(placed, outlook)) copies += 1;
+      }
     }
     if (copies === 0) this.#balance(settled, outlook);
   }
 
   /** Takes one replica away that is too many. */
-  #removeOne({ shard, set, fit }: Placed, outlook: Outlook): boolean {
-    const { descriptor, replicationFactor } = shard;
-    const good = set.inSync.filter(({ workerId }) => fit.has(workerId));
-    // Those that should not be there stay until there are enough others.
-    if (good.length < replicationFactor) return false;
-    const unfit = set.replicas.find(({ workerId }) => !fit.has(workerId));
-    const [busiest] = good.toSorted((a, b) => {
-      return outlook.replicasAt(b.workerId) - outlook.replicasAt(a.workerId);
-    });
-    const victim = unfit ?? (good.length > replicationFactor ? busiest : undefined);
+  #removeOne(placed: Placed, outlook: Outlook): boolean {
+    const { shard, set } = placed;
+    const needed = Math.max(1, shard.replicationFactor);
+    const standing = outlook.standing(placed);
+    if (standing.length < needed || set.replicas.length <= needed) return false;
+    // What one of them holds may be less than it seems, until they are compared.
+    if (standing.some(({ proved }) => !proved)) {
+      void this.#prove(set);
+      return false;
+    }
+    const victim = outlook.victimOf(placed, needed);
     if (victim === undefined) return false;
     const { workerId } = victim;
-    this.#deps.cluster.removeReplica(set, victim, descriptor.place);
+    this.#deps.cluster.removeReplica(set, victim, shard.descriptor.place);
+    outlook.removed(placed, workerId);
     this.#deps.log.event('replica_removed', { shardId: set.shardId, workerId });
     this.#eraseAll();
     return true;
   }
 
-  /** Begins one more replica when there are too few that are where they should be. */
-  #addOne({ shard, set, fit }: Placed, outlook: Outlook): boolean {
-    const good = set.replicas.filter(({ workerId }) => fit.has(workerId));
-    if (good.length >= shard.replicationFactor) return false;
-    const holders = good.map(({ workerId }) => ({ workerId, zone: outlook.zoneOf(workerId) }));
-    return this.#copy({ shard, set, fit }, outlook.workers, holders);
+  /** Has the replicas compared now: those of a shard that nobody uses would never be. */
+  async #prove(set: ReplicaSet): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { shardId } = set;
+    if (this.#proving.has(shardId) || this.#proving.size >= PROOFS_MAX) return;
+    this.#proving.add(shardId);
+    try {
+      await set.prove(Deadline.after(clock, PROOF_TIMEOUT_MS));
+      this.soon();
+    } catch (error) {
+      // A worker has gone meanwhile, for example: the next look asks again.
+      if (!this.#closed) log.event('shard_failed', { shardId, place: 'moves', error });
+    } finally {
+      this.#proving.delete(shardId);
+    }
   }
 
-  #copy(
-    { shard, set }: Placed,
-    workers: readonly PlannedWorker[],
-    holders: readonly Pick<Candidate, 'workerId' | 'zone'>[],
-  ): boolean {
+  /** Begins one more replica when there are too few that are where they should be. */
+  readonly #addOne = (placed: Placed, outlook: Outlook): boolean => {
+    const { shard, set, fit } = placed;
+    const { length } = set.replicas.filter(({ workerId }) => fit.has(workerId));
+    return length < shard.replicationFactor && this.#copy(placed, outlook, fit);
+  };
+
+  /** Begins one more replica in a zone that has none, when another zone has two. */
+  readonly #setApart = (placed: Placed, outlook: Outlook): boolean => {
+    if (!outlook.isWhole(placed)) return false;
+    const among = outlook.inNewZones(placed);
+    return among.size > 0 && this.#copy(placed, outlook, among);
+  };
+
+  /** Begins one more replica at the best of those workers, if there is one that can take it. */
+  #copy(placed: Placed, outlook: Outlook, among: ReadonlySet<WorkerId>): boolean {
+    if (!outlook.hasSource(placed)) return false;
+    const { shard, set, fit } = placed;
     const { shardId } = set;
     const leaving = this.#deps.store.erasures().filter((one) => one.shardId === shardId);
     const taken = new Set([...set.replicas, ...leaving].map(({ workerId }) => workerId));
-    const free = workers.map((worker) => {
-      return { ...worker, usable: worker.usable && !taken.has(worker.workerId) };
+    const free = outlook.workers.map((worker) => {
+      const { workerId, usable } = worker;
+      return { ...worker, usable: usable && among.has(workerId) && !taken.has(workerId) };
     });
+    const holders = set.replicas
+      .filter(({ workerId }) => fit.has(workerId))
+      .map(({ workerId }) => ({ workerId, zone: outlook.zoneOf(workerId) }));
     const { clientId } = shard.descriptor.place;
     const [place] = choosePlaces({ shardId, clientId }, 1, free, holders);
     if (place === undefined) return false;
-    this.#deps.cluster.addReplica(set, place.workerId);
-    this.#deps.log.event('replica_added', { shardId, workerId: place.workerId });
+    const { workerId } = place;
+    this.#deps.cluster.addReplica(set, workerId);
+    outlook.added(placed, workerId);
+    this.#deps.log.event('replica_added', { shardId, workerId });
     return true;
   }
 
@@ -216,22 +231,30 @@ export class Moves {
     const usable = outlook.workers.filter((worker) => worker.usable);
     // Shards move between workers of the same client, or between those of all others.
     for (const label of new Set(usable.map(({ dedicatedTo }) => dedicatedTo))) {
-      const group = usable.filter(({ dedicatedTo }) => dedicatedTo === label);
-      const averages = averageOf(group);
-      const byLoad = group
-        .map((worker) => ({ worker, load: relativeLoad(worker.load, averages) }))
+      const byLoad = usable
+        .filter(({ dedicatedTo }) => dedicatedTo === label)
+        .map((worker) => ({ worker, load: outlook.loadOf(worker) }))
         .toSorted((a, b) => a.load - b.load);
-      const [idle, busy] = [byLoad[0], byLoad.at(-1)];
-      if (idle === undefined || busy === undefined || busy.load - idle.load < IMBALANCE) continue;
-      // With one replica between the two there is nothing to even out.
-      if (busy.worker.load.replicas - idle.worker.load.replicas < 2) continue;
-      const movable = shards.find(({ set, fit }) => {
-        const holds = (workerId: WorkerId) => set.replicas.some((one) => one.workerId === workerId);
-        const { workerId } = idle.worker;
-        return fit.has(workerId) && holds(busy.worker.workerId) && !holds(workerId);
-      });
-      if (movable !== undefined && this.#copy(movable, [idle.worker], [])) return;
+      const [idle] = byLoad;
+      if (idle === undefined) continue;
+      // The busiest may have to keep what it has, as the only one of its zone.
+      const busy = byLoad
+        .filter(({ load }) => load - idle.load >= IMBALANCE)
+        .map(({ worker }) => worker)
+        // With one replica between the two there is nothing to even out.
+        .filter(({ load }) => load.replicas - idle.worker.load.replicas >= 2);
+      for (const { workerId } of busy.toReversed()) {
+        if (this.#relieve(workerId, idle.worker.workerId, shards, outlook)) return;
+      }
     }
+  }
+
+  #relieve(busy: WorkerId, idle: WorkerId, shards: readonly Placed[], outlook: Outlook): boolean {
+    return shards.some((placed) => {
+      return (
+        outlook.wouldRelieve(placed, busy, idle) && this.#copy(placed, outlook, new Set([idle]))
+      );
+    });
   }
 
   #eraseAll(): void {
@@ -255,11 +278,4 @@ export class Moves {
       log.event('replica_erase_failed', { shardId, workerId, error });
     }
   }
-}
-
-interface Placed {
-  shard: WantedShard;
-  set: ReplicaSet;
-  /** Workers that may hold it. */
-  fit: ReadonlySet<WorkerId>;
 }

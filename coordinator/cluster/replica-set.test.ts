@@ -338,3 +338,17 @@ for (const needed of [1, 2]) {
     t.diagnostic(`${written} writes at the end, ${undone} times some were undone`);
   });
 }
+
+test('replicas of which one can be read are compared when that is asked for', async (t) => {
+  const world = new World(new SeededRandom(takeSeed(t, 7)), 2, 1);
+  const inTime = () => Deadline.after(systemClock, 5_000);
+  await world.set.readable(inTime());
+  const [first, second] = [...world.disks.keys()];
+  const returned = must(second, 'two');
+  world.kill(returned);
+  world.start(returned);
+  await world.set.readable(inTime());
+  assert.deepEqual(world.set.readers(), [first], 'nobody has to wait for the other one');
+  await world.set.prove(inTime());
+  assert.deepEqual(world.set.readers(), [first, second]);
+});

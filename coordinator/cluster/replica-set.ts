@@ -197,6 +197,11 @@ export class ReplicaSet {
     await this.#inTime(deadline, this.#settle());
   }
 
+  /** Resolves when replicas in sync that can be reached are compared. Throws `unavailable`. */
+  async prove(deadline: Deadline): Promise<void> {
+    if (!this.#isOpen) await this.#inTime(deadline, this.#settle());
+  }
+
   // --- writes
 
   /**
@@ -367,8 +372,6 @@ export class ReplicaSet {
     return done;
   }
 
-  // --- comparing
-
   #settle(): Promise<void> {
     this.#settling ??= this.#compareAll().finally(() => {
       this.#settling = undefined;
@@ -417,8 +420,6 @@ export class ReplicaSet {
     if (isMissing) this.#order.raiseTo((this.#order.last ?? 0) + VERSION_LEAP);
     for (const replica of stay) replica.proved = true;
   }
-
-  // --- changes of the set
 
   /**
    * Runs `change` while no write is under way and none begins. Throws `overloaded` when those under

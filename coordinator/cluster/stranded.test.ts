@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { ManualClock } from '../../shared/base/clock.ts';
 import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { quietLog } from '../../shared/log/log.ts';
-import { Moves, type PlannedWorker, type WantedShard } from './moves.ts';
+import { Moves } from './moves.ts';
+import type { PlannedWorker, WantedShard } from './outlook.ts';
 
 const ACME = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
 const OTHER = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
@@ -40,6 +41,7 @@ function strandedIn(workers: PlannedWorker[], held: Held[]): Record<string, numb
     store: {} as never,
     shards: () => shards,
     workers: () => workers,
+    startGraceMs: 0,
     clock: new ManualClock(),
     log: quietLog,
   });

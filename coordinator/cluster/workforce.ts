@@ -4,7 +4,7 @@ import type { ReplicasTable } from '../store/replicas.ts';
 import type { WorkersTable } from '../store/workers.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
 import type { Cluster } from './cluster.ts';
-import type { PlannedWorker } from './moves.ts';
+import type { PlannedWorker } from './outlook.ts';
 import type { Load } from './placement.ts';
 import type { HealthState, WorkerHealth } from './worker-health.ts';
 import type { WorkerLoad } from './worker-loads.ts';

@@ -97,6 +97,13 @@ function keepWriting(service: Service): { stop: () => Promise<number> } {
   };
 }
 
+/** The collection is to have so many copies from now on. */
+async function change(service: Service, replication_factor: number): Promise<void> {
+  const body = { params: { replication_factor } };
+  const answer = await service.fetch('PATCH', '/collections/c', body);
+  assert.equal(answer.status, 200, await answer.text());
+}
+
 /** Copies by worker, in sync or not. */
 async function copiesOf(service: Service): Promise<{ worker: string; state: string }[]> {
   const rows = await runJson(service, ['replicas']);
@@ -150,15 +157,10 @@ test('a drained worker ends with nothing, on its disk too, and every point is so
 test('a collection gets one more copy, loses it again, and is erased wherever it was', async (t) => {
   const service = await startService(t, { workers: 3 });
   await fill(service, { shards: 2, copies: 1 });
-  const change = async (replication_factor: number) => {
-    const body = { params: { replication_factor } };
-    const { status } = await service.fetch('PATCH', '/collections/c', body);
-    assert.equal(status, 200);
-  };
-  await change(2);
+  await change(service, 2);
   await level(service, 4);
   await allThere(service);
-  await change(1);
+  await change(service, 1);
   await level(service, 2);
   await until('files of copies that are gone', async () => {
     const workers = await runJson(service, ['worker', 'list']);
@@ -168,10 +170,40 @@ test('a collection gets one more copy, loses it again, and is erased wherever it
   assert.equal(databases.filter((name) => name === 'points.db').length, 2);
   await allThere(service);
 
-  await change(2);
+  await change(service, 2);
   await level(service, 4);
   assert.equal((await service.fetch('DELETE', '/collections/c')).status, 200);
   for (const folder of foldersOf(service).values()) assert.deepEqual(filesIn(folder), []);
+});
+
+test('of two copies the one is kept whose worker answers', async (t) => {
+  const service = await startService(t, { workers: 3 });
+  await fill(service, { shards: 1, copies: 2 });
+  await level(service, 2);
+  const [{ worker: kept } = { worker: '' }] = await copiesOf(service);
+  // Once with a copy that was made with the shard, and once with one that was added to it.
+  for (let i = 0; i < 2; i += 1) {
+    const workers = (await copiesOf(service)).map(({ worker }) => worker);
+    const gone = workers.find((worker) => worker !== kept) ?? '';
+    const folder = foldersOf(service).get(gone) ?? '';
+    const pid = service.pidOf(path.basename(folder));
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await until('the worker counts as gone', async () => {
+        return (await runJson(service, ['worker', 'show', gone]))[0]?.state === 'down';
+      });
+      await change(service, 1);
+      await level(service, 1);
+      assert.deepEqual(await copiesOf(service), [{ worker: kept, state: 'in_sync' }]);
+      await allThere(service);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await until('its files are erased', async () => filesIn(folder).length === 0);
+    await allThere(service);
+    await change(service, 2);
+    await level(service, 2);
+  }
 });
 
 test('a copy that lacks writes is shown with how many, and is level again when its worker is', async (t) => {
