@@ -23,6 +23,8 @@ function start(shards: number, workers = [NEAR, FAR]) {
     asked: [] as ShardId[],
     most: 0,
     underWay: 0,
+    /** Of the deadline that each was asked with, by worker. */
+    patienceMs: new Map<WorkerId, number>(),
     answer: (): Held => ({ version: 1, points: 1, bytes: 0 }),
   };
   const shardsOf = ({ clientId }: { clientId: ClientId }) =>
@@ -31,8 +33,9 @@ function start(shards: number, workers = [NEAR, FAR]) {
     const number = Number(shardId.slice(HERS.length + 1));
     return workers[number % workers.length] ?? NEAR;
   };
-  const ask = async (shardId: ShardId, _deadline: Deadline) => {
+  const ask = async (shardId: ShardId, deadline: Deadline) => {
     state.asked.push(shardId);
+    state.patienceMs.set(holderOf(shardId), deadline.remainingMs());
     state.underWay += 1;
     state.most = Math.max(state.most, state.underWay);
     await new Promise(setImmediate);
@@ -103,4 +106,16 @@ test('a worker that is there and does not answer is asked again after a pause', 
   assert.equal(usage.mustAsk(OWNER), true);
   await usage.ask(OWNER);
   assert.equal(usage.account(OWNER).used.points, 100);
+});
+
+test('a worker that is not connected is waited for shortly, and a little longer after a start', async () => {
+  const { usage, state, clock } = start(2);
+  state.away.add(FAR);
+  clock.advance(500);
+  await usage.ask(OWNER);
+  assert.deepEqual([state.patienceMs.get(NEAR), state.patienceMs.get(FAR)], [5_000, 2_000]);
+  usage.workerCame(FAR);
+  clock.advance(60_000);
+  await usage.ask({ clientId: HIS, mode: 'live' });
+  assert.deepEqual([state.patienceMs.get(NEAR), state.patienceMs.get(FAR)], [5_000, 500]);
 });

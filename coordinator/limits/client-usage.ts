@@ -5,7 +5,8 @@
  * shard is asked again only when an outcome was lost there and the room that is left depends on it.
  *
  * A shard whose worker is away counts with what was last heard of it, else with nothing, so that
- * writes to others go on; it is asked when its worker returns.
+ * writes to others go on; it is asked when its worker returns. For one that is not connected nobody
+ * waits long, but for right after a start, when all workers are about to dial.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -41,10 +42,15 @@ export interface ClientUsageDeps {
 
 /** Shards of one client that are asked at once: a worker reads a few small rows for each. */
 const ASKS_AT_ONCE = 16;
-/** A worker that has not answered by then is away. It is longer than a worker that lost its
- * coordinator pauses before it dials again: else the first writes after a start would find room that
- * is not there. */
+/** A worker that is connected and has not answered by then is late. */
 const ASK_TIMEOUT_MS = 5_000;
+/** One that is not connected is away then: it may be about to return from a restart, and a write that
+ * needs none of its shards should not notice. */
+const AWAY_TIMEOUT_MS = 500;
+/** From the start on, for one that is not connected: a worker that lost its coordinator pauses for two
+ * seconds at most before it dials again. Else the first writes after a start would find room that is
+ * not there. */
+const START_GRACE_MS = 2_500;
 /** After an answer that is none. */
 const ASK_PAUSE_MS = 5_000;
 
@@ -70,9 +76,12 @@ export class ClientUsage {
   readonly #owners = new Map<string, Entry>();
   /** Workers that were waited for in vain, until they come. */
   readonly #away = new Set<WorkerId>();
+  /** In monotonic time. */
+  readonly #graceEndMs: number;
 
   constructor(deps: ClientUsageDeps) {
     this.#deps = deps;
+    this.#graceEndMs = deps.clock.monotonicMs() + START_GRACE_MS;
   }
 
   /** The client's account as it is, perhaps without its shards. */
@@ -202,11 +211,8 @@ export class ClientUsage {
     try {
       // A worker that does not answer costs its time once, not for each of its shards.
       if (this.#away.has(workerId) || late.has(workerId)) throw new AppError('unavailable');
-      account.settle(
-        shard,
-        await ask(shard.shardId, Deadline.after(clock, ASK_TIMEOUT_MS)),
-        before,
-      );
+      const deadline = Deadline.after(clock, this.#patienceMs(workerId));
+      account.settle(shard, await ask(shard.shardId, deadline), before);
     } catch (error) {
       failures.push(error);
       const isAway = !this.#deps.connected().includes(workerId);
@@ -215,6 +221,12 @@ export class ClientUsage {
       // One that is away is asked when it comes (`workerCame`).
       shard.askAtMs = isAway ? Number.POSITIVE_INFINITY : clock.monotonicMs() + ASK_PAUSE_MS;
     }
+  }
+
+  #patienceMs(workerId: WorkerId): number {
+    const { clock, connected } = this.#deps;
+    if (connected().includes(workerId)) return ASK_TIMEOUT_MS;
+    return Math.max(AWAY_TIMEOUT_MS, this.#graceEndMs - clock.monotonicMs());
   }
 }
 
