@@ -132,8 +132,13 @@ function composeCluster(
   { store, link, clock, log }: CoordinatorDeps & { store: ControlStore; link: WorkerLink },
   shutdown: Shutdown,
 ) {
-  const isSilent = (workerId: WorkerId) => link.isSilent(workerId);
-  const health = new WorkerHealth({ clock, log, isSilent, timing: HEALTH_TIMING });
+  const health = new WorkerHealth({
+    isSilent: (workerId) => link.isSilent(workerId),
+    hasAnswered: (workerId) => link.hasAnswered(workerId),
+    timing: HEALTH_TIMING,
+    clock,
+    log,
+  });
   for (const { workerId, draining } of store.workers.all()) if (draining) health.drain(workerId);
   link.onConnect((workerId) => health.connected(workerId));
   link.onLoss((workerId) => health.disconnected(workerId));

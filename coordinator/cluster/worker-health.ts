@@ -12,7 +12,8 @@
  * a row: a read that took long was asked of another replica, too, and that one answered first.
  * Suspects and workers that are joining get no queries while another replica can serve; writes go to
  * all replicas in sync whatever is thought of their workers. One that is draining serves what it
- * holds until that has moved away, and gets nothing new.
+ * holds until that has moved away, and gets nothing new; while it is silent or slow, it is shown as
+ * draining all the same, and gets queries last.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { WorkerId } from '../../shared/base/ids.ts';
@@ -38,6 +39,8 @@ export interface WorkerHealthDeps {
   log: Log;
   /** Whether heartbeats of this connected worker have gone unanswered. */
   isSilent: (workerId: WorkerId) => boolean;
+  /** Whether this worker has given a sign of life since it connected. */
+  hasAnswered: (workerId: WorkerId) => boolean;
   timing: HealthTiming;
 }
 
@@ -72,8 +75,11 @@ export class WorkerHealth {
 
   /** Whether queries go to others first. */
   isDoubtful(workerId: WorkerId): boolean {
-    const state = this.stateOf(workerId);
-    return state !== 'healthy' && state !== 'draining';
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return true;
+    const { state } = worker;
+    if (state !== 'draining') return state !== 'healthy';
+    return this.#isSuspicious(workerId, worker) || !this.#deps.hasAnswered(workerId);
   }
 
   connected(workerId: WorkerId): void {
@@ -114,7 +120,7 @@ export class WorkerHealth {
   release(workerId: WorkerId): void {
     const worker = this.#of(workerId);
     worker.draining = false;
-    if (worker.state === 'draining') this.#become(workerId, worker, 'healthy');
+    if (worker.state === 'draining') this.#become(workerId, worker, this.#seen(workerId, worker));
   }
 
   readonly #look = (): void => {
@@ -124,11 +130,18 @@ export class WorkerHealth {
 
   #judge(workerId: WorkerId, worker: Judged): void {
     if (worker.state === 'down' || worker.state === 'draining') return;
+    this.#become(workerId, worker, this.#seen(workerId, worker));
+  }
+
+  /** What a worker is that is connected and not draining. */
+  #seen(workerId: WorkerId, worker: Judged): HealthState {
+    if (this.#isSuspicious(workerId, worker)) return 'suspect';
+    return this.#deps.hasAnswered(workerId) ? 'healthy' : 'joining';
+  }
+
+  #isSuspicious(workerId: WorkerId, { slowUntilMs }: Judged): boolean {
     const { clock, isSilent } = this.#deps;
-    const silent = isSilent(workerId);
-    const slow = clock.monotonicMs() < worker.slowUntilMs;
-    if (silent || slow) this.#become(workerId, worker, 'suspect');
-    else this.#become(workerId, worker, 'healthy');
+    return isSilent(workerId) || clock.monotonicMs() < slowUntilMs;
   }
 
   #become(workerId: WorkerId, worker: Judged, state: HealthState): void {

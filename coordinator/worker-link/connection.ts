@@ -111,6 +111,16 @@ export class Connection {
     return this.#liveness?.silent ?? false;
   }
 
+  /** For about how long the other end has not given a sign of life. */
+  get quietMs(): number {
+    return this.#liveness?.quietMs ?? 0;
+  }
+
+  /** Whether the other end has given a sign of life since the handshake. */
+  get hasAnswered(): boolean {
+    return this.#liveness?.hasHeard ?? false;
+  }
+
   /** Where the other end is. */
   get address(): string {
     return this.#address;

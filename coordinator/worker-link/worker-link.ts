@@ -206,6 +206,11 @@ export class WorkerLink {
     return this.#lanes.get(workerId)?.line?.silent ?? false;
   }
 
+  /** Whether this worker is connected and has given a sign of life since. */
+  hasAnswered(workerId: WorkerId): boolean {
+    return this.#lanes.get(workerId)?.line?.hasAnswered ?? false;
+  }
+
   /** Requests of this worker that wait or are sent. */
   inFlight(workerId: WorkerId): number {
     return this.#lanes.get(workerId)?.inFlight ?? 0;

@@ -20,6 +20,7 @@ export class Liveness {
   readonly #clock: Clock;
   readonly #peer: { ping(): void; terminate(): void };
   #misses = 0;
+  #hasHeard = false;
   #cancel: () => void;
 
   constructor(clock: Clock, peer: { ping(): void; terminate(): void }) {
@@ -31,6 +32,17 @@ export class Liveness {
   /** A message, ping or pong has arrived. */
   heard(): void {
     this.#misses = 0;
+    this.#hasHeard = true;
+  }
+
+  /** Whether anything has arrived at all. */
+  get hasHeard(): boolean {
+    return this.#hasHeard;
+  }
+
+  /** For about how long pings have gone unanswered. */
+  get quietMs(): number {
+    return this.#misses * PING_INTERVAL_MS;
   }
 
   /** Whether pings go unanswered. */

@@ -68,8 +68,13 @@ export class Fleet {
   }
 
   constructor(clock: ManualClock) {
-    const isSilent = () => false;
-    this.health = new WorkerHealth({ clock, log: quietLog, isSilent, timing: HEALTH_TIMING });
+    this.health = new WorkerHealth({
+      isSilent: () => false,
+      hasAnswered: () => true,
+      timing: HEALTH_TIMING,
+      log: quietLog,
+      clock,
+    });
   }
 }
 
