@@ -151,6 +151,9 @@ const NO_WORK = { examined: 0, changed: 0 };
 export function upsertWrite(input: UpsertInput, path = ''): ParseWrite {
   return async (config, slices) => {
     const { ids, vectors, payloads } = await parseUpsert(input, { config, slices }, path);
+    // The numbers of the body take more than the vectors, and the write may wait for its worker.
+    input.points = undefined;
+    input.batch = undefined;
     const { names, floats } = joinVectors(vectors);
     const body = { ids, names, payloads };
     return { name: 'points-upsert', body, vectors: floats, empty: ids.length === 0 };
@@ -168,6 +171,7 @@ export function updateVectorsWrite(input: UpdateVectorsInput, path = ''): ParseW
   return async (config, slices) => {
     const at = within(path, 'points');
     const { ids, vectors } = await parsePointVectors(input.points, { config, slices }, at);
+    input.points = undefined;
     const { names, floats } = joinVectors(vectors);
     const body = { ids, names };
     return { name: 'vectors-update', body, vectors: floats, empty: ids.length === 0 };

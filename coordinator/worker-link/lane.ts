@@ -13,7 +13,8 @@
  *      |                             +--- write and line lost: ---------->|
  *      |                             |    write_outcome_unknown           |
  *      +-- deadline: unavailable     +--- deadline: deadline_exceeded --->|
- *      |                             |
+ *      +-- worker away for long:     +--- worker silent for long: ------->|
+ *      |   unavailable               |    write_outcome_unknown, unavailable
  *      +-- cancelled: forgotten      +--- cancelled: the worker hears of it, and it is forgotten
  *
  * A read that lost its line is sent again on the next one, because asking twice is harmless. A
@@ -25,6 +26,11 @@
  *
  * A read whose deadline passes after it was sent is cancelled with its worker, too: if it still waits
  * there, it is not worth the work.
+ *
+ * A worker may be away or silent for longer than its callers should wait with what they hold: a
+ * restart takes a second or two, a worker that hangs comes back some time or never. So large requests,
+ * and with more patience small writes, end early (`patienceMs`), and a worker that has been mute for
+ * a while gets little that is new. Small reads wait until their deadlines: they take nothing.
  *
  * Deadlines: one sweep over the calls every `SWEEP_MS` while there are any, instead of a timer for
  * each call. A call costs no timer, an idle worker none at all, and being up to `SWEEP_MS` late
@@ -44,6 +50,14 @@ import type { Connection } from './connection.ts';
 const SWEEP_MS = 20;
 /** Connections that one read may lose: if it is the read that kills the worker, it ends here. */
 const SENDS_MAX = 3;
+/** So long a worker without a line counts as one that restarts, and may be sent as much as others. One
+ * with a line that is silent has been so for about as long. */
+const RESTART_MS = 2_000;
+/** How long a mute worker is waited for with what holds many bytes: twice what a restart takes. */
+const LARGE_PATIENCE_MS = 5_000;
+/** The same with a small write: a worker that opens large shards again may take longer, and whoever
+ * has waited so long had better hear that nothing was changed. */
+const WRITE_PATIENCE_MS = 10_000;
 
 export interface Call {
   readonly message: number;
@@ -59,6 +73,8 @@ export interface Call {
 
 interface Entry {
   call: Call;
+  /** When it was taken. */
+  sinceMs: number;
   sends: number;
   /** Of the last time that it was sent. */
   requestId: number;
@@ -81,6 +97,8 @@ export class Lane {
   #line: Connection | undefined;
   /** The worker on `#line` has said that it is stopping. */
   #draining = false;
+  /** From when on it was not ready, while it is not. */
+  #awaySinceMs: number;
   readonly #waiting = new Set<Entry>();
   readonly #sent = new PendingCalls<Entry>();
   #bytes = 0;
@@ -90,6 +108,7 @@ export class Lane {
   constructor(clock: Clock, onIdle: () => void) {
     this.#clock = clock;
     this.#onIdle = onIdle;
+    this.#awaySinceMs = clock.monotonicMs();
   }
 
   get line(): Connection | undefined {
@@ -108,14 +127,11 @@ export class Lane {
 
   /** Takes a call; it is settled later, once at most. Throws `overloaded` when it is not taken. */
   submit(call: Call): Submitted {
-    const bytes = call.frame.byteLength;
-    const held = Math.max(this.#bytes, this.#line?.bufferedBytes ?? 0);
     if (call.now && !this.ready) throw awayError();
-    if (this.inFlight >= LIMITS.workerInFlightMax || held + bytes > LIMITS.linkBufferedBytesMax) {
-      throw new AppError('overloaded');
-    }
-    this.#bytes += bytes;
-    const entry: Entry = { call, sends: 0, requestId: NO_REQUEST, state: 'waiting' };
+    this.#checkRoom(call.frame.byteLength);
+    this.#bytes += call.frame.byteLength;
+    const sinceMs = this.#clock.monotonicMs();
+    const entry: Entry = { call, sinceMs, sends: 0, requestId: NO_REQUEST, state: 'waiting' };
     if (this.ready) this.#send(entry);
     else this.#waiting.add(entry);
     this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
@@ -135,6 +151,8 @@ export class Lane {
 
   /** Takes the line away. Returns how many calls had been sent on it. */
   disconnect(): number {
+    // Who was silent before was away before.
+    if (this.ready) this.#awaySinceMs = this.#clock.monotonicMs() - this.#silentMs;
     this.#line = undefined;
     this.#draining = false;
     const lost = this.#sent.takeWhere(() => true);
@@ -156,7 +174,7 @@ export class Lane {
       if (frame.kind === 'error') this.#answerError(entry, frame);
       else this.#settle(entry, () => entry.call.resolve(frame));
     } else if (frame.requestId === NO_REQUEST && frame.kind === 'error') {
-      this.#draining = readFailure(frame).code === 'shutting_down';
+      if (readFailure(frame).code === 'shutting_down') this.#drain();
     }
     this.#hangUpIfDrained();
   }
@@ -164,6 +182,36 @@ export class Lane {
   /** Settles what waits for a worker that is away. */
   rejectWaiting(error: AppError): void {
     for (const entry of this.#waiting) this.#reject(entry, error);
+  }
+
+  #drain(): void {
+    if (this.ready) this.#awaySinceMs = this.#clock.monotonicMs();
+    this.#draining = true;
+  }
+
+  /** Throws `overloaded`. */
+  #checkRoom(bytes: number): void {
+    if (this.inFlight >= LIMITS.workerInFlightMax) throw new AppError('overloaded');
+    const held = Math.max(this.#bytes, this.#line?.bufferedBytes ?? 0);
+    if (this.#isMute) {
+      if (held + bytes > LIMITS.muteLinkBytesMax) throw muteError();
+    } else if (bytes > LIMITS.smallBodyBytesMax && held + bytes > LIMITS.linkBufferedBytesMax) {
+      throw new AppError('overloaded');
+    }
+  }
+
+  /** Whether it is not to be expected that an answer comes soon. */
+  get #isMute(): boolean {
+    return this.ready ? this.#silentMs > 0 : this.#awayMs >= RESTART_MS;
+  }
+
+  get #awayMs(): number {
+    return this.#clock.monotonicMs() - this.#awaySinceMs;
+  }
+
+  /** 0 while the other end answers. */
+  get #silentMs(): number {
+    return this.#line?.silent === true ? this.#line.quietMs : 0;
   }
 
   #cancel(entry: Entry): void {
@@ -210,7 +258,7 @@ export class Lane {
       this.#reject(entry, error);
       return;
     }
-    this.#draining = true;
+    this.#drain();
     if (entry.call.now || entry.sends >= SENDS_MAX) {
       this.#reject(entry, new AppError('unavailable'));
     } else this.#wait(entry);
@@ -218,9 +266,12 @@ export class Lane {
 
   #sweep(): void {
     this.#cancelSweep = undefined;
+    const { ready } = this;
     for (const entry of this.#waiting) {
-      if (entry.call.deadline.expired) this.#reject(entry, awayError());
+      const isLong = !ready && this.#isTooLong(entry, this.#awayMs);
+      if (isLong || entry.call.deadline.expired) this.#reject(entry, awayError());
     }
+    this.#giveUpOnSilent();
     const late = this.#sent.takeWhere(({ call }) => call.deadline.expired);
     for (const entry of late) {
       if (!entry.call.writes) this.#sendCancel(entry);
@@ -228,6 +279,22 @@ export class Lane {
     }
     this.#hangUpIfDrained();
     if (this.inFlight > 0) this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  /** The frames that are in the socket stay there until the line ends, and count until then. */
+  #giveUpOnSilent(): void {
+    const silentMs = this.#silentMs;
+    if (silentMs === 0) return;
+    for (const entry of this.#sent.takeWhere((one) => this.#isTooLong(one, silentMs))) {
+      const { writes } = entry.call;
+      if (!writes) this.#sendCancel(entry);
+      this.#reject(entry, writes ? new AppError('write_outcome_unknown') : awayError());
+    }
+  }
+
+  /** Time before the worker went mute does not count: then it was only slow. */
+  #isTooLong({ call, sinceMs }: Entry, muteMs: number): boolean {
+    return Math.min(this.#clock.monotonicMs() - sinceMs, muteMs) >= patienceMs(call);
   }
 
   #reject(entry: Entry, error: unknown): void {
@@ -241,6 +308,12 @@ export class Lane {
     how();
     if (this.inFlight === 0) this.#onIdle();
   }
+}
+
+/** How long a mute worker is waited for; its deadline bounds each call besides. */
+function patienceMs({ writes, frame }: Call): number {
+  if (frame.byteLength > LIMITS.smallBodyBytesMax) return LARGE_PATIENCE_MS;
+  return writes ? WRITE_PATIENCE_MS : Number.POSITIVE_INFINITY;
 }
 
 /** Whether a call that lost its line is sent on the next. */
@@ -259,6 +332,12 @@ function readFailure(frame: Frame): AppError {
 
 function awayError(): AppError {
   return new AppError('unavailable', 'the worker that holds this data is away; try again soon');
+}
+
+function muteError(): AppError {
+  const text =
+    'the worker that holds this data does not answer, and enough waits for it; try again soon';
+  return new AppError('overloaded', text);
 }
 
 function lateError(call: Call): AppError {

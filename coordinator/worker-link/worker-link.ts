@@ -75,6 +75,7 @@ export class WorkerLink {
   readonly #options: WorkerLinkOptions;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
+  /** Of every worker that was ever connected or asked: each knows how long its worker is away. */
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #connections = new Set<Connection>();
   readonly #connectListeners: ((workerId: WorkerId) => void)[] = [];
@@ -281,10 +282,8 @@ export class WorkerLink {
     holderOf: (workerId) => this.#lanes.get(workerId)?.line,
     opened: (connection) => {
       const { workerId, epoch } = connection;
-      const old = this.#lanes.get(workerId);
-      if (old?.line !== undefined) this.#replace(old, old.line);
-      // Only now: a lane that lost its last calls with its line was forgotten.
       const lane = this.#lane(workerId);
+      if (lane.line !== undefined) this.#replace(lane, lane.line);
       lane.connect(connection);
       this.#deps.log.event('link_connected', { workerId, epoch });
       for (const listener of this.#connectListeners) listener(workerId);
@@ -299,7 +298,6 @@ export class WorkerLink {
       const lane = this.#lanes.get(connection.workerId);
       if (lane?.line !== connection) return;
       this.#detach(lane, connection, reason);
-      this.#forgetIfEmpty(connection.workerId);
     },
   };
 
@@ -319,19 +317,10 @@ export class WorkerLink {
   #lane(workerId: WorkerId): Lane {
     let lane = this.#lanes.get(workerId);
     if (lane === undefined) {
-      lane = new Lane(this.#deps.clock, () => {
-        this.#forgetIfEmpty(workerId);
-        this.#onIdle?.();
-      });
+      lane = new Lane(this.#deps.clock, () => this.#onIdle?.());
       this.#lanes.set(workerId, lane);
     }
     return lane;
-  }
-
-  /** A lane without line and calls is nothing; one is made again when it is needed. */
-  #forgetIfEmpty(workerId: WorkerId): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane?.line === undefined && lane?.inFlight === 0) this.#lanes.delete(workerId);
   }
 
   #noteDamage({ shardId, workerId }: Target, error: unknown): void {

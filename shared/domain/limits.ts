@@ -70,8 +70,13 @@ export const LIMITS = {
   workerInFlightMax: 1_024,
   /** Bytes of requests that a worker has read and not begun with. */
   requestBytesQueuedMax: 256 * MIB,
-  /** Bytes that may wait in one worker's socket before new requests are refused. */
-  linkBufferedBytesMax: 256 * MIB,
+  /** Bytes of requests under way to one worker: the largest frame, and what many send meanwhile. Small
+   * requests pass when large ones wait; their number bounds them. */
+  linkBufferedBytesMax: 128 * MIB,
+  /** The same while the worker gives no sign of life: it may be long, and nothing comes of it. */
+  muteLinkBytesMax: 8 * MIB,
+  /** Bytes of answers that may wait in a worker's socket: those of several shards to one request. */
+  answersBufferedBytesMax: 256 * MIB,
   /** One frame on the link between coordinator and worker. */
   frameBytesMax: 96 * MIB,
   /** Payloads and vectors of one reply; more is refused, not cut off. */
@@ -121,6 +126,14 @@ assert(
 assert(LIMITS.replyBytesMax + 4 * MIB < LIMITS.frameBytesMax, 'the largest reply fits one frame');
 assert(LIMITS.replyBytesMax <= LIMITS.gatheredBytesMax, 'one shard may reply all that is wanted');
 assert(LIMITS.frameBytesMax < LIMITS.linkBufferedBytesMax, 'a full frame may wait in the socket');
+assert(
+  LIMITS.muteLinkBytesMax < LIMITS.linkBufferedBytesMax,
+  'a mute worker gets less than others',
+);
+assert(
+  LIMITS.gatheredBytesMax <= LIMITS.answersBufferedBytesMax,
+  'all that one request may gather fits the socket of a worker that holds all shards',
+);
 assert(LIMITS.frameBytesMax <= LIMITS.requestBytesQueuedMax, 'a full frame may wait in the queue');
 assert(LIMITS.bodyBytesMax <= LIMITS.clientBodyBytesMax, 'a client may send the largest body');
 assert(LIMITS.clientBodyBytesMax < LIMITS.bodiesBytesMax, 'no client fills the process alone');

@@ -280,7 +280,7 @@ function requireRoom(bytes: number, line: AnswerLine): void {
     throw new AppError('invalid_argument', text);
   }
   const small = bytes <= LIMITS.helloBytesMax;
-  if (!small && line.bufferedBytes + bytes > LIMITS.linkBufferedBytesMax) {
+  if (!small && line.bufferedBytes + bytes > LIMITS.answersBufferedBytesMax) {
     throw new AppError('overloaded');
   }
 }
