@@ -14,7 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { COMPILE_CACHE_NAME } from '../shared/base/compile-cache.ts';
 
-/** The integration tests start several processes each, so more at once only makes them wait. */
+/** The integration tests start several processes each, so more at once only makes them wait; one more than
+ * there are cores, since they wait for processes that die and hang. */
 const CONCURRENCY_MAX = 3;
 /** Longest time for one file; a test that hangs must not hang the build. */
 const FILE_TIMEOUT_MS = 15 * 60_000;
@@ -47,7 +48,7 @@ events.on('test:summary', ({ file, success }) => {
 events.compose(spec()).pipe(process.stdout);
 
 function concurrency(text: string | undefined): number {
-  if (text === undefined) return Math.min(CONCURRENCY_MAX, Math.max(1, availableParallelism()));
+  if (text === undefined) return Math.min(CONCURRENCY_MAX, availableParallelism() + 1);
   if (/^[1-9][0-9]?$/.test(text)) return Number(text);
   console.error('--concurrency is a number from 1 to 99');
   process.exit(1);
