@@ -10,7 +10,7 @@
  *     to its limit
  */
 import assert from 'node:assert/strict';
-import { isDeepStrictEqual } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import type { CollectionClient, Hit } from './collection-client.ts';
 import type { Generator } from './generate.ts';
 import {
@@ -157,7 +157,8 @@ export class Watcher {
     for (const { id } of matchingOf(view.settled, filter)) {
       const before = offset !== undefined && compareIds(id, offset) < 0;
       const after = next !== undefined && compareIds(id, next) >= 0;
-      const page = () => JSON.stringify({ offset, next, limit, filter, ids });
+      const page = () =>
+        inspect({ offset, next, limit, filter, ids }, { depth: 9, maxArrayLength: 400 });
       const isRight = listed.has(id) === (!before && !after);
       assert.ok(isRight, isRight ? '' : `${id} has its place in the page ${page()}`);
     }
