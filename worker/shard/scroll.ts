@@ -51,7 +51,8 @@ function collect(
   });
 }
 
-/** Rows are checked again as they are read, so a change since the plan cannot show. */
+/** Rows are checked again as they are read, so a change since the plan cannot show: nor that a label has
+ * become another point's, whose place in the order is elsewhere. */
 async function sortMatches(
   request: ScrollRequest,
   filter: Filter,
@@ -65,16 +66,23 @@ async function sortMatches(
     .filter((row) => row !== undefined)
     .map((row) => ({ label: row.label, key: pointIdToKey(row.id) }))
     .filter(({ key }) => from === undefined || Buffer.compare(key, from) >= 0)
-    .sort((a, b) => Buffer.compare(a.key, b.key))
-    .map(({ label }) => label);
+    .sort((a, b) => Buffer.compare(a.key, b.key));
   const columns = { ...columnsOf(request), payload: true };
   const budget = new ReplyBudget();
   const found: PointRow[] = [];
   let at = 0;
   while (at < sorted.length) {
-    const rows = reader().byLabels(sorted.slice(at, at + PAGE_ROWS), columns);
-    for (const row of rows) {
-      if (row === undefined || !rowMatches(filter, row)) continue;
+    const part = sorted.slice(at, at + PAGE_ROWS);
+    const labels = part.map(({ label }) => label);
+    const rows = reader().byLabels(labels, columns);
+    for (const [i, row] of rows.entries()) {
+      if (
+        row === undefined ||
+        !pointIdToKey(row.id).equals(must(part[i], 'it was asked for').key)
+      ) {
+        continue;
+      }
+      if (!rowMatches(filter, row)) continue;
       const shown = asSeen(row, request);
       budget.spend([shown]);
       if (found.push(shown) === wanted) return found;
