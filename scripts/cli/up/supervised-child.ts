@@ -26,8 +26,9 @@ import type { Random } from '../../../shared/base/random.ts';
 import { CommandError } from '../command-error.ts';
 import type { Environment } from './child-environment.ts';
 
-/** A child that was up this long counts as healthy: its next death is not part of a crash loop. */
-const HEALTHY_AFTER_MS = 10_000;
+/** A child that was ready this long counts as healthy: its next death is not part of a crash loop, and it
+ * is started again at once. What dies of its data or settings does so earlier. */
+const HEALTHY_AFTER_MS = 3_000;
 const RESTART_DELAY_FIRST_MS = 200;
 const RESTART_DELAY_MAX_MS = 10_000;
 /** A child that has not said `ready` by then hangs. */
