@@ -24,6 +24,7 @@ import {
 } from '../../test/shard/shard-rig.ts';
 import { KernelIndex } from '../index/kernel/kernel-index.ts';
 import { KernelMemory } from '../index/kernel/memory.ts';
+import { PointsReader } from '../points/points-reader.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -340,4 +341,25 @@ test('a copy of a shard in another place is not taken for the shard', async (t) 
   await upsert(await rig.registry.shard(SHARD), [2]);
   shard = await rig.restart(false);
   assert.equal(shard.reads.status().points, 2);
+});
+
+test('a label that is given to another point in the midst of a scroll shows neither', async (t) => {
+  const shard = await (await ShardRig.start(t)).create({ payloadIndexes: { odd: 'bool' } });
+  await upsert(shard, range(0, 10));
+  const byLabels = PointsReader.prototype.byLabels;
+  let reads = 0;
+  t.mock.method(
+    PointsReader.prototype,
+    'byLabels',
+    function (this: PointsReader, ...args: Parameters<typeof byLabels>) {
+      const rows = byLabels.apply(this, args);
+      reads += 1;
+      if (reads === 1) return rows;
+      return rows.map((row) => (row?.id === 5 ? { ...row, id: 900 } : row));
+    },
+  );
+  const view = { payload: { kind: 'all' as const }, withVector: false };
+  const { body } = await shard.reads.scroll({ filter: ODD, limit: 10, ...view }, inTime());
+  assert.deepEqual(body.records.ids, [1, 3, 7, 9]);
+  assert.equal(reads, 2);
 });
