@@ -29,11 +29,11 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
-import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import { Brake } from './brake.ts';
+import { changesSince } from './changes.ts';
 import type { PageLink } from './page-link.ts';
 import { copyOnceRows, levelRanges, type Pair } from './ranges.ts';
-import { isSame, type Replica } from './replica.ts';
+import { awayError, isSame, type Replica } from './replica.ts';
 import type { ReplicaSet } from './replica-set.ts';
 
 export interface LevellingDeps {
@@ -55,7 +55,7 @@ interface PassManner {
   /** What is newer may be undone. */
   settled?: number;
   /** Writes are paused until then. */
-  deadline?: Deadline;
+  paused?: Deadline;
   brake?: Brake;
 }
 
@@ -83,7 +83,6 @@ export class Levelling {
     const startMs = clock.monotonicMs();
     const { shardId } = set;
     const { workerId } = replica;
-    const target = workerId;
     if (replica.damage === 'stays') await this.#eraseAt(set, replica);
     const prepared = await this.#prepare(set, replica);
     let rows = 0;
@@ -92,9 +91,10 @@ export class Levelling {
     let differs = replica.damage === 'found';
     for (let comparisons = 0; comparisons <= COMPARISONS_MAX; comparisons += 1) {
       if (since === undefined) {
-        const pair = { shardId, source: await this.#source(set), target };
+        const source = await this.#pages.readerOf(set);
+        const pair = { shardId, source, target: workerId };
         const settled = settledVersion(set);
-        const held = await set.usage(pair.source, this.#pages.deadline());
+        const held = await set.usage(source, this.#pages.deadline());
         since = Math.min(held.version, settled);
         const manner = { deep: differs, upTo: since };
         const copied = await this.#levelRanges(pair, replica, manner);
@@ -145,7 +145,7 @@ export class Levelling {
   async #eraseAt(set: ReplicaSet, replica: Replica): Promise<void> {
     const { shardId } = set;
     const { workerId } = replica;
-    await this.#pages.verify({ shardId, workerId: await this.#source(set) });
+    await this.#pages.verify({ shardId, workerId: await this.#pages.readerOf(set) });
     const { place } = this.#descriptorOf(shardId);
     await this.#pages.ask({ shardId, workerId }, 'shard-drop', { place });
     this.#deps.log.event('replica_erased', { shardId, workerId });
@@ -168,8 +168,10 @@ export class Levelling {
       // Of a source that is damaged itself nothing is known that would be worth an erasure.
       const { shardId, source: workerId } = pair;
       const isDamage = error instanceof AppError && error.code === 'shard_damaged';
-      if (isDamage) await this.#pages.verify({ shardId, workerId });
-      if (isDamage) replica.damage = 'stays';
+      if (isDamage) {
+        await this.#pages.verify({ shardId, workerId });
+        replica.damage = 'stays';
+      }
       throw error;
     }
   }
@@ -181,13 +183,6 @@ export class Levelling {
     return held.points === 0 ? undefined : replica.syncedVersion;
   }
 
-  async #source(set: ReplicaSet): Promise<WorkerId> {
-    await set.readable(this.#pages.deadline());
-    const [reader] = set.readers();
-    if (reader === undefined) throw new AppError('unavailable', 'no replica in sync is connected');
-    return reader;
-  }
-
   /** Passes until little is left. */
   async #catchUp(
     set: ReplicaSet,
@@ -196,7 +191,7 @@ export class Levelling {
   ): Promise<Pass & { passes: number }> {
     const pair = {
       shardId: set.shardId,
-      source: await this.#source(set),
+      source: await this.#pages.readerOf(set),
       target: replica.workerId,
     };
     let version = from;
@@ -235,13 +230,12 @@ export class Levelling {
         throw new AppError('unavailable', 'the shard was configured anew meanwhile');
       // Not before: who is in sync may leave as long as writes are under way.
       const [source] = set.readers();
-      if (source === undefined)
-        throw new AppError('unavailable', 'no replica in sync is connected');
-      const deadline = Deadline.after(clock, PAUSE_MS);
-      await this.#pass({ shardId: set.shardId, source, target }, since, { deadline });
+      if (source === undefined) throw awayError();
+      const paused = Deadline.after(clock, PAUSE_MS);
+      await this.#pass({ shardId: set.shardId, source, target }, since, { paused });
       const [theirs, ours] = await Promise.all([
-        set.usage(source, deadline),
-        set.usage(target, deadline),
+        set.usage(source, paused),
+        set.usage(target, paused),
       ]);
       if (!isSame(theirs, ours)) return false;
       set.join(replica, source);
@@ -249,41 +243,28 @@ export class Levelling {
     });
   }
 
-  /** Copies all that is newer than `since`. With a deadline, without pauses for others. */
+  /** Copies all that is newer than `since`. */
   async #pass(
     { shardId, source, target }: Pair,
     since: number,
-    { settled = Number.POSITIVE_INFINITY, deadline, brake }: PassManner,
+    { settled = Number.POSITIVE_INFINITY, paused, brake }: PassManner,
   ): Promise<Pass> {
-    let cursor: Request<'changes-read'>['cursor'] = null;
-    let version: number | undefined;
-    let upTo: number | undefined;
-    let rows = 0;
-    for (;;) {
-      const startMs = this.#pages.nowMs;
-      const wanted = { since, cursor, ...(upTo !== undefined && { upTo }) };
-      const read: WithVectors<Reply<'changes-read'>> = await this.#pages.ask(
-        { shardId, workerId: source },
-        'changes-read',
-        wanted,
-        undefined,
-        deadline,
-      );
-      const { page, next, tooFar, floor } = read.body;
-      // What changes from now on is newer, and comes with the next pass.
-      upTo ??= read.body.version;
-      version ??= Math.max(since, Math.min(upTo, settled));
-      if (tooFar) return { version: since, rows, tooFar };
-      const changes = { page, floor, lastVersion: next === null ? version : 0 };
-      const at = { shardId, workerId: target };
-      await this.#pages.ask(at, 'changes-apply', changes, read.vectors, deadline);
-      const copied = page.ids.length + page.removedIds.length;
-      rows += copied;
-      brake?.copied(copied);
-      if (next === null) return { version, rows, tooFar: false };
-      cursor = next;
-      if (deadline === undefined) await this.#pages.restSince(startMs);
+    const to = { shardId, workerId: target };
+    const pass = { version: since, rows: 0, tooFar: false };
+    const changes = changesSince(
+      this.#pages,
+      { shardId, workerId: source },
+      { since, settled, paused },
+    );
+    for await (const { page, vectors, floor, version, rows, isLast, tooFar } of changes) {
+      if (tooFar) return { ...pass, tooFar };
+      const body = { page, floor, lastVersion: isLast ? version : 0 };
+      await this.#pages.ask(to, 'changes-apply', body, vectors, paused);
+      pass.rows += rows;
+      brake?.copied(rows);
+      if (isLast) pass.version = version;
     }
+    return pass;
   }
 }
 

@@ -8,6 +8,8 @@ import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { MessageName, Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
+import { awayError } from './replica.ts';
+import type { ReplicaSet } from './replica-set.ts';
 
 export interface PageLinkDeps {
   link: Pick<WorkerLink, 'request' | 'isReady'>;
@@ -48,6 +50,14 @@ export class PageLink {
     if (this.#stopped) throw new AppError('shutting_down');
     if (!link.isReady(at.workerId)) throw new AppError('unavailable', 'a worker is away');
     return link.request(at, name, body, vectors, deadline);
+  }
+
+  /** A worker that answers reads of the shard. Throws `unavailable`. */
+  async readerOf(set: Pick<ReplicaSet, 'readable' | 'readers'>): Promise<WorkerId> {
+    await set.readable(this.deadline());
+    const [reader] = set.readers();
+    if (reader === undefined) throw awayError();
+    return reader;
   }
 
   /** Has the worker look whether its copy is sound as a whole. Throws `shard_damaged` when it is not. */

@@ -3,8 +3,8 @@
  * them. It finds what no version tells of: rows that only one replica has, and damaged ones.
  */
 import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
-import type { Reply, Request, WithVectors } from '../../shared/protocol/messages.ts';
-import { onceAfter } from '../../shared/protocol/once.ts';
+import type { Reply, Request } from '../../shared/protocol/messages.ts';
+import { onceRowsOf } from './changes.ts';
 import type { PageLink } from './page-link.ts';
 
 /** Two workers that hold the same shard. */
@@ -81,19 +81,9 @@ export async function copyOnceRows(
   pages: PageLink,
   { shardId, source, target }: Pair,
 ): Promise<void> {
-  let cursor: Request<'changes-read'>['cursor'] = { kind: 'once', after: onceAfter(0) };
-  while (cursor !== null) {
-    const startMs = pages.nowMs;
-    const wanted: Request<'changes-read'> = { since: 0, cursor };
-    const { body }: WithVectors<Reply<'changes-read'>> = await pages.ask(
-      { shardId, workerId: source },
-      'changes-read',
-      wanted,
-    );
-    const changes = { page: body.page, floor: 0, lastVersion: 0 };
+  for await (const { page } of onceRowsOf(pages, { shardId, workerId: source })) {
+    const changes = { page, floor: 0, lastVersion: 0 };
     await pages.ask({ shardId, workerId: target }, 'changes-apply', changes);
-    cursor = body.next;
-    await pages.restSince(startMs);
   }
 }
 

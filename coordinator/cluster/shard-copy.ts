@@ -25,18 +25,16 @@ import { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import type { ChangesCursor } from '../../shared/protocol/messages/changes-read.ts';
-import type { Reply, WithVectors } from '../../shared/protocol/messages.ts';
-import { onceAfter } from '../../shared/protocol/once.ts';
 import type { Page } from '../../shared/protocol/page.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { CopyState } from '../store/resharding.ts';
 import { Brake } from './brake.ts';
+import { changesSince, onceRowsOf } from './changes.ts';
 import { settledVersion } from './levelling.ts';
 import type { PageLink } from './page-link.ts';
 import { pauseAll } from './pause-all.ts';
 import { type Range, rangeOf } from './ranges.ts';
-import { isSame } from './replica.ts';
+import { awayError, isSame } from './replica.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { type PagePart, splitPage } from './split-page.ts';
 
@@ -88,8 +86,6 @@ interface Manner {
   paused?: Deadline;
   brake?: Brake;
 }
-
-type ChangesRead = WithVectors<Reply<'changes-read'>>;
 
 const AT_LEISURE: Manner = {};
 
@@ -145,7 +141,7 @@ export class ShardCopy {
     for (const source of this.#plan.sources) {
       await this.#waitForLevelling();
       if (this.#states.get(source.shardId)?.whole !== true) await this.#copyWhole(source);
-      rows += await this.#copyChanges(source, await this.#readerOf(source), { brake });
+      rows += await this.#copyChanges(source, await this.#deps.pages.readerOf(source), { brake });
     }
     return rows;
   }
@@ -187,7 +183,7 @@ export class ShardCopy {
   async #askTargets(): Promise<void> {
     const { pages } = this.#deps;
     for (const [place, target] of this.#plan.targets.entries()) {
-      const workerId = await this.#readerOf(target);
+      const workerId = await this.#deps.pages.readerOf(target);
       this.#held[place] = await target.usage(workerId, pages.deadline());
     }
   }
@@ -195,7 +191,7 @@ export class ShardCopy {
   async #copyWhole(source: ReplicaSet): Promise<void> {
     const { pages, note, mustGoOn } = this.#deps;
     const { shardId } = source;
-    const at = { shardId, workerId: await this.#readerOf(source) };
+    const at = { shardId, workerId: await this.#deps.pages.readerOf(source) };
     let since = this.#states.get(shardId)?.since;
     if (since === undefined) {
       const settled = settledVersion(source);
@@ -220,52 +216,32 @@ export class ShardCopy {
 
   /** What the only shard knows of writes that take effect once (`split-page.ts`). */
   async #copyOnceRows(at: { shardId: ShardId; workerId: WorkerId }): Promise<void> {
-    const { pages } = this.#deps;
-    let cursor: ChangesCursor | null = { kind: 'once', after: onceAfter(0) };
-    while (cursor !== null) {
-      const startMs = pages.nowMs;
-      const read: ChangesRead = await pages.ask(at, 'changes-read', { since: 0, cursor });
-      const { page, next } = read.body;
-      await this.#hand({ page, vectors: read.vectors, floor: 0, lastVersion: 0 }, AT_LEISURE);
-      cursor = next;
-      await pages.restSince(startMs);
+    for await (const { page, vectors } of onceRowsOf(this.#deps.pages, at)) {
+      await this.#hand({ page, vectors, floor: 0, lastVersion: 0 }, AT_LEISURE);
     }
   }
 
   /** Copies all that is newer than what was copied; how many rows that was. */
   async #copyChanges(source: ReplicaSet, workerId: WorkerId, manner: Manner): Promise<number> {
-    const { pages } = this.#deps;
-    const { paused } = manner;
-    const at = { shardId: source.shardId, workerId };
-    const { since } = must(this.#states.get(source.shardId), 'the first round comes before');
-    let cursor: ChangesCursor | null = null;
-    // What may still be undone is copied once more by the next pass.
-    const settled = settledVersion(source);
-    let version: number | undefined;
-    let upTo: number | undefined;
-    let rows = 0;
-    for (;;) {
-      const startMs = pages.nowMs;
-      const wanted = { since, cursor, ...(upTo !== undefined && { upTo }) };
-      const read: ChangesRead = await pages.ask(at, 'changes-read', wanted, undefined, paused);
-      const { page, next, tooFar, floor } = read.body;
-      if (tooFar) throw new CopyFailed('too_far');
-      // What changes from now on is newer, and comes with the next pass.
-      upTo ??= read.body.version;
-      version ??= Math.max(since, Math.min(upTo, settled));
-      const isLast = paused !== undefined && next === null;
-      const lastVersion = isLast ? version : 0;
-      await this.#hand({ page, vectors: read.vectors, floor, lastVersion }, manner);
-      const copied = page.ids.length + page.removedIds.length;
-      rows += copied;
-      manner.brake?.copied(copied);
-      if (next === null) break;
-      cursor = next;
-      if (paused === undefined) await pages.restSince(startMs);
+    const { shardId } = source;
+    const { paused, brake } = manner;
+    const { since } = must(this.#states.get(shardId), 'the first round comes before');
+    const wanted = { since, settled: settledVersion(source), paused };
+    let copied = 0;
+    let reached = since;
+    for await (const part of changesSince(this.#deps.pages, { shardId, workerId }, wanted)) {
+      if (part.tooFar) throw new CopyFailed('too_far');
+      const { page, vectors, floor, version, rows, isLast } = part;
+      const lastVersion = paused !== undefined && isLast ? version : 0;
+      await this.#hand({ page, vectors, floor, lastVersion }, manner);
+      copied += rows;
+      brake?.copied(rows);
+      reached = version;
     }
-    if (paused === undefined && version > since)
-      this.#note(source, { since: version, whole: true });
-    return rows;
+    if (paused === undefined && reached > since) {
+      this.#note(source, { since: reached, whole: true });
+    }
+    return copied;
   }
 
   /** While no write is under way: what the shard holds, all of which has been copied then. */
@@ -308,13 +284,6 @@ export class ShardCopy {
     this.#deps.mustGoOn();
     this.#deps.note(shardId, state);
     this.#states.set(shardId, state);
-  }
-
-  async #readerOf(set: ReplicaSet): Promise<WorkerId> {
-    await set.readable(this.#deps.pages.deadline());
-    const [reader] = set.readers();
-    if (reader === undefined) throw awayError();
-    return reader;
   }
 
   /** Lets replicas of new shards become level that are behind and whose workers are there. */
@@ -368,8 +337,4 @@ async function inParallel<T, R>(
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   });
-}
-
-function awayError(): AppError {
-  return new AppError('unavailable', 'no replica in sync is connected');
 }
