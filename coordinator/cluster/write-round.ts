@@ -26,7 +26,7 @@ export type Verdict =
   | { kind: 'unknown'; error: unknown };
 
 /** Errors by which a worker, or the way to it, says that nothing was changed. */
-const UNTOUCHED = new Set([
+export const UNTOUCHED: ReadonlySet<string> = new Set([
   'conflict',
   'point_not_found',
   'quota_exceeded',
@@ -94,7 +94,7 @@ export function rowsOf(body: object): number {
   return hasIds && Array.isArray(named.ids) ? named.ids.length : 1;
 }
 
-/** Whether a write says by a filter which points it is for. */
+/** Whether a write says by a filter which points it is for; then it may be done in parts. */
 export function isByFilter(body: object): boolean {
   if (!('points' in body)) return false;
   const { points } = body;

@@ -20,11 +20,12 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
+import { isByFilter, UNTOUCHED } from '../cluster/write-round.ts';
 import type { ClientUsage, UsageOwner } from '../limits/client-usage.ts';
 import type { Quota, Reservation, ShardUsage, UsageAccount } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';
-import { growthMax, isByFilter, mayGrow, type Write } from './write.ts';
+import { growthMax, mayGrow, type Write } from './write.ts';
 
 export interface BoundedWritesDeps {
   router: Pick<Router, 'write'>;
@@ -48,20 +49,7 @@ interface Growing extends BoundedWrite {
 }
 
 /** Errors by which a write says that it changed nothing. After any other it may have. */
-const NOTHING_CHANGED = new Set([
-  'conflict',
-  'stale_write',
-  'quota_exceeded',
-  'point_not_found',
-  'invalid_argument',
-  'body_too_large',
-  'insufficient_storage',
-  'overloaded',
-  'shutting_down',
-  'unavailable',
-  'shard_quarantined',
-  'shard_damaged',
-]);
+const NOTHING_CHANGED = new Set([...UNTOUCHED, 'shard_quarantined', 'shard_damaged']);
 
 export class BoundedWrites {
   readonly #deps: BoundedWritesDeps;
@@ -121,7 +109,7 @@ export class BoundedWrites {
         await this.#turn(growing);
       }
       const whole = this.#promise(growing) || (await this.#promiseSurely(growing));
-      if (!whole && reservation.contended && !hadTurn && isByFilter(growing.write)) {
+      if (!whole && reservation.contended && !hadTurn && isByFilter(growing.write.body)) {
         hadTurn = true;
         await this.#turn(growing);
         continue;
@@ -143,7 +131,7 @@ export class BoundedWrites {
    * more than that, or can not have it.
    */
   #promiseShare({ account, reservation, record, write }: Growing): boolean {
-    if (!isByFilter(write)) return false;
+    if (!isByFilter(write.body)) return false;
     const quota = this.#deps.quotaOf(record);
     const need = growthMax(write, record.config.vector, pointsAtMost(reservation.shard, account));
     const bytes = Math.floor(FILTER_SHARE * Math.max(0, quota.bytes - account.used.bytes));
@@ -201,7 +189,7 @@ export class BoundedWrites {
     const { account, reservation, write } = growing;
     try {
       // How many points a filter matches is not sure until it is evaluated, so it is always bounded.
-      const free = whole && !isByFilter(write);
+      const free = whole && !isByFilter(write.body);
       const written = await this.#request(growing, free ? undefined : reservation);
       account.written(reservation, written);
       return written;
@@ -220,7 +208,7 @@ export class BoundedWrites {
       return `${quota[kind]} ${kind}, of which ${account.used[kind]} are used`;
     });
     const most = `this write may add ${need.points} points and ${need.bytes} bytes`;
-    const partly = isByFilter(write) ? '; some of the points may have been changed' : '';
+    const partly = isByFilter(write.body) ? '; some of the points may have been changed' : '';
     const text = `the plan allows ${limits.join(', and ')}; ${most}: delete some first, or ask for a larger plan${partly}`;
     return new AppError('quota_exceeded', text, { cause });
   }
@@ -253,6 +241,6 @@ function isQuotaExceeded(error: unknown): boolean {
 /** Whether the error that `send` threw says that the write changed nothing. */
 export function changedNothing(error: unknown, write: Write): boolean {
   if (error instanceof InvalidInput) return true;
-  if (!(error instanceof AppError) || isByFilter(write)) return false;
+  if (!(error instanceof AppError) || isByFilter(write.body)) return false;
   return NOTHING_CHANGED.has(error.code);
 }

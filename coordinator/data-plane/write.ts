@@ -40,11 +40,6 @@ export function mayGrow({ name, body }: Write): boolean {
   return name === 'payload-update' && 'payload' in body.change;
 }
 
-/** Whether it finds its points itself; then it may be done in parts. */
-export function isByFilter({ name, body }: Write): boolean {
-  return (name === 'payload-update' || name === 'points-delete') && body.points.kind === 'filter';
-}
-
 /** `shardPoints`: how many a filter may match. */
 export function growthMax(write: Write, config: VectorConfig, shardPoints: number): Room {
   const { name, body } = write;

@@ -14,6 +14,7 @@ import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { Once } from '../../shared/protocol/once.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
+import { isByFilter } from '../cluster/write-round.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
 import type { CollectionWrites } from './collection-writes.ts';
@@ -23,7 +24,7 @@ import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
 import { settled } from './settle-work.ts';
-import { isByFilter, onceOfOperation, type Write, withOnce } from './write.ts';
+import { onceOfOperation, type Write, withOnce } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
@@ -120,7 +121,7 @@ export class Writes {
     if (checked.empty === true) return null;
     const write = once === undefined ? checked : withOnce(checked, once);
     const ask = () => this.#deps.collectionWrites.send({ record, write, deadline });
-    if (!isByFilter(write)) return (await ask()).version;
+    if (!isByFilter(write.body)) return (await ask()).version;
     const settling = { record, expected, filters: 1 };
     const written = await settled(this.#deps, settling, ask, ({ work }) => work ?? NO_WORK);
     return written.version;
