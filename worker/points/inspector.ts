@@ -46,9 +46,8 @@ export class Inspector {
 
   /** What is wrong with the database; undefined when nothing is. Throws `unavailable`. */
   inspect(folder: string): Promise<string | undefined> {
+    if (this.#state === 'closed') return Promise.reject(new AppError('shutting_down'));
     const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
-    if (this.#state === 'closed') reject(new AppError('shutting_down'));
-    if (this.#state === 'closed') return promise;
     this.#urgent.set(folder, [...(this.#urgent.get(folder) ?? []), { resolve, reject }]);
     if (this.#state !== 'busy') this.#next();
     return promise;
@@ -71,7 +70,9 @@ export class Inspector {
 
   #next(): void {
     this.#cancelRest?.();
-    const [folder] = [...this.#urgent.keys(), ...this.#line];
+    const [waitedFor] = this.#urgent.keys();
+    const [next] = this.#line;
+    const folder = waitedFor ?? next;
     if (folder === undefined) {
       this.#state = 'idle';
       void this.#thread?.terminate();

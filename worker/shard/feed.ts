@@ -25,7 +25,7 @@ const NO_COLUMNS = { payload: false, vector: false };
 const ROWS_MAX = 1_000;
 const REMOVED_MAX = 1_000;
 const ONCE_MAX = 1_000;
-/** Of some 256 rows each, without their columns: some milliseconds. */
+/** Of some 256 rows each, without their columns. */
 const PASSED_STEPS_MAX = 40;
 
 interface Changes {
@@ -98,34 +98,33 @@ export function readRange(
 ): WithVectors<Reply<'range-read'>> {
   return reader.snapshot(() => {
     const { version } = reader.stats();
-    const passed = passNewer(range, upTo, reader);
-    const rows = passed.isOver ? [] : reader.range({ ...range, after: passed.id }, ROWS_MAX, WHOLE);
-    const last = rows.at(-1)?.id ?? passed.id;
+    const read = reader.range(range, ROWS_MAX, WHOLE);
+    const rows = read.filter((row) => row.version <= upTo);
+    let last = read.at(-1)?.id;
+    if (rows.length === 0 && last !== undefined) last = passNewer(range, last, { upTo, reader });
     const rest = last === undefined ? [] : reader.range({ ...range, after: last }, 1, NO_COLUMNS);
-    const { lists, vectors } = listsOf(rows.filter((row) => row.version <= upTo));
+    const { lists, vectors } = listsOf(rows);
     const page = sealPage({ ...lists, ...removedLists([]) }, vectors);
     return { body: { page, next: rest[0]?.id ?? null, version }, vectors };
   });
 }
 
 /**
- * Passes over rows that are left out at the beginning of a range: the last of them, and whether the steps
- * for that are used up. What is written behind the last range while it is read must not come faster than
- * it is passed.
+ * The last of the rows after a place that are left out; bounded, so that it is some milliseconds. What is
+ * written behind the last range while it is read must not come faster than it is passed.
  */
 function passNewer(
   range: Range,
-  upTo: number,
-  reader: PointsReader,
-): { id: PointId | undefined; isOver: boolean } {
-  let id: PointId | undefined;
+  from: PointId,
+  { upTo, reader }: { upTo: number; reader: PointsReader },
+): PointId {
+  let after = from;
   for (let step = 0; step < PASSED_STEPS_MAX; step += 1) {
-    const rows = reader.range({ ...range, after: id }, ROWS_MAX, NO_COLUMNS);
-    for (const row of rows) {
-      if (row.version <= upTo) return { id, isOver: false };
-      id = row.id;
-    }
-    if (rows.length === 0) break;
+    const rows = reader.range({ ...range, after }, ROWS_MAX, NO_COLUMNS);
+    const wanted = rows.findIndex((row) => row.version <= upTo);
+    const passed = wanted < 0 ? rows : rows.slice(0, wanted);
+    after = passed.at(-1)?.id ?? after;
+    if (wanted >= 0 || rows.length === 0) break;
   }
-  return { id, isOver: true };
+  return after;
 }
