@@ -8,13 +8,14 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { encodeBody } from '../../shared/protocol/body.ts';
 import { decodeFailure } from '../../shared/protocol/failure.ts';
-import { decodeFrame, encodeFrame, type Frame } from '../../shared/protocol/frame.ts';
-import { MESSAGES, type MessageName } from '../../shared/protocol/messages.ts';
+import { decodeFrame, encodeFrame } from '../../shared/protocol/frame.ts';
+import type { MessageName } from '../../shared/protocol/messages.ts';
 import type { Handlers } from '../../worker/server/dispatch.ts';
 import { CoordinatorLink } from '../../worker/server/link.ts';
 import { recordingLog } from '../harness/recording-log.ts';
 import {
   EMPTY,
+  frameOf,
   handlersOf,
   newWorkerId,
   nextMessage,
@@ -22,7 +23,6 @@ import {
   RawWorker,
   Rig,
   SECRET,
-  SHARD,
   within,
 } from './link-rig.ts';
 
@@ -41,23 +41,9 @@ async function startWorker(t: TestContext, handlers: Partial<Handlers>) {
   return { link, coordinator, recorded, socket: await coordinator.accept() };
 }
 
-function frameOf(requestId: number, over: Partial<Frame> = {}): Buffer {
-  return encodeFrame({
-    kind: 'request',
-    message: MESSAGES['points-count'].number,
-    epoch: 7,
-    requestId,
-    deadlineMs: 5_000,
-    shardId: SHARD,
-    structure: encodeBody({ exact: true }),
-    vectors: EMPTY,
-    ...over,
-  });
-}
-
 function cancelOf(requestId: number): Buffer {
   const none = { shardId: undefined, deadlineMs: 0, structure: new Uint8Array(0) };
-  return frameOf(requestId, { kind: 'cancel', ...none });
+  return frameOf({ requestId: requestId, kind: 'cancel', ...none });
 }
 
 /** All of them leave in one write. */
@@ -100,11 +86,17 @@ test('a request that is cancelled before it is begun with is dropped without an 
   const answers = answersUntil(socket, 4);
   // A cancel of what was cancelled or never came means nothing.
   const cancels = [2, 2, 99].map(cancelOf);
-  sendTogether(socket, [frameOf(1), frameOf(2), frameOf(3), ...cancels, frameOf(4)]);
+  sendTogether(socket, [
+    frameOf({ requestId: 1 }),
+    frameOf({ requestId: 2 }),
+    frameOf({ requestId: 3 }),
+    ...cancels,
+    frameOf({ requestId: 4 }),
+  ]);
   assert.deepEqual(await answers, [1, 3, 4]);
   const again = answersUntil(socket, 2);
   socket.send(cancelOf(1));
-  socket.send(frameOf(2));
+  socket.send(frameOf({ requestId: 2 }));
   await again;
   assert.deepEqual([handled, link.inFlight], [4, 0]);
 });
@@ -123,7 +115,7 @@ test('what arrives while others are handled is read in between', async (t) => {
   socket.once('message', () => sendTogether(socket, [40, 50].map(cancelOf)));
   sendTogether(
     socket,
-    ids.map((id) => frameOf(id, { vectors: Float32Array.of(id) })),
+    ids.map((id) => frameOf({ requestId: id, vectors: Float32Array.of(id) })),
   );
   const answered = await last;
   const expected = ids.filter((id) => id !== 40 && id !== 50);
@@ -141,7 +133,7 @@ test('a deadline counts from the arrival', async (t) => {
     },
   });
   const answers = answersUntil(socket, 1);
-  sendTogether(socket, [frameOf(1), frameOf(2, { deadlineMs: 10 })]);
+  sendTogether(socket, [frameOf({ requestId: 1 }), frameOf({ requestId: 2, deadlineMs: 10 })]);
   await answers;
   const late = decodeFrame(await nextMessage(socket));
   assert.deepEqual([late.requestId, decodeFailure(late.structure).code], [2, 'deadline_exceeded']);
@@ -156,11 +148,15 @@ test('what waits when its line ends is never begun with', async (t) => {
       return count(1);
     },
   });
-  sendTogether(socket, [frameOf(1), frameOf(2), Buffer.from('no frame')]);
+  sendTogether(socket, [
+    frameOf({ requestId: 1 }),
+    frameOf({ requestId: 2 }),
+    Buffer.from('no frame'),
+  ]);
   const next = await coordinator.accept();
   assert.deepEqual([handled, link.inFlight], [0, 0]);
   const answers = answersUntil(next, 1);
-  next.send(frameOf(1));
+  next.send(frameOf({ requestId: 1 }));
   await answers;
   assert.equal(handled, 1);
 });
@@ -179,7 +175,7 @@ test('what waits is bounded by number', async (t) => {
   });
   sendTogether(
     socket,
-    Array.from({ length: last }, (_, i) => frameOf(i + 1)),
+    Array.from({ length: last }, (_, i) => frameOf({ requestId: i + 1 })),
   );
   await done.promise;
   assert.ok(codes.length <= 5 && codes.every((code) => code === 'overloaded'), codes.join());
@@ -197,7 +193,7 @@ test('a defect while a request is handled ends its line and not the worker', asy
     if (args[0] === 'request_failed') throw new Error('the disk of the log is full');
     event(...args);
   });
-  sendTogether(socket, [frameOf(1), frameOf(2)]);
+  sendTogether(socket, [frameOf({ requestId: 1 }), frameOf({ requestId: 2 })]);
   await coordinator.accept();
   assert.equal(link.inFlight, 0);
   assert.equal(recorded.saw('unexpected_error').length, 1);

@@ -5,7 +5,7 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { encodeBody } from '../../shared/protocol/body.ts';
 import { decodeFailure } from '../../shared/protocol/failure.ts';
-import { decodeFrame, encodeFrame, type Frame } from '../../shared/protocol/frame.ts';
+import { decodeFrame } from '../../shared/protocol/frame.ts';
 import { CLOSE_CODES, HANDSHAKE_TIMEOUT_MS } from '../../shared/protocol/hello.ts';
 import { PING_INTERVAL_MS } from '../../shared/protocol/liveness.ts';
 import { MESSAGES } from '../../shared/protocol/messages.ts';
@@ -14,6 +14,7 @@ import { recordingLog } from '../harness/recording-log.ts';
 import {
   closeCode,
   EMPTY,
+  frameOf,
   handlersOf,
   newWorkerId,
   nextMessage,
@@ -21,7 +22,6 @@ import {
   RawWorker,
   Rig,
   SECRET,
-  SHARD,
   within,
 } from './link-rig.ts';
 
@@ -32,20 +32,6 @@ const hurriedClock: Clock = {
   ...systemClock,
   after: (delayMs, action) => systemClock.after(delayMs / 20, action),
 };
-
-function frameOf(over: Partial<Frame>): Buffer {
-  return encodeFrame({
-    kind: 'request',
-    message: 23,
-    epoch: 7,
-    requestId: 1,
-    deadlineMs: 5_000,
-    shardId: SHARD,
-    structure: encodeBody({ exact: true }),
-    vectors: EMPTY,
-    ...over,
-  });
-}
 
 test('a worker without the secret, or of another version, is sent away with the reason', async (t) => {
   const rig = await Rig.start(t);

@@ -11,7 +11,8 @@ import { Deadline } from '../../shared/base/deadline.ts';
 import { randomId, type ShardId, type WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { decodeFrame, type Frame } from '../../shared/protocol/frame.ts';
+import { encodeBody } from '../../shared/protocol/body.ts';
+import { decodeFrame, encodeFrame, type Frame } from '../../shared/protocol/frame.ts';
 import { parseChallenge, parseHello, parseWelcome, proofOf } from '../../shared/protocol/hello.ts';
 import { MESSAGES, type MessageName } from '../../shared/protocol/messages.ts';
 import { schemaHash } from '../../shared/protocol/schema-hash.ts';
@@ -23,6 +24,21 @@ import { recordingLog } from '../harness/recording-log.ts';
 export const SECRET = 'the link secret of these tests, long enough';
 export const SHARD = '0b54a2f0-9c1d-4e3a-8f00-0123456789ab' as ShardId;
 export const EMPTY = new Float32Array(0);
+
+/** A frame of a line of epoch 7, a count if not said otherwise. */
+export function frameOf(over: Partial<Frame>): Buffer {
+  return encodeFrame({
+    kind: 'request',
+    message: MESSAGES['points-count'].number,
+    epoch: 7,
+    requestId: 1,
+    deadlineMs: 5_000,
+    shardId: SHARD,
+    structure: encodeBody({ exact: true }),
+    vectors: EMPTY,
+    ...over,
+  });
+}
 
 export function newWorkerId(): WorkerId {
   return randomId<WorkerId>('wk_', secureRandom.bytes);

@@ -1,44 +1,22 @@
 /** Writes that take effect once, at one shard's writer. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import type { ShardId } from '../../shared/base/ids.ts';
 import {
   ONCE_DIGEST_BYTES,
   ONCE_KEPT_MS,
   type Once,
   onceAfter,
 } from '../../shared/protocol/once.ts';
-import { temporaryFolder } from '../../test/harness/temporary-folder.ts';
-import { PointsReader } from './points-reader.ts';
-import { createPointsDb, POINTS_FILE } from './schema.ts';
-import { type OpResult, ShardWriter } from './shard-writer.ts';
+import { WriterRig } from '../../test/shard/writer-rig.ts';
+import type { PointsReader } from './points-reader.ts';
+import { POINTS_FILE } from './schema.ts';
+import type { OpResult } from './shard-writer.ts';
 import { type Levelling, packOp, unpackOp, type WriteOp } from './write-op.ts';
 
 const DIMENSION = 2;
 const START = 1_000_000;
-
-function openShard(t: TestContext) {
-  const folder = temporaryFolder(t);
-  createPointsDb(folder, { shardId: 'shard' as ShardId, dimension: DIMENSION });
-  const shard = {
-    folder,
-    writer: new ShardWriter(folder, { diskReserveBytes: 0 }),
-    reader: new PointsReader(folder),
-    commit: (...ops: WriteOp[]) => shard.writer.commit(ops),
-    /** As after the death of its process. */
-    reopen: () => {
-      shard.writer.close();
-      shard.writer = new ShardWriter(folder, { diskReserveBytes: 0 });
-    },
-  };
-  t.after(() => {
-    shard.reader.close();
-    shard.writer.close();
-  });
-  return shard;
-}
 
 const digest = (n: number) => new Uint8Array(ONCE_DIGEST_BYTES).fill(n);
 const once = (key: number, request = 0, at = START): Once => {
@@ -71,7 +49,7 @@ const knownAt = ({ reader }: { reader: PointsReader }) => {
 };
 
 test('a write is done once: again it answers its version, in the same group or after a crash', (t) => {
-  const shard = openShard(t);
+  const shard = new WriterRig(t, DIMENSION);
   const first = upsert(1, [1], { once: once(7) });
   const again = (version: number) => upsert(version, [1], { once: once(7) });
   const group = shard.commit(first, again(2), upsert(3, [1]), again(4));
@@ -85,7 +63,7 @@ test('a write is done once: again it answers its version, in the same group or a
 });
 
 test('what was refused is not done, and can be done later', (t) => {
-  const shard = openShard(t);
+  const shard = new WriterRig(t, DIMENSION);
   const room = { points: 0, bytes: 0 };
   assert.deepEqual(saidBy(shard.commit(upsert(1, [1], { once: once(1), room }))), [
     'quota_exceeded',
@@ -103,7 +81,7 @@ test('what was refused is not done, and can be done later', (t) => {
 });
 
 test('a change of several commits is done with the last one', (t) => {
-  const shard = openShard(t);
+  const shard = new WriterRig(t, DIMENSION);
   shard.commit(upsert(1, [1, 2]));
   const part = (version: number, ids: number[], name: 'first' | 'last'): WriteOp => {
     return { kind: 'delete', version, part: name, ids, once: once(3) };
@@ -117,7 +95,7 @@ test('a change of several commits is done with the last one', (t) => {
 });
 
 test('a key is free a day after its first use, and old ones do not gather', (t) => {
-  const shard = openShard(t);
+  const shard = new WriterRig(t, DIMENSION);
   for (let n = 1; n <= 100; n += 1) shard.commit(upsert(n, [n], { once: once(n) }));
   const late = START + ONCE_KEPT_MS;
   const other = (at: number) => upsert(200, [1], { once: once(1, 9, at) });
@@ -130,7 +108,7 @@ test('a key is free a day after its first use, and old ones do not gather', (t) 
 });
 
 test('a span makes what is known in it what it is elsewhere', (t) => {
-  const shard = openShard(t);
+  const shard = new WriterRig(t, DIMENSION);
   for (let n = 1; n <= 6; n += 1) shard.commit(upsert(n, [n], { once: once(n) }));
   const row = (key: number, version: number) => ({ ...once(key, 5), version });
   const level = (span: Levelling['once']): WriteOp => ({
@@ -168,7 +146,7 @@ test('a span makes what is known in it what it is elsewhere', (t) => {
 });
 
 test('the queries go by their indexes', (t) => {
-  const { folder } = openShard(t);
+  const { folder } = new WriterRig(t, DIMENSION);
   const db = new Database(path.join(folder, POINTS_FILE), { readonly: true });
   for (const [sql, index] of [
     ['SELECT key FROM once WHERE at <= 5 ORDER BY at LIMIT 16', 'once_by_age'],

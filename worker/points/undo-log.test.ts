@@ -1,37 +1,20 @@
 /** Writes that are taken back: everything is as it was, whatever they did. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import type { ShardId } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { ONCE_DIGEST_BYTES, type Once } from '../../shared/protocol/once.ts';
 import { takeSeed } from '../../test/harness/seed.ts';
-import { temporaryFolder } from '../../test/harness/temporary-folder.ts';
+import { WriterRig } from '../../test/shard/writer-rig.ts';
 import { PointsReader } from './points-reader.ts';
-import { createPointsDb, POINTS_FILE } from './schema.ts';
-import { type OpResult, ShardWriter } from './shard-writer.ts';
+import { POINTS_FILE } from './schema.ts';
+import type { OpResult } from './shard-writer.ts';
 import type { Change, Numbered, WriteOp } from './write-op.ts';
 
 const DIMENSION = 2;
 const IDS = 30;
 const ROUNDS = 120;
-
-function openShard(t: TestContext) {
-  const folder = temporaryFolder(t);
-  createPointsDb(folder, { shardId: 'shard' as ShardId, dimension: DIMENSION });
-  const shard = {
-    folder,
-    writer: new ShardWriter(folder, { diskReserveBytes: 0 }),
-    commit: (...ops: WriteOp[]) => shard.writer.commit(ops),
-    reopen: () => {
-      shard.writer.close();
-      shard.writer = new ShardWriter(folder, { diskReserveBytes: 0 });
-    },
-  };
-  t.after(() => shard.writer.close());
-  return shard;
-}
 
 /** All that a write can change, but for the last version. */
 function dump(folder: string): object {
@@ -105,7 +88,7 @@ function onceOf(random: SeededRandom): Once | undefined {
 
 test('all writes above a version are taken back, any number of times, and nothing else', (t) => {
   const random = new SeededRandom(takeSeed(t, 20_261_127));
-  const { folder, commit, reopen } = openShard(t);
+  const { folder, commit, reopen } = new WriterRig(t, DIMENSION);
   let version = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
     const stable = version;
@@ -130,7 +113,7 @@ test('all writes above a version are taken back, any number of times, and nothin
 });
 
 test('what comes late after an undo is refused, what came after it is not taken back', (t) => {
-  const { commit } = openShard(t);
+  const { commit } = new WriterRig(t, DIMENSION);
   const upsert = (version: number): WriteOp => {
     const undoable = { stable: 0 };
     return {
@@ -153,7 +136,7 @@ test('what comes late after an undo is refused, what came after it is not taken 
 });
 
 test('a write that kept nothing can not be taken back, nor one that was settled', (t) => {
-  const { folder, commit } = openShard(t);
+  const { folder, commit } = new WriterRig(t, DIMENSION);
   const remove = (version: number, stable?: number): WriteOp => {
     const undoable = stable === undefined ? undefined : { stable };
     return { kind: 'delete', version, ids: [1], undoable };
@@ -167,7 +150,7 @@ test('a write that kept nothing can not be taken back, nor one that was settled'
 });
 
 test('rows are kept as they were until their write is settled, and no longer', (t) => {
-  const { folder, commit } = openShard(t);
+  const { folder, commit } = new WriterRig(t, DIMENSION);
   const ids = Array.from({ length: 3_000 }, (_, i) => i);
   const upsert = (version: number, stable: number, some = ids): WriteOp => {
     const payloads = some.map(() => null);

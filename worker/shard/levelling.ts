@@ -4,28 +4,17 @@
  * then into memory, but their versions come in any order: `state.ts` and the head of
  * `points/schema.ts` say how searches and images live with that.
  */
-import type { Clock } from '../../shared/base/clock.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Request } from '../../shared/protocol/messages.ts';
 import { isWholePage, type Page } from '../../shared/protocol/page.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
-import type { Levelling, WriteOp } from '../points/write-op.ts';
-import type { ReaderOf } from './evaluate.ts';
+import type { Levelling } from '../points/write-op.ts';
 import { checkWithin, othersIn } from './range.ts';
-import type { ShardImage } from './shard-image.ts';
 import { Slices } from './slices.ts';
-import type { ShardState } from './state.ts';
-import type { WriteGate } from './write-gate.ts';
+import type { UndoParts } from './undo.ts';
 
-export interface LevellingParts {
-  state: ShardState;
-  image: ShardImage;
-  gate: WriteGate;
-  reader: ReaderOf;
-  clock: Clock;
-  /** Commits and applies. */
-  write: (op: WriteOp) => Promise<Written>;
+export interface LevellingParts extends UndoParts {
   /** Waits a little when points come faster than they are linked. */
   pace: (points: number) => Promise<void>;
   /** Brings memory level with the rows; no write may be under way. */
