@@ -11,12 +11,12 @@ import type { Log } from '../../shared/log/log.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { ReplicaPlacement, ReplicasTable } from '../store/replicas.ts';
 import type { WorkerLink } from '../worker-link/worker-link.ts';
-import { Levelling } from './levelling.ts';
-import { PageLink } from './page-link.ts';
-import type { Replica } from './replica.ts';
-import { ReplicaSet, type ReplicaSetDeps } from './replica-set.ts';
-import { Scrub } from './scrub.ts';
-import type { ReplicationTiming } from './timing.ts';
+import { Levelling } from './copying/levelling.ts';
+import { PageLink } from './copying/page-link.ts';
+import { Scrub } from './copying/scrub.ts';
+import type { Replica } from './replicas/replica.ts';
+import { ReplicaSet, type ReplicaSetDeps } from './replicas/replica-set.ts';
+import type { ReplicationTiming } from './replicas/timing.ts';
 
 export interface ClusterDeps {
   link: Pick<WorkerLink, 'request' | 'isReady' | 'onConnect' | 'onLoss' | 'onDamage'>;

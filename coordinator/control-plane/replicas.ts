@@ -3,7 +3,7 @@ import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Scrub, ScrubCounts } from '../cluster/scrub.ts';
+import type { Scrub, ScrubCounts } from '../cluster/copying/scrub.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import type { PlacedReplica, ReplicaFilter } from '../store/replicas.ts';

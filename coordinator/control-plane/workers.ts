@@ -1,7 +1,7 @@
 /**
  * Workers as operators see them: every one that ever proved itself, with what it does now and the
  * terms that operators set. Who is in charge of a worker's data follows from its terms: each change
- * is told to whoever routes to it and moves shards (`cluster/moves.ts`) as soon as it is durable.
+ * is told to whoever routes to it and moves shards (`cluster/placing/moves.ts`) as soon as it is durable.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -11,9 +11,9 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { ClusterCounts } from '../cluster/cluster.ts';
-import type { Moves } from '../cluster/moves.ts';
-import type { WorkerHealth } from '../cluster/worker-health.ts';
-import type { LiveWorker } from '../cluster/workforce.ts';
+import type { Moves } from '../cluster/placing/moves.ts';
+import type { WorkerHealth } from '../cluster/workers/worker-health.ts';
+import type { LiveWorker } from '../cluster/workers/workforce.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import type { WorkerRecord, WorkerTerms } from '../store/workers.ts';

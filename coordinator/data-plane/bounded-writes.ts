@@ -20,7 +20,7 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
-import { isByFilter, UNTOUCHED } from '../cluster/write-round.ts';
+import { isByFilter, UNTOUCHED } from '../cluster/replicas/write-round.ts';
 import type { ClientUsage, UsageOwner } from '../limits/client-usage.ts';
 import type { Quota, Reservation, ShardUsage, UsageAccount } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';

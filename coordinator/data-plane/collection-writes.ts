@@ -20,7 +20,7 @@ import { InvalidInput } from '../../shared/base/invalid.ts';
 import { Slices } from '../../shared/base/slices.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Work, Written } from '../../shared/protocol/schema.ts';
-import { ShardMoved } from '../cluster/shard-moved.ts';
+import { ShardMoved } from '../cluster/replicas/shard-moved.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import { type BoundedWrites, changedNothing } from './bounded-writes.ts';
 import { joinParts, splitWrite } from './split-write.ts';

@@ -6,7 +6,7 @@ import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { WantedShard } from '../cluster/outlook.ts';
+import type { WantedShard } from '../cluster/placing/outlook.ts';
 import { ClientUsage, type UsageOwner } from '../limits/client-usage.ts';
 import type { Quota } from '../limits/usage-account.ts';
 import type { Router } from '../routing/router.ts';

@@ -1,7 +1,7 @@
 /**
  * Collections that get another number of shards, while they are read and written:
  *
- *   begin() -> store: filling -> workers: shard-create -> copy (`cluster/shard-copy.ts`)
+ *   begin() -> store: filling -> workers: shard-create -> copy (`cluster/copying/shard-copy.ts`)
  *                  ^                  |                     | fails           | proved, in the pause
  *                  |                  +---------------------+                 v
  *                  |                  v            | of no use     store: active, the old ones gone
@@ -25,7 +25,7 @@ import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { CopyFailed, type CopyFailure, ShardCopy } from '../cluster/shard-copy.ts';
+import { CopyFailed, type CopyFailure, ShardCopy } from '../cluster/copying/shard-copy.ts';
 import type { ClientUsage } from '../limits/client-usage.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, ShardPlacement } from '../store/collections.ts';

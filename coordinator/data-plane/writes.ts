@@ -14,7 +14,7 @@ import type { Request } from '../../shared/protocol/messages.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { Once } from '../../shared/protocol/once.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
-import { isByFilter } from '../cluster/write-round.ts';
+import { isByFilter } from '../cluster/replicas/write-round.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
 import type { CollectionWrites } from './collection-writes.ts';

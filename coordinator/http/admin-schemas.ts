@@ -6,7 +6,7 @@ import Type, { type TSchema } from 'typebox';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS, PLAN_PRICES } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
-import { HEALTH_STATES } from '../cluster/worker-health.ts';
+import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
 import { closedObject } from './validation.ts';
 

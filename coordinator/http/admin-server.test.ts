@@ -13,7 +13,7 @@ import { Authenticator } from '../auth/authenticator.ts';
 import { Epochs } from '../auth/epochs.ts';
 import { KeyDigester } from '../auth/key-digest.ts';
 import { createKeyHash } from '../auth/key-hash.ts';
-import type { LiveWorker } from '../cluster/workforce.ts';
+import type { LiveWorker } from '../cluster/workers/workforce.ts';
 import { AuditAdmin } from '../control-plane/audit.ts';
 import { ClientAdmin } from '../control-plane/clients.ts';
 import { Idempotency } from '../control-plane/idempotency.ts';

@@ -3,7 +3,7 @@
  * spread into a reply, so a column that is added to a table does not appear here by itself.
  */
 
-import type { WorkerLoad } from '../cluster/worker-loads.ts';
+import type { WorkerLoad } from '../cluster/workers/worker-loads.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';

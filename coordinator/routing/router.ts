@@ -7,7 +7,7 @@
  * cluster that is slow because it is busy. They do not count when the first worker is in doubt: then it
  * is looked for another one until there is one.
  *
- * A write goes to all replicas in sync (`cluster/replica-set.ts`).
+ * A write goes to all replicas in sync (`cluster/replicas/replica-set.ts`).
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';

@@ -6,7 +6,7 @@ import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import type { Principal } from '../../coordinator/auth/principal.ts';
 import { Cluster } from '../../coordinator/cluster/cluster.ts';
-import { REPLICATION_TIMING } from '../../coordinator/cluster/timing.ts';
+import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
