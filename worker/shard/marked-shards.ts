@@ -26,20 +26,18 @@ export class MarkedShards {
     return [...this.#shards];
   }
 
-  /** False when it was there before. In the set even when the disk does not take it, which throws. */
-  add(shardId: ShardId): boolean {
-    if (this.#shards.has(shardId)) return false;
+  /** In the set even when the disk does not take it, which throws. */
+  add(shardId: ShardId): void {
     this.#shards.add(shardId);
     writeFileSync(path.join(this.#folder, shardId), '', { mode: 0o600 });
     syncFolder(this.#folder);
-    return true;
   }
 
-  /** False when it was not there; durable on return. */
-  delete(shardId: ShardId): boolean {
-    if (!this.#shards.has(shardId)) return false;
+  /** Durable on return. */
+  delete(shardId: ShardId): void {
+    if (!this.#shards.has(shardId)) return;
     rmSync(path.join(this.#folder, shardId), { force: true });
     syncFolder(this.#folder);
-    return this.#shards.delete(shardId);
+    this.#shards.delete(shardId);
   }
 }

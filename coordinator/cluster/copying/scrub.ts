@@ -40,12 +40,6 @@ export interface ScrubDeps {
   log: Log;
 }
 
-export interface ScrubReport {
-  ranges: number;
-  /** Rows that were copied because replicas differed. */
-  repairedRows: number;
-}
-
 /** What became of the comparisons of shards since the start of the process. */
 export interface ScrubCounts {
   compared: number;
@@ -99,28 +93,22 @@ export class Scrub {
     await this.#running;
   }
 
-  /** Compares all replicas in sync of one shard. Throws `unavailable` when there are not two. */
-  async compare(set: ReplicaSet): Promise<ScrubReport> {
-    const workers = set.readers();
-    if (workers.length < 2) {
-      throw new AppError('unavailable', 'fewer than two replicas in sync are connected');
-    }
-    const report = { ranges: 0, repairedRows: 0 };
+  /** Compares the replicas in sync of one shard that are at these workers. */
+  async #compare(set: ReplicaSet, workers: readonly WorkerId[]): Promise<void> {
+    let repairedRows = 0;
     let from: Range['from'];
     for (;;) {
       const startMs = this.#deps.pages.nowMs;
       const { next, rows } = await this.#compareRange(set, workers, from);
-      report.ranges += 1;
-      report.repairedRows += rows;
+      repairedRows += rows;
       if (next === null) break;
       from = next;
       await this.#deps.pages.restSince(startMs);
     }
     this.#deps.store.noteCompared(set.shardId);
     this.counts.compared += 1;
-    this.counts.differed += report.repairedRows > 0 ? 1 : 0;
-    this.counts.repairedRows += report.repairedRows;
-    return report;
+    this.counts.differed += repairedRows > 0 ? 1 : 0;
+    this.counts.repairedRows += repairedRows;
   }
 
   async #compareRange(set: ReplicaSet, workers: readonly WorkerId[], from: Range['from']) {
@@ -212,7 +200,8 @@ export class Scrub {
       if (set === undefined) return true;
       shardId = set.shardId;
       await set.readable(this.#deps.pages.deadline());
-      if (set.readers().length > 1) await this.compare(set);
+      const workers = set.readers();
+      if (workers.length > 1) await this.#compare(set, workers);
       else this.#skip(shardId);
       return true;
     } catch (error) {
@@ -228,7 +217,7 @@ function areSame([first, ...others]: readonly RangeDigest[]): boolean {
 }
 
 /** The place of one that agrees with the most; among equals one with the newest row. */
-export function majorityOf(digests: readonly RangeDigest[]): number {
+function majorityOf(digests: readonly RangeDigest[]): number {
   const ranks = digests.map((digest, place) => {
     const agree = digests.filter((other) => isSameRange(digest, other)).length;
     return { place, agree, newest: digest.newest };

@@ -216,7 +216,7 @@ export class ReplicaSet {
     vectors: Float32Array | undefined,
     deadline: Deadline,
   ): Promise<Written> {
-    await this.#order.brake();
+    if (this.#order.brakeMs > 0) await this.#order.brake();
     while (!this.#isOpen) await this.#inTime(deadline, this.#order.pause ?? this.#settle());
     if (this.#retired) throw new ShardMoved();
     const members = this.#membersForWrite();

@@ -96,7 +96,6 @@ export class WriteOrder {
 
   /** Resolves when a write may go on that is slowed down. */
   async brake(): Promise<void> {
-    if (this.brakeMs === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#clock.after(this.brakeMs, resolve);
     await promise;
