@@ -36,6 +36,7 @@ import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin } from './control-plane/keys.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { ReplicaAdmin } from './control-plane/replicas.ts';
+import { Usage } from './control-plane/usage.ts';
 import { type HeldShard, WorkerAdmin } from './control-plane/workers.ts';
 import { WriteOnce } from './control-plane/write-once.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
@@ -43,6 +44,7 @@ import { limitsFor } from './data-plane/test-limits.ts';
 import { createAdminServer } from './http/admin-server.ts';
 import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
+import { Ledger } from './ledger/ledger.ts';
 import { BadKeys } from './limits/bad-keys.ts';
 import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
@@ -69,6 +71,8 @@ export async function startCoordinator(
   const startMs = clock.monotonicMs();
   const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
   shutdown.add('control store', store);
+  const ledger = await Ledger.open(path.join(config.dataDir, 'ledger.db'), deps);
+  shutdown.add('ledger', ledger);
 
   const link = new WorkerLink(deps, {
     host: config.host,
@@ -88,12 +92,13 @@ export async function startCoordinator(
   link.onConnect(seen);
   link.onLoss(seen);
 
-  const fleet = composeCluster({ ...deps, store, link }, shutdown);
+  const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router } = fleet;
 
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
-  const known = { ...deps, store, router, clientLimits, limitsOf };
+  const usage = new Usage({ ledger, clock });
+  const known = { ...deps, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
   const idempotency = new Idempotency({ ...known, secret });
@@ -129,9 +134,10 @@ export async function startCoordinator(
 }
 
 function composeCluster(
-  { store, link, clock, log }: CoordinatorDeps & { store: ControlStore; link: WorkerLink },
+  parts: CoordinatorDeps & { store: ControlStore; ledger: Ledger; link: WorkerLink },
   shutdown: Shutdown,
 ) {
+  const { store, ledger, link, clock, log } = parts;
   const health = new WorkerHealth({
     isSilent: (workerId) => link.isSilent(workerId),
     hasAnswered: (workerId) => link.hasAnswered(workerId),
@@ -145,7 +151,7 @@ function composeCluster(
   health.start();
   shutdown.add('worker health', health);
   const timing = REPLICATION_TIMING;
-  const cluster = new Cluster({ link, store: store.replicas, clock, log, timing });
+  const cluster = new Cluster({ link, store: store.replicas, ledger, clock, log, timing });
   shutdown.add('cluster', cluster);
   const setOf = (shardId: ShardId) => cluster.set(shardId);
   const router = new Router({ link, setOf, health, clock, hedgeMs: HEDGE_MS });
@@ -190,6 +196,7 @@ function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits | undefin
 interface Known extends CoordinatorDeps {
   store: ControlStore;
   router: Router;
+  usage: Usage;
   clientLimits: ClientLimits;
   limitsOf: (clientId: ClientId) => PlanLimits;
 }
@@ -276,6 +283,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         writes,
         clusterInfo,
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
+        usage: composed.usage,
       },
       badKeys: new BadKeys(new RateLimiter(composed)),
       rates: new RequestRates({

@@ -14,6 +14,7 @@ import type { WorkerLink } from '../worker-link/worker-link.ts';
 import { Levelling } from './copying/levelling.ts';
 import { PageLink } from './copying/page-link.ts';
 import { Scrub } from './copying/scrub.ts';
+import { Metering, type MeteringDeps } from './metering.ts';
 import type { Replica } from './replicas/replica.ts';
 import { ReplicaSet, type ReplicaSetDeps } from './replicas/replica-set.ts';
 import type { ReplicationTiming } from './replicas/timing.ts';
@@ -21,6 +22,7 @@ import type { ReplicationTiming } from './replicas/timing.ts';
 export interface ClusterDeps {
   link: Pick<WorkerLink, 'request' | 'isReady' | 'onConnect' | 'onLoss' | 'onDamage'>;
   store: ReplicasTable;
+  ledger: MeteringDeps['ledger'];
   clock: Clock;
   log: Log;
   timing: ReplicationTiming;
@@ -61,6 +63,7 @@ export class Cluster {
   /** Those with several replicas, by worker: nobody else needs to hear of workers. */
   readonly #byWorker = new Map<WorkerId, Set<ReplicaSet>>();
   readonly scrub: Scrub;
+  readonly metering: Metering;
   readonly pages: PageLink;
   readonly #levelling: Levelling;
   /** Replicas to level, the longest waiting first, and those that are being levelled. */
@@ -74,17 +77,28 @@ export class Cluster {
   #describe: (shardId: ShardId) => ShardDescriptor | undefined = () => undefined;
 
   constructor(deps: ClusterDeps) {
-    const { link, store, clock, log, timing } = deps;
+    const { link, store, ledger, clock, log, timing } = deps;
     this.#deps = deps;
     const describe = (shardId: ShardId) => this.#describe(shardId);
     this.pages = new PageLink({ link, clock });
     const { pages } = this;
-    this.#levelling = new Levelling({ pages, clock, log, describe });
+    const ownerOf = (shardId: ShardId) => this.#describe(shardId)?.place;
+    const metering = new Metering({
+      ledger,
+      pages,
+      ownerOf,
+      carryAfterMs: timing.carryAfterMs,
+      clock,
+      log,
+    });
+    this.metering = metering;
+    this.#levelling = new Levelling({ pages, metering, clock, log, describe });
     const setOf = (shardId: ShardId) => this.#sets.get(shardId);
     this.scrub = new Scrub({ pages, setOf, store, clock, log });
     const graceEndMs = clock.monotonicMs() + timing.startGraceMs;
     const fellBehind = (set: ReplicaSet, replica: Replica) => this.#enqueue({ set, replica });
-    this.#setDeps = { link, store, clock, log, timing, graceEndMs, fellBehind };
+    const wrote = (set: ReplicaSet) => metering.wrote(set);
+    this.#setDeps = { link, store, clock, log, timing, graceEndMs, fellBehind, wrote };
     this.#retries = new Retries(clock, (key) => {
       const behind = this.#waiting.get(key);
       this.#waiting.delete(key);
@@ -103,6 +117,7 @@ export class Cluster {
   start(describe: (shardId: ShardId) => ShardDescriptor | undefined): void {
     this.#describe = describe;
     this.scrub.start();
+    this.metering.start(this.#sets.values());
   }
 
   /** Calls `listener` whenever a replica that was behind is in sync. */
@@ -179,6 +194,7 @@ export class Cluster {
   async close(): Promise<void> {
     this.#closed = true;
     this.#retries.close();
+    await this.metering.close();
     this.pages.stop();
     await Promise.all([this.scrub.close(), ...this.#running.values()]);
   }

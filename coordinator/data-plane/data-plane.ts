@@ -70,7 +70,13 @@ export class DataPlane {
     const catalog = new Catalog(store.all());
     const locks = new CollectionLocks();
     const known = { catalog, locks, store, router, cluster, work, clock, log };
-    const reconciler = new Reconciler({ collections: store, router, clock, log });
+    const reconciler = new Reconciler({
+      collections: store,
+      metering: cluster.metering,
+      router,
+      clock,
+      log,
+    });
     const repair = new ConfigRepair(known);
     this.#catalog = catalog;
     this.#router = router;

@@ -2,12 +2,13 @@
  * Collections on their way out. A deleted collection is gone for its client at once; its shards
  * are erased when their workers can be reached, now or after their return:
  *
- *   erase() -> store: deleting -> shard-drop to each worker -> all answered -> store: removed
- *                   |                 |  away                                    |
- *                   |                 +--> kept; tried again when it connects    |
- *                   +--- fails -------+--- fails --------------------------------+
- *                                     v
- *                   tried again after a pause that grows (`retries.ts`)
+ *   erase() -> store: deleting -> what its writes came to, to the ledger (`cluster/metering.ts`)
+ *                   |               -> shard-drop to each worker -> all answered -> store: removed
+ *                   |                      |  away                                    |
+ *                   |                      +--> kept; tried again when it connects    |
+ *                   +--- fails ------------+--- fails --------------------------------+
+ *                                          v
+ *                        tried again after a pause that grows (`retries.ts`)
  *
  * At start everything in state `deleting` is taken up, and everything in state `creating` too: the
  * coordinator that was making it died before the client had an answer, so it is rolled back.
@@ -19,6 +20,7 @@ import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Metering } from '../cluster/metering.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
 import { allShards } from './catalog.ts';
@@ -27,6 +29,7 @@ import { descriptorOf } from './shard-descriptor.ts';
 export interface ReconcilerDeps {
   collections: Pick<CollectionsTable, 'all' | 'markDeleting' | 'remove'>;
   router: Pick<Router, 'ask' | 'connected' | 'onConnect'>;
+  metering: Pick<Metering, 'finish' | 'forget'>;
   clock: Clock;
   log: Log;
 }
@@ -124,7 +127,13 @@ export class Reconciler {
     try {
       this.#mark(doomed);
       const reachable = [...replicas.values()].filter(({ workerId }) => workers.has(workerId));
-      await Promise.all(reachable.map((replica) => this.#drop(doomed, replica)));
+      const byShard = Map.groupBy(reachable, ({ shard }) => shard);
+      await Promise.all(
+        [...byShard].map(async ([shard, held]) => {
+          if (!(await this.#finish(record, shard))) return;
+          await Promise.all(held.map((replica) => this.#drop(doomed, replica)));
+        }),
+      );
       if (replicas.size > 0 || !this.#doomed.has(record.collectionId)) return;
       this.#deps.collections.remove(record.collectionId);
     } catch (error) {
@@ -132,6 +141,7 @@ export class Reconciler {
       return;
     }
     this.#doomed.delete(record.collectionId);
+    void this.#deps.metering.forget(allShards(record).map(({ shardId }) => shardId));
     this.#retries.settle(record.collectionId);
     const { collectionId, clientId } = record;
     const fields = { collectionId, clientId, shards: record.shards.length };
@@ -147,6 +157,13 @@ export class Reconciler {
       if (!(error instanceof AppError) || error.code !== 'collection_not_found') throw error;
     }
     doomed.marked = true;
+  }
+
+  /** What was written to the shard is in the ledger. False while nobody can be asked for it. */
+  async #finish(record: CollectionRecord, shard: ShardPlacement): Promise<boolean> {
+    // Nobody has written to a collection that never was, nor to shards that were being filled.
+    if (record.state === 'creating' || record.filling.includes(shard)) return true;
+    return this.#deps.metering.finish(shard.shardId, record, shard.replicas);
   }
 
   async #drop(doomed: Doomed, { shard, workerId }: Replica): Promise<void> {

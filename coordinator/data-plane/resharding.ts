@@ -41,7 +41,7 @@ export interface ReshardingDeps extends NewShardsDeps {
   catalog: Catalog;
   locks: CollectionLocks;
   store: ReshardingTable;
-  cluster: Pick<Cluster, 'set' | 'fill' | 'replace' | 'remove' | 'reaches' | 'pages'>;
+  cluster: Pick<Cluster, 'set' | 'fill' | 'replace' | 'remove' | 'reaches' | 'pages' | 'metering'>;
   router: Pick<Router, 'onConnect'>;
   usage: Pick<ClientUsage, 'resharded'>;
   /** No read takes longer. */
@@ -174,10 +174,11 @@ export class Resharding {
   }
 
   async #divide(collectionId: CollectionId): Promise<void> {
-    const { log, clock } = this.#deps;
+    const { log, clock, cluster } = this.#deps;
     const startMs = clock.monotonicMs();
     const record = this.#recordOf(collectionId);
     const pausedMs = await this.#copy(record);
+    void cluster.metering.forget(record.shards.map(({ shardId }) => shardId));
     const { clientId, shards, filling } = record;
     const points = this.pointsCopied(record);
     this.settle(collectionId);
@@ -203,6 +204,7 @@ export class Resharding {
     const copy = new ShardCopy(
       {
         pages: cluster.pages,
+        metering: cluster.metering,
         clock,
         note: (shardId, state) => {
           store.note(shardId, state);

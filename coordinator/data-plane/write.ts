@@ -7,6 +7,7 @@ import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { EACH, type PayloadPath } from '../../shared/domain/payload-path.ts';
 import type { MessageName, Request } from '../../shared/protocol/messages.ts';
+import type { Meter } from '../../shared/protocol/meter.ts';
 import { ONCE_DIGEST_BYTES, type Once } from '../../shared/protocol/once.ts';
 import type { Room } from '../../shared/protocol/schema.ts';
 
@@ -22,6 +23,11 @@ type WriteOf<N extends MessageName> = N extends MessageName
 /** The same write, which takes effect once. */
 export function withOnce(write: Write, once: Once): Write {
   return { ...write, body: { ...write.body, once } } as Write;
+}
+
+/** The same write on somebody's account. */
+export function withMeter(write: Write, meter: Meter): Write {
+  return { ...write, body: { ...write.body, meter } } as Write;
 }
 
 /** Each of several writes of one request takes effect once by itself. */

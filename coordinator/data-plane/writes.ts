@@ -11,9 +11,11 @@ import type { VectorConfig } from '../../shared/domain/collection.ts';
 import { parsePayloadPath } from '../../shared/domain/payload-path.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Request } from '../../shared/protocol/messages.ts';
+import { hourOf } from '../../shared/protocol/meter.ts';
 import { joinVectors } from '../../shared/protocol/named-vectors.ts';
 import type { Once } from '../../shared/protocol/once.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
+import type { Principal } from '../auth/principal.ts';
 import { isByFilter } from '../cluster/replicas/write-round.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
@@ -24,7 +26,7 @@ import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
 import { settled } from './settle-work.ts';
-import { onceOfOperation, type Write, withOnce } from './write.ts';
+import { onceOfOperation, type Write, withMeter, withOnce } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
@@ -35,7 +37,7 @@ export interface WritesDeps {
 }
 
 export interface WriteCall {
-  owner: Owner;
+  owner: Owner & Pick<Principal, 'keyId'>;
   collection: string;
   deadline: Deadline;
   /** Of a write that takes effect once. Called when it is checked and about to be sent; throws
@@ -79,7 +81,7 @@ export class Writes {
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
     const [planned] = this.#take(record, [write]);
     const once = await claim(call, record);
-    return planned === undefined ? null : this.#send(record, planned, call.deadline, once);
+    return planned === undefined ? null : this.#send(record, planned, call, once);
   }
 
   /** All are checked before the first is sent; each is then stored whole, in order. */
@@ -93,7 +95,7 @@ export class Writes {
     const once = await claim(call, record);
     for (const [index, one] of planned.entries()) {
       const own = once && onceOfOperation(once, index);
-      versions.push(await this.#send(record, one, call.deadline, own));
+      versions.push(await this.#send(record, one, call, own));
     }
     return versions;
   }
@@ -115,11 +117,13 @@ export class Writes {
   async #send(
     record: CollectionRecord,
     { write: checked, expected }: Planned,
-    deadline: Deadline,
+    { owner, deadline }: WriteCall,
     once: Once | undefined,
   ): Promise<WriteVersion> {
     if (checked.empty === true) return null;
-    const write = once === undefined ? checked : withOnce(checked, once);
+    const meter = { key: owner.keyId, hour: hourOf(this.#deps.clock.now()) };
+    const metered = withMeter(checked, meter);
+    const write = once === undefined ? metered : withOnce(metered, once);
     const ask = () => this.#deps.collectionWrites.send({ record, write, deadline });
     if (!isByFilter(write.body)) return (await ask()).version;
     const settling = { record, expected, filters: 1 };

@@ -8,6 +8,7 @@ import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { ReplicaAdmin } from '../control-plane/replicas.ts';
+import type { Usage } from '../control-plane/usage.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import { closedObject } from './validation.ts';
@@ -20,6 +21,7 @@ export interface ControlPlane {
   audit: AuditAdmin;
   workers: WorkerAdmin;
   replicas: ReplicaAdmin;
+  usage: Pick<Usage, 'report'>;
 }
 
 export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {

@@ -7,6 +7,7 @@ import { ROLES } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS, PLAN_PRICES } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
+import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
 import { closedObject } from './validation.ts';
 
@@ -167,6 +168,29 @@ export const Status = closedObject({
   in_flight: Count,
 });
 
+const amounts = {
+  writes: Type.Integer({
+    minimum: 0,
+    description: 'that changed something, counted by each shard',
+  }),
+  points_written: Type.Integer({
+    minimum: 0,
+    description: 'stored, or with another vector or payload',
+  }),
+  points_deleted: Count,
+  bytes_written: Type.Integer({ minimum: 0, description: 'of vectors and payloads' }),
+};
+
+export const Usage = closedObject({
+  from: Time,
+  until: Time,
+  by: Type.Enum([...PERIODS]),
+  rows: Type.Array(
+    closedObject({ start: Time, namespace: Type.String(), key_id: Type.String(), ...amounts }),
+  ),
+  total: closedObject(amounts),
+});
+
 export const Problem = closedObject({
   type: Type.String(),
   title: Type.String(),
@@ -195,6 +219,7 @@ export const ADMIN_SCHEMAS = {
   Comparison,
   ReleasedShard,
   Status,
+  Usage,
   Problem,
   PlanTerms,
   ClientTerms,

@@ -75,6 +75,7 @@ before(async () => {
         release: async () => false,
       }),
       replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined, scrub } }),
+      usage: { report: () => assert.fail('nobody asks for it') },
       idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,
       log,

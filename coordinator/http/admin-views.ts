@@ -6,6 +6,7 @@
 import type { WorkerLoad } from '../cluster/workers/worker-loads.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
+import type { UsageAmounts, UsageReport } from '../control-plane/usage.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
 import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
@@ -140,6 +141,31 @@ export function viewStatus(status: SystemStatus) {
     workers: { known: status.workers.known, connected: status.workers.connected },
     in_flight: status.inFlight,
   };
+}
+
+export function viewUsage({ from, until, by, rows, total }: UsageReport) {
+  return {
+    from: formatHour(from),
+    until: formatHour(until),
+    by,
+    rows: rows.map((row) => ({
+      start: formatHour(row.start),
+      namespace: row.namespace,
+      key_id: row.keyId,
+      ...viewAmounts(row),
+    })),
+    total: viewAmounts(total),
+  };
+}
+
+function viewAmounts({ writes, written, deleted, bytes }: UsageAmounts) {
+  return { writes, points_written: written, points_deleted: deleted, bytes_written: bytes };
+}
+
+const MS_PER_HOUR = 3_600_000;
+
+function formatHour(hour: number): string {
+  return formatTime(hour * MS_PER_HOUR);
 }
 
 function formatTime(ms: number): string {

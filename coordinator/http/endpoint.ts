@@ -8,6 +8,7 @@ import type { Permission } from '../../shared/domain/permissions.ts';
 import type { Once } from '../../shared/protocol/once.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
+import type { Usage } from '../control-plane/usage.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
 import { closedObject, formedText } from './validation.ts';
@@ -15,6 +16,7 @@ import { closedObject, formedText } from './validation.ts';
 /** What a client's requests can do. */
 export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clusterInfo'> & {
   account: Account;
+  usage: Pick<Usage, 'report'>;
 };
 
 export interface Call<Body = unknown> {

@@ -17,6 +17,7 @@ import { addKeyCommands } from './admin/key.ts';
 import { addPlanCommands } from './admin/plan.ts';
 import { addReplicaCommands } from './admin/replicas.ts';
 import { showStatus } from './admin/status.ts';
+import { addUsageCommand } from './admin/usage.ts';
 import { addWorkerCommands } from './admin/worker.ts';
 import { askTerminal } from './ask.ts';
 import { CommandError, EXIT } from './command-error.ts';
@@ -79,6 +80,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
     setExitCode(await up(options, { ...context, ...sources }));
   });
   addClientCommands(program, context);
+  addUsageCommand(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);

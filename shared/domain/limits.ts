@@ -92,6 +92,10 @@ export const LIMITS = {
   rangePointsMax: 10_000,
   /** Points of one page between replicas, and removed ids beside them: several times what is read. */
   pagePointsMax: 2_000,
+  /** Rows of one report of usage. */
+  usageRowsMax: 10_000,
+  /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
+  ledgerEntriesMax: 100_000,
   /** Writes of one shard that wait for a commit. */
   shardWritesQueuedMax: 4_096,
   /** Bytes of all writes of a worker that wait for a commit: each is copied for its thread. */

@@ -199,6 +199,26 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text', error: 'error' },
     help: 'an index image could not be written; the rows are safe, the next start is slower',
   },
+  ledger_failed: {
+    level: 'error',
+    fields: { pending: 'number', error: 'error' },
+    help: 'the ledger can not be written; what waits is kept and tried again, and requests are refused once that is much',
+  },
+  ledger_recovered: {
+    level: 'info',
+    fields: {},
+    help: 'the ledger is written again, and lacks nothing',
+  },
+  metering_failed: {
+    level: 'warn',
+    fields: { shardId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
+    help: 'what writes of a shard came to could not be carried to the ledger; it waits at the shard and is tried again',
+  },
+  metering_lost: {
+    level: 'error',
+    fields: { shardId: 'text', version: 'number', error: 'error' },
+    help: 'a shard was erased whose files could not be read; the ledger has its writes up to that version',
+  },
   writer_failed: {
     level: 'error',
     fields: { writer: 'number', pending: 'number', error: 'error' },

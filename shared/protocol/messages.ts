@@ -4,6 +4,7 @@
 import type { Static } from 'typebox';
 import { changesApply } from './messages/changes-apply.ts';
 import { changesRead } from './messages/changes-read.ts';
+import { meterRead } from './messages/meter-read.ts';
 import { payloadUpdate } from './messages/payload-update.ts';
 import { pointsCount } from './messages/points-count.ts';
 import { pointsDelete } from './messages/points-delete.ts';
@@ -48,6 +49,7 @@ export const MESSAGES = {
   'range-read': rangeRead,
   'range-apply': rangeApply,
   'shard-undo': shardUndo,
+  'meter-read': meterRead,
 } as const;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -15,6 +15,7 @@ const HASHES: Record<number, string> = {
   4: 'ef5de408ec001ff45e0a27817d9efddd6a61de7eec987dd850f5eb1519dc89e2',
   5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
   6: 'f8b2dee4c8d68820efed5578143e35e42f0aa7dab437cf65858f9dc8a407fb2d',
+  7: '9c1a7d683948eda891c653201cd88a070634836ba89118897929741c83c9a084',
 };
 
 test('the schemas are those that the protocol version promises', () => {

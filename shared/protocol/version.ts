@@ -11,5 +11,6 @@
  *    one replica is levelled with another; a search by vector can leave a point out; a write that
  *    takes effect once, and one that can be undone; requests can be cancelled; `worker-status`,
  *    `shard-release`
+ * 7  writes say on whose account they are, and shards what writes came to; `meter-read`
  */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;

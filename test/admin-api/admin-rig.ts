@@ -18,6 +18,7 @@ import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
 import { ReplicaAdmin } from '../../coordinator/control-plane/replicas.ts';
+import { Usage } from '../../coordinator/control-plane/usage.ts';
 import { type HeldShard, WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
 import { createAdminServer } from '../../coordinator/http/admin-server.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
@@ -27,6 +28,7 @@ import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
 
 export const OLD_TOKEN = 'an-older-token-of-the-tests-of-thirty-two-characters';
@@ -88,6 +90,7 @@ export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
   readonly store: ControlStore;
+  readonly ledger: SyncLedger;
   readonly fleet: Fleet;
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
@@ -101,6 +104,7 @@ export class AdminRig {
     clock: ManualClock;
     authenticator: Authenticator;
     store: ControlStore;
+    ledger: SyncLedger;
     fleet: Fleet;
     url: string;
     left: { collections: number };
@@ -111,6 +115,7 @@ export class AdminRig {
     this.left = parts.left;
     this.#told = parts.told;
     this.store = parts.store;
+    this.ledger = parts.ledger;
     this.fleet = parts.fleet;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
@@ -130,6 +135,7 @@ export class AdminRig {
     const folder = await mkdtemp(path.join(tmpdir(), 'bulkhead-admin-'));
     const clock = new ManualClock();
     const store = ControlStore.open(path.join(folder, 'control.db'), { clock });
+    const ledger = new SyncLedger(t, folder);
     const digester = new KeyDigester('pepper'.repeat(8));
     const hash = await createKeyHash(secureRandom.bytes);
     const use = new KeyUse({ store: store.apiKeys, clock, log: quietLog });
@@ -162,6 +168,7 @@ export class AdminRig {
           release,
         }),
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
+        usage: new Usage({ ledger, clock }),
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,
@@ -174,7 +181,8 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const rig = new AdminRig({ clock, authenticator, store, fleet, url, left, told, quarantined });
+    const parts = { clock, authenticator, store, ledger, fleet, url, left, told, quarantined };
+    const rig = new AdminRig(parts);
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

@@ -4,9 +4,12 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { NewKey } from '../../coordinator/control-plane/keys.ts';
-import { ManualClock } from '../../shared/base/clock.ts';
+import type { ShardOwner } from '../../coordinator/ledger/entries.ts';
+import { ManualClock, systemClock } from '../../shared/base/clock.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
+import { hourOf } from '../../shared/protocol/meter.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
-import { CLIENT_A, type DataRig, startRig } from './data-rig.ts';
+import { CLIENT_A, CLIENT_B, type DataRig, startRig } from './data-rig.ts';
 
 const ORIGIN = { actor: 'operator', requestId: 'req_aaaaaaaaaaaaaaaa' };
 
@@ -282,4 +285,33 @@ test('a key with a rate of its own hears of it, and leaves the others their shar
   assert.match(refused?.headers.get('ratelimit-policy') ?? '', /^"key";q=2;w=2$/);
   assert.match(answers[0]?.headers.get('ratelimit-policy') ?? '', /^"key";q=2;w=2, "client";q=/);
   assert.equal((await ask(rig, other, 'GET', '/collections')).status, 200);
+});
+
+test('usage is that of the mode of the key that asks, and of its namespaces', async (t) => {
+  const { rig, make } = await start(t);
+  const note = async (shard: string, owner: Partial<ShardOwner>, written: number) => {
+    const hour = hourOf(systemClock.now());
+    await rig.ledger.append({
+      kind: 'writes',
+      shardId: shard as ShardId,
+      owner: { clientId: CLIENT_A, mode: 'live', namespace: 'default', ...owner },
+      after: 0,
+      upTo: 1,
+      sums: [{ key: 'key_x', hour, writes: 1, written, deleted: 0, bytes: 0 }],
+      isLast: false,
+    });
+  };
+  await note('1', {}, 1);
+  await note('2', { namespace: 'b' }, 10);
+  await note('3', { mode: 'test' }, 100);
+  await note('4', { clientId: CLIENT_B }, 1_000);
+  const writtenBy = async (terms: Partial<NewKey>) => {
+    const { json } = await ask(rig, make(terms), 'GET', '/v1/usage?by=month');
+    return json.result.total.points_written;
+  };
+  assert.equal(await writtenBy({ role: 'monitor', namespaces: null }), 11);
+  assert.equal(await writtenBy({ namespaces: ['b'] }), 10);
+  assert.equal(await writtenBy({ mode: 'test' }), 100);
+  const refused = await ask(rig, make(), 'GET', '/v1/usage?from=2026-02-30');
+  assert.deepEqual([refused.status, refused.json.code], [400, 'invalid_argument']);
 });

@@ -10,6 +10,7 @@ import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
+import { Usage } from '../../coordinator/control-plane/usage.ts';
 import { WriteOnce } from '../../coordinator/control-plane/write-once.ts';
 import { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { limitsFor } from '../../coordinator/data-plane/test-limits.ts';
@@ -34,11 +35,12 @@ import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { FakeWorker } from './fake-worker.ts';
 
 export const CLIENT_A = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
-const CLIENT_B = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
+export const CLIENT_B = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
 const PEPPER = 'pepper'.repeat(8);
 const keyOf = (clientId: ClientId, mode: Mode) => ({
   clientId,
@@ -125,7 +127,7 @@ export interface Answer {
 export type DataRig = Awaited<ReturnType<typeof startRig>>;
 
 export async function startRig(t: Cleanup, options: RigOptions = {}) {
-  const store = storeIn(temporaryFolder(t));
+  const { store, ledger } = storesIn(t);
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
@@ -137,7 +139,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const work = workOver(limits, gone, clock);
   const clusters: Cluster[] = [];
   const openPlane = () => {
-    const over = clusterOver(worker, store, log);
+    const over = clusterOver(worker, { store, ledger, log });
     clusters.push(over.cluster);
     const plane = new DataPlane({
       ...storedIn(store),
@@ -154,7 +156,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     return plane;
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
-  const plane = planeOf(openPlane(), (data) => accountOver(store, data, keys, limits));
+  const plane = planeOf(openPlane(), { store, ledger, keys, limits, clock });
   const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
     {
@@ -190,6 +192,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     url,
     ending,
     store,
+    ledger,
     worker,
     events,
     inFlight,
@@ -225,18 +228,23 @@ function inFlightOf({ clientBodiesMax, bodiesMax }: RigOptions): InFlight {
   });
 }
 
-function storeIn(folder: string): ControlStore {
+function storesIn(t: Cleanup): { store: ControlStore; ledger: SyncLedger } {
+  const folder = temporaryFolder(t);
   const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
   for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
-  return store;
+  return { store, ledger: new SyncLedger(t, folder) };
 }
 
 /** What of a cluster the data plane needs, with one worker. */
-function clusterOver(worker: FakeWorker, store: ControlStore, log: Log) {
+function clusterOver(
+  worker: FakeWorker,
+  { store, ledger, log }: { store: ControlStore; ledger: SyncLedger; log: Log },
+) {
   // A class with private fields is only itself to the compiler; the fake has all it offers.
   const link = worker as never;
   const timing = { ...REPLICATION_TIMING, startGraceMs: 0 };
-  const cluster = new Cluster({ link, store: store.replicas, clock: systemClock, log, timing });
+  const known = { link, store: store.replicas, ledger, clock: systemClock, log, timing };
+  const cluster = new Cluster(known);
   const health = { isDoubtful: () => false, answered: () => undefined, lostRace: () => undefined };
   const setOf = (shardId: ShardId) => cluster.set(shardId);
   const router = new Router({ link, setOf, health, clock: systemClock, hedgeMs: HEDGE_MS });
@@ -253,9 +261,19 @@ function workOver(limits: PlanLimits, gone: ReadonlySet<ClientId>, clock: Clock)
   });
 }
 
-function planeOf(data: DataPlane, account: (data: DataPlane) => Account): Plane {
+function planeOf(
+  data: DataPlane,
+  known: {
+    store: ControlStore;
+    ledger: SyncLedger;
+    keys: KeyAdmin;
+    limits: PlanLimits;
+    clock: Clock;
+  },
+): Plane {
   const { collections, queries, writes, clusterInfo } = data;
-  return { collections, queries, writes, clusterInfo, account: account(data) };
+  const account = accountOver(known.store, data, known.keys, known.limits);
+  return { collections, queries, writes, clusterInfo, account, usage: new Usage(known) };
 }
 
 function accountOver(

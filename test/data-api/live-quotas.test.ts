@@ -6,6 +6,7 @@ import { upsertWrite } from '../../coordinator/data-plane/writes.ts';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
+import type { KeyId } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { ErrorCode } from '../../shared/errors/codes.ts';
@@ -86,10 +87,11 @@ test('as many points as the plan says; replacing and deleting go on', async (t) 
   assertDone(await remove(rig, [1]));
   assertDone(await put(rig, [4]));
   assertRefused(await put(rig, [5], { name: 'd' }), /3 points/);
+  assert.equal(asked(rig), 0, 'all of it is known from the answers');
   assertDone(await rig.call('DELETE', '/collections/c'));
   assertDone(await put(rig, [5, 6], { name: 'd' }));
   assertRefused(await put(rig, [7], { name: 'd' }), /3 points/);
-  assert.equal(asked(rig), 0, 'all of it is known from the answers');
+  assert.equal(asked(rig), 1, 'only for what the writes of the deleted one came to');
 });
 
 test('test data and other clients are not counted, and a new limit holds at once', async (t) => {
@@ -277,7 +279,8 @@ test('room that a delete of unknown outcome made is found', async (t) => {
 });
 
 function runUpsert(plane: DataPlane, collection: string, id: number): Promise<unknown> {
-  const owner = { clientId: CLIENT_A, mode: 'live', namespace: 'default' } as const;
+  const keyId = 'key_aaaaaaaaaaaaaaaa' as KeyId;
+  const owner = { clientId: CLIENT_A, mode: 'live', namespace: 'default', keyId } as const;
   const call = { owner, collection, deadline: Deadline.after(systemClock, 5_000) };
   return plane.writes.run(call, upsertWrite({ points: [{ id, vector: VECTOR }] }));
 }

@@ -89,6 +89,32 @@ test('keys are bound, changed and rotated, and clients erased', async (t) => {
   await runJson(service, ['client', 'delete', 'Ada', '--grace', 'now', '--yes']);
 });
 
+test('what a client has written is shown, also of what it has deleted', async (t) => {
+  const service = await startService(t);
+  const [created] = await runJson(service, ['client', 'create', 'Ada']);
+  const [key] = await runJson(service, ['key', 'create', 'Ada']);
+  const hers = service.client(String(key?.key));
+  await hers.createCollection('hers', COLLECTION);
+  const points = [1, 2, 3].map((id) => ({ id, vector: [1, 2] }));
+  await hers.upsert('hers', { points });
+  await hers.delete('hers', { points: [1, 99] });
+  await hers.deleteCollection('hers');
+  // It is there before the collection's files are gone.
+  const [row, ...others] = await runJson(service, ['usage', String(created?.client_id)]);
+  const { start, ...amounts } = row ?? {};
+  assert.match(String(start), /^\d{4}-\d\d-\d\dT00:00:00.000Z$/);
+  assert.deepEqual(others, []);
+  assert.deepEqual(amounts, {
+    namespace: 'default',
+    key_id: key?.key_id,
+    writes: 2,
+    points_written: 3,
+    points_deleted: 1,
+    bytes_written: 24,
+  });
+  assert.deepEqual(await runJson(service, ['usage', 'Ada', '--mode', 'test']), []);
+});
+
 test('clients are put on plans, limited, suspended and resumed', async (t) => {
   const service = await startService(t);
   const [made] = await runJson(service, ['plan', 'set', 'gold', '--from', 'free', ...LIMIT(70)]);

@@ -9,7 +9,7 @@
  *    13    http                                      server
  *    12    data-plane  control-plane                 shard
  *    11    auth  limits  cluster  routing            points  index  filter  image
- *    10    store  worker-link
+ *    10    store  ledger  worker-link
  *   ------------------------------ shared ------------------------------
  *     2    config  log  protocol
  *     1    domain  errors  crypto
@@ -28,6 +28,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'coordinator/cluster': 11,
   'coordinator/limits': 11,
   'coordinator/routing': 11,
+  'coordinator/ledger': 10,
   'coordinator/store': 10,
   'coordinator/worker-link': 10,
   worker: 14,
@@ -48,7 +49,7 @@ const RANKS: Readonly<Record<string, number>> = {
 
 /** Each outside package and the only places that may import it. Tests are free to. */
 export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
-  'better-sqlite3': ['coordinator/store/', 'worker/points/'],
+  'better-sqlite3': ['coordinator/ledger/', 'coordinator/store/', 'worker/points/'],
   assemblyscript: ['scripts/kernel/'],
   commander: ['scripts/'],
   'cli-progress': ['scripts/'],

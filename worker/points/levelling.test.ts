@@ -54,6 +54,7 @@ function level(
     removedVersions: removed.map(([, version]) => version),
     lastVersion: 0,
     floor: 0,
+    isLast: false,
     imageLevellings: undefined,
     ...more,
   };

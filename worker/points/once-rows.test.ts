@@ -123,6 +123,7 @@ test('a span makes what is known in it what it is elsewhere', (t) => {
     floor: 0,
     once: span,
     imageLevellings: undefined,
+    isLast: false,
   });
   const until = { version: 4, key: digest(4) };
   const middle = level({ after: onceAfter(2), until, rows: [row(40, 3), row(2, 4)] });

@@ -24,10 +24,12 @@ import {
   pointIdToKey,
   type Uuid,
 } from '../../shared/domain/point.ts';
+import type { Reply, Request } from '../../shared/protocol/messages.ts';
 import type { OnceMark, OnceRow } from '../../shared/protocol/once.ts';
 import type { Range, Written } from '../../shared/protocol/schema.ts';
 import { checkDatabase } from './integrity.ts';
 import { MetaTable, numberIn } from './meta-table.ts';
+import { readMeter } from './meter-rows.ts';
 import { onceRowsAfter } from './once-rows.ts';
 import { payloadCheck, rowSeedOfHex, vectorCheck } from './row-check.ts';
 import { openForReads } from './schema.ts';
@@ -345,6 +347,14 @@ export class PointsReader {
   /** Whether rows are kept as writes up to that version found them; see `undo-log.ts`. */
   keepsImages(upTo: number): boolean {
     return hasImages(this.#db, upTo);
+  }
+
+  /** See `meter-read`. Throws `DamagedData`. */
+  metered({ after, upTo }: Request<'meter-read'>): Reply<'meter-read'> {
+    return this.#snapshot(() => {
+      const { last_version: last } = this.#counters();
+      return readMeter(this.#db, { after, upTo: Math.min(upTo, last) });
+    });
   }
 
   /** What the shard held after its last write. */

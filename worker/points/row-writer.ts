@@ -8,11 +8,20 @@ import { assert, must } from '../../shared/base/assert.ts';
 import { type PayloadBytes, type PointId, pointIdToKey } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
+import { type Amount, MeterRows } from './meter-rows.ts';
 import { OnceRows } from './once-rows.ts';
 import { compilePayloadChange } from './payload-change.ts';
 import type { PayloadRow } from './row-statements.ts';
 import { type Counters, RowTable } from './row-table.ts';
-import type { Change, Levelling, Numbered, Undo, WriteOp, WriteOutcome } from './write-op.ts';
+import {
+  type Change,
+  growthBytes,
+  type Levelling,
+  type Numbered,
+  type Undo,
+  type WriteOp,
+  type WriteOutcome,
+} from './write-op.ts';
 
 const NO_LABELS = new Uint32Array();
 
@@ -21,12 +30,14 @@ type Changed = Pick<WriteOutcome, 'labels' | 'payloads'>;
 export class RowWriter {
   readonly #rows: RowTable;
   readonly #once: OnceRows;
+  readonly #meter: MeterRows;
   readonly #tombstonesMax: number;
 
   /** Throws `DamagedData`. */
   constructor(db: Database.Database, options: { tombstonesMax: number }) {
     this.#rows = new RowTable(db);
     this.#once = new OnceRows(db);
+    this.#meter = new MeterRows(db);
     this.#tombstonesMax = options.tombstonesMax;
   }
 
@@ -89,6 +100,8 @@ export class RowWriter {
     }
     const isDone = op.part === undefined || op.part === 'last';
     if (op.once !== undefined && isDone) this.#once.record(op.once, version);
+    if (op.meter !== undefined) this.#meter.record(version, op.meter, amountOf(op, changed.labels));
+    if (op.metered !== undefined) this.#meter.forget(op.metered);
     return { ...held, ...changed };
   }
 
@@ -176,6 +189,7 @@ export class RowWriter {
     counters.undo_floor = counters.last_version;
     counters.tombstone_floor = Math.max(counters.tombstone_floor, op.floor);
     if (op.once !== undefined) this.#once.level(op.once);
+    if (op.isLast) this.#meter.clear();
     return Uint32Array.from(labels);
   }
 
@@ -199,6 +213,7 @@ export class RowWriter {
     }
     const { labels, oldest } = this.#rows.undo(after);
     this.#once.undo(after);
+    this.#meter.undo(after);
     this.#noteOutOfOrder(oldest, imageLevellings);
     counters.last_version = upTo;
     return labels;
@@ -243,6 +258,23 @@ export class RowWriter {
     assert(length === op.ids.length * dimension, 'one vector of the dimension a point');
     const bytes = dimension * Float32Array.BYTES_PER_ELEMENT;
     return (i) => Buffer.from(buffer, byteOffset + i * bytes, bytes);
+  }
+}
+
+/** What a change came to that changed the points with these labels. */
+function amountOf(change: Change, labels: Uint32Array): Amount {
+  const none = { written: 0, deleted: 0, bytes: 0 };
+  switch (change.kind) {
+    case 'upsert':
+    case 'vectors':
+      return { ...none, written: labels.length, bytes: growthBytes(change) };
+    case 'payload': {
+      const each = 'payload' in change.change ? change.change.payload.length : 0;
+      return { ...none, written: labels.length, bytes: labels.length * each };
+    }
+    case 'delete':
+    case 'delete-labels':
+      return { ...none, deleted: labels.length };
   }
 }
 

@@ -12,6 +12,9 @@
  *                                            are pruned, and `tombstone_floor` in `meta` says up to
  *                                            which version they may be missing
  *   once         key, request, version, at   writes with a key that were done (`once-rows.ts`)
+ *   metered      version, key, hour,         what writes came to that the ledger may lack
+ *                written, deleted, bytes,    (`meter-rows.ts`)
+ *                checksum
  *   undo         seq, version, id, label,    what writes that may be undone have changed, as it was
  *                old_version, checks,        (`undo-log.ts`)
  *                payload, vector, tombstone
@@ -125,6 +128,15 @@ const MIGRATIONS: readonly (string | ((db: Database.Database) => void))[] = [
    INSERT INTO meta (key, value)
      VALUES ('undo_floor', ifnull((SELECT value FROM meta WHERE key = 'last_version'), 0));`,
   addChecks,
+  `CREATE TABLE metered (
+     version INTEGER PRIMARY KEY,
+     key TEXT NOT NULL,
+     hour INTEGER NOT NULL,
+     written INTEGER NOT NULL,
+     deleted INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     checksum INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /**

@@ -173,7 +173,7 @@ for (const first of ['reader', 'writer'] as const) {
     shard.writer.close();
     const old = new Database(path.join(folder, POINTS_FILE));
     old.exec(
-      `DELETE FROM meta WHERE key IN ${LATER}; DROP TABLE once; DROP TABLE undo; PRAGMA user_version = 1;`,
+      `DELETE FROM meta WHERE key IN ${LATER}; DROP TABLE once; DROP TABLE undo; DROP TABLE metered; PRAGMA user_version = 1;`,
     );
     old.close();
     if (first === 'reader') assert.deepEqual(usageOf(folder), right);

@@ -10,6 +10,7 @@
 import { must } from '../../shared/base/assert.ts';
 import type { PayloadBytes, PointId } from '../../shared/domain/point.ts';
 import type { PayloadChange } from '../../shared/protocol/messages/payload-update.ts';
+import type { Meter } from '../../shared/protocol/meter.ts';
 import type { Once, OnceMark, OnceSpan } from '../../shared/protocol/once.ts';
 import type { Room, Written } from '../../shared/protocol/schema.ts';
 
@@ -45,6 +46,10 @@ export interface Numbered {
   once?: Once | undefined;
   /** It may be undone; writes up to `stable` are not undone any more. */
   undoable?: { stable: number } | undefined;
+  /** On whose account it is; nobody's when it is not said. */
+  meter?: Meter | undefined;
+  /** What is noted of writes up to this version is in the ledger. */
+  metered?: number | undefined;
 }
 
 /**
@@ -66,6 +71,8 @@ export interface Levelling {
   floor: number;
   /** What is known of writes that take effect once. */
   once?: OnceSpan | undefined;
+  /** It ends a levelling: what is noted of writes so far is in the ledger, or of no replica in sync. */
+  isLast: boolean;
   /** `levellings` of the image on disk, when there is one. */
   imageLevellings: number | undefined;
 }
@@ -213,7 +220,7 @@ export function unpackOutcome({ payloads, ...outcome }: PackedOutcome): WriteOut
 }
 
 /** Bytes that an op adds to the disk at most, roughly; 0 for what frees space. */
-export function growthBytes(op: WriteOp): number {
+export function growthBytes(op: Change | WriteOp): number {
   switch (op.kind) {
     case 'upsert':
     case 'level': {

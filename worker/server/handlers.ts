@@ -120,6 +120,7 @@ type Answer = WithVectors<Reply<MessageName>>;
 /** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */
 function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
   return {
+    'meter-read': (shardId, body) => plain(registry.rows(shardId)().metered(body)),
     'changes-read': (shardId, body) => readChanges(body, registry.rows(shardId)()),
     'changes-apply': async (shardId, body, vectors) => {
       const shard = await registry.shard(shardId);

@@ -30,6 +30,7 @@ const NO_ROWS = {
   vectors: new Float32Array(),
   floor: 0,
   lastVersion: 0,
+  isLast: false,
 };
 
 export class ShardLevelling {
@@ -45,7 +46,7 @@ export class ShardLevelling {
     vectors: Float32Array,
   ): Promise<Written> {
     this.#check(page, vectors);
-    const rows = { ...page, vectors, floor, lastVersion };
+    const rows = { ...page, vectors, floor, lastVersion, isLast: lastVersion > 0 };
     return this.#parts.gate.shared(() => this.#level(rows));
   }
 
@@ -65,7 +66,8 @@ export class ShardLevelling {
         const removedVersions = removedIds.map(() => version);
         await this.#level({ ...NO_ROWS, removedIds, removedVersions });
       }
-      const written = await this.#level({ ...page, vectors, floor: 0, lastVersion: version });
+      const rows = { ...NO_ROWS, ...page, vectors, lastVersion: version };
+      const written = await this.#level(rows);
       return recount ? this.#recount() : written;
     });
   }
@@ -81,13 +83,13 @@ export class ShardLevelling {
   async #level(rows: Rows): Promise<Written> {
     const { state, image, write, pace } = this.#parts;
     const { ids, versions, payloads, vectors, removedIds, removedVersions } = rows;
-    const { lastVersion, floor, once } = rows;
+    const { lastVersion, floor, once, isLast } = rows;
     state.index.assertRoom(ids.length);
     const ended = state.startLevelling(Math.min(...versions));
     const lists = { ids, versions, payloads, vectors, removedIds, removedVersions };
     const imageLevellings = image.levellings;
-    const op = { kind: 'level' as const, ...lists, lastVersion, floor, once, imageLevellings };
-    const written = await write(op).finally(ended);
+    const known = { lastVersion, floor, once, isLast, imageLevellings };
+    const written = await write({ kind: 'level', ...lists, ...known }).finally(ended);
     await pace(ids.length);
     return written;
   }

@@ -128,20 +128,13 @@ export class Shard {
   // held then; with a room, one that would grow the shard more is refused
 
   async upsert(points: Upsert, byName: PointVectors): Promise<Written> {
-    const { version, ids, payloads, room, once, undoable } = points;
     const vectors = onlyVector(byName);
-    return this.#gate.shared(() => {
-      const numbered = { version, once, undoable };
-      return this.#writeVectors({ kind: 'upsert', ...numbered, ids, vectors, payloads, room });
-    });
+    return this.#gate.shared(() => this.#writeVectors({ kind: 'upsert', ...points, vectors }));
   }
 
   async updateVectors(points: VectorsUpdate, byName: PointVectors): Promise<Written> {
-    const { ids, ...numbered } = points;
     const vectors = onlyVector(byName);
-    return this.#gate.shared(() => {
-      return this.#writeVectors({ kind: 'vectors', ...numbered, ids, vectors });
-    });
+    return this.#gate.shared(() => this.#writeVectors({ kind: 'vectors', ...points, vectors }));
   }
 
   delete({ points, ...numbered }: Request<'points-delete'>, deadline: Deadline): Promise<Written> {
@@ -217,18 +210,18 @@ export class Shard {
    * the last one answered. A part's change may depend on what the part before it answered. One
    * that takes effect once is a commit even when there is nothing to change. */
   async #writeParts<Keys extends PointId[] | Uint32Array>(
-    { version, once, undoable }: Omit<Numbered, 'part'>,
+    numbered: Omit<Numbered, 'part'>,
     keys: Keys,
     changeOf: (part: Keys, before: Written | undefined) => Change,
   ): Promise<Written> {
     let written: Written | undefined;
-    const end = once === undefined ? keys.length : Math.max(1, keys.length);
+    const end = numbered.once === undefined ? keys.length : Math.max(1, keys.length);
     for (let at = 0; at < end; at += CHANGE_POINTS_MAX) {
       const next = at + CHANGE_POINTS_MAX;
       const change = changeOf(keys.slice(at, next) as Keys, written);
-      const numbered = { version, once, undoable, ...partOf(at === 0, next >= end) };
+      const part = partOf(at === 0, next >= end);
       try {
-        written = await this.#write({ ...change, ...numbered });
+        written = await this.#write({ ...change, ...numbered, ...part });
         if (written.repeated !== undefined) return written;
       } catch (error) {
         throw at === 0 ? error : partlyDone(error, at, keys.length);

@@ -6,7 +6,8 @@
  *   2  passes: rows, tombstones and writes that take effect once, newer than what the target has, a
  *      page at a time; each pass takes what was written during the one before, so they grow shorter
  *   3  with writes paused for a moment: the last pass, and both say what they hold
- *          the same ------> it is in sync, and gets every write from now on
+ *          the same ------> what was noted of writes goes to the ledger (`metering.ts`), and it is in
+ *                           sync, and gets every write from now on
  *          not the same --> ranges are compared, and step 2 again
  *
  * Ranges are compared instead of step 2 when the target is empty or so far behind that the source
@@ -29,6 +30,7 @@ import type { ShardId, WorkerId } from '../../../shared/base/ids.ts';
 import type { ShardDescriptor } from '../../../shared/domain/collection.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Log } from '../../../shared/log/log.ts';
+import type { Metering } from '../metering.ts';
 import { awayError, isSame, type Replica } from '../replicas/replica.ts';
 import type { ReplicaSet } from '../replicas/replica-set.ts';
 import { Brake } from './brake.ts';
@@ -38,6 +40,7 @@ import { copyOnceRows, levelRanges, type Pair } from './ranges.ts';
 
 export interface LevellingDeps {
   pages: PageLink;
+  metering: Pick<Metering, 'carryAll'>;
   clock: Clock;
   log: Log;
   describe: (shardId: ShardId) => ShardDescriptor | undefined;
@@ -238,6 +241,7 @@ export class Levelling {
         set.usage(target, paused),
       ]);
       if (!isSame(theirs, ours)) return false;
+      await this.#deps.metering.carryAll(set, source, paused);
       set.join(replica, source);
       return true;
     });

@@ -28,6 +28,7 @@ import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Page } from '../../../shared/protocol/page.ts';
 import type { Written } from '../../../shared/protocol/schema.ts';
 import type { CopyState } from '../../store/resharding.ts';
+import type { Metering } from '../metering.ts';
 import { pauseAll } from '../replicas/pause-all.ts';
 import { awayError, isSame } from '../replicas/replica.ts';
 import type { ReplicaSet } from '../replicas/replica-set.ts';
@@ -40,6 +41,7 @@ import { type PagePart, splitPage } from './split-page.ts';
 
 export interface ShardCopyDeps {
   pages: PageLink;
+  metering: Pick<Metering, 'carryAll'>;
   clock: Clock;
   /** Durable on return. */
   note: (shardId: ShardId, state: CopyState) => void;
@@ -251,6 +253,7 @@ export class ShardCopy {
     // It answers when all writes that ever came to it have ended, those too of which nobody knows.
     const held = await source.usage(reader, paused);
     await this.#copyChanges(source, reader, { paused });
+    await this.#deps.metering.carryAll(source, reader, paused);
     return held;
   }
 

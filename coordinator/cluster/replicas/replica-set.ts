@@ -59,7 +59,7 @@ import {
 import { ShardMoved } from './shard-moved.ts';
 import type { ReplicationTiming } from './timing.ts';
 import { WriteOrder } from './write-order.ts';
-import { gather, isByFilter, judge, type Outcome, rowsOf } from './write-round.ts';
+import { gather, isByFilter, judgeMembers, type Outcome, rowsOf } from './write-round.ts';
 
 export interface ReplicaSetDeps {
   link: Pick<WorkerLink, 'request' | 'isReady'>;
@@ -69,6 +69,8 @@ export interface ReplicaSetDeps {
   timing: ReplicationTiming;
   /** In monotonic time: until then workers that are not there may be about to come. */
   graceEndMs: number;
+  /** A write has ended, one way or other. */
+  wrote: (set: ReplicaSet) => void;
   /** A replica is behind and has to be levelled. */
   fellBehind: (set: ReplicaSet, replica: Replica) => void;
 }
@@ -85,6 +87,8 @@ export class ReplicaSet {
   #sole: WorkerId | undefined;
   /** Replicas that must have a write before it is acknowledged. */
   writeConsistency: number;
+  /** Up to which version the ledger has what writes came to; unknown until it was asked. */
+  meteredVersion: number | undefined;
   readonly #order: WriteOrder;
   /** What it held when it last said so. */
   #held: Written | undefined;
@@ -134,6 +138,11 @@ export class ReplicaSet {
   /** Every write up to this version has an outcome, and is in each replica in sync if it has one. */
   get stableVersion(): number {
     return this.#order.stable;
+  }
+
+  /** The same while it is surely so, whatever dies: undefined until that is proved. */
+  get decidedVersion(): number | undefined {
+    return this.#isOpen ? this.stableVersion : undefined;
   }
 
   /** Its replicas in sync were seen to hold all the same; those of a shard that is new, nothing. */
@@ -227,9 +236,9 @@ export class ReplicaSet {
     const { version, stable, come, end } = this.#order.begin(needed > 1);
     try {
       const undoable = needed > 1 && { undoable: { stable } };
-      const request = { ...body, ...undoable, version } as Request<N>;
+      const request = { ...body, ...undoable, version, metered: this.meteredVersion ?? 0 };
       const attempts = members.map(({ workerId }) =>
-        this.#send(workerId, name, request, vectors, deadline),
+        this.#send(workerId, name, request as Request<N>, vectors, deadline),
       );
       const round = { clock, lagMs: timing.lagMs, byFilter: isByFilter(body) };
       const outcomes = await gather(attempts, round);
@@ -241,6 +250,7 @@ export class ReplicaSet {
       return written;
     } finally {
       end();
+      this.#deps.wrote(this);
     }
   }
 
@@ -278,10 +288,7 @@ export class ReplicaSet {
   }
 
   #conclude(members: readonly Replica[], outcomes: Outcome[], version: number): Written {
-    // Whoever has left meanwhile has no say any more.
-    const places = members.flatMap((member, i) => (member.state === 'in_sync' ? [i] : []));
-    const current = places.map((i) => must(members[i], 'it is a member'));
-    const verdict = judge(places.map((i) => must(outcomes[i], 'one a member')));
+    const verdict = judgeMembers(members, outcomes);
     if (verdict.kind === 'refused') {
       if (isStale(verdict.error)) this.#order.forget();
       throw verdict.error;
@@ -290,10 +297,8 @@ export class ReplicaSet {
       this.#doubtAll();
       throw verdict.error;
     }
-    const { written, stay, diverged } = verdict;
-    const missing = current.filter((_, i) => !stay.includes(i) && !diverged.includes(i));
+    const { written, missing, strange } = verdict;
     if (missing.length > 0) this.#leave(missing, 'it did not write in time');
-    const strange = current.filter((_, i) => diverged.includes(i));
     if (strange.length > 0) this.#leave(strange, 'it holds something else after a write');
     this.#held = written;
     return written.repeated === undefined ? { ...written, version } : written;
@@ -385,18 +390,13 @@ export class ReplicaSet {
     const deadline = Deadline.after(clock, timing.settleTimeoutMs);
     await this.exclusive(deadline.remainingMs(), async () => {
       const asked = this.inSync.filter(({ workerId }) => this.#deps.link.isReady(workerId));
-      const said = await this.#ask(asked.length > 0 ? asked : this.inSync, deadline);
+      const { said, failure } = await answersOf(
+        asked.length > 0 ? asked : this.inSync,
+        ({ workerId }) => this.usage(workerId, deadline),
+      );
+      if (said.size === 0) throw failure;
       this.#goOnWith(said);
     });
-  }
-
-  /** What each of these holds; those that do not say are left out. Throws when none does. */
-  async #ask(replicas: readonly Replica[], deadline: Deadline): Promise<Map<Replica, Written>> {
-    const { said, failure } = await answersOf(replicas, ({ workerId }) => {
-      return this.usage(workerId, deadline);
-    });
-    if (said.size === 0) throw failure;
-    return said;
   }
 
   /** What the replica at this worker holds once all writes that came to it have ended. */

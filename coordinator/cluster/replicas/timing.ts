@@ -14,10 +14,16 @@ export interface ReplicationTiming {
   startGraceMs: number;
   /** For one comparison of replicas: a few short reads at each. */
   settleTimeoutMs: number;
+  /**
+   * So long after a write, what it came to is carried to the ledger, with what others have come to
+   * since: bills need not be newer, and a shard has hardly more notes to keep.
+   */
+  carryAfterMs: number;
 }
 
 export const REPLICATION_TIMING: ReplicationTiming = {
   lagMs: 1_000,
   startGraceMs: 1_500,
   settleTimeoutMs: 5_000,
+  carryAfterMs: 1_000,
 };

@@ -8,10 +8,12 @@
  * Replicas that have written must hold the same after it, and agree whether it was done before. Where
  * they do not, those that agree with the most others stay, and the first among equals; the others leave.
  */
+import { must } from '../../../shared/base/assert.ts';
 import type { Clock } from '../../../shared/base/clock.ts';
 import { InvalidInput } from '../../../shared/base/invalid.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Written } from '../../../shared/protocol/schema.ts';
+import type { Replica } from './replica.ts';
 
 export type Outcome =
   | { kind: 'written'; written: Written }
@@ -85,6 +87,24 @@ export function judge(outcomes: readonly Outcome[]): Verdict {
   const [first] = outcomes;
   if (first?.kind === 'refused') return first;
   throw new TypeError('a round has replicas');
+}
+
+/** The same of replicas: those that have not written, and those that disagree, in place of their places.
+ * Whoever is not in sync any more has no say. */
+export function judgeMembers(
+  members: readonly Replica[],
+  outcomes: readonly Outcome[],
+):
+  | { kind: 'written'; written: Written; missing: Replica[]; strange: Replica[] }
+  | Exclude<Verdict, { kind: 'written' }> {
+  const places = members.flatMap((member, i) => (member.state === 'in_sync' ? [i] : []));
+  const current = places.map((i) => must(members[i], 'it is a member'));
+  const verdict = judge(places.map((i) => must(outcomes[i], 'one a member')));
+  if (verdict.kind !== 'written') return verdict;
+  const { kind, written, stay, diverged } = verdict;
+  const missing = current.filter((_, i) => !stay.includes(i) && !diverged.includes(i));
+  const strange = current.filter((_, i) => diverged.includes(i));
+  return { kind, written, missing, strange };
 }
 
 /** How many points a write is for; of one by filter, that nobody knows, one. */

@@ -16,6 +16,7 @@ import type {
   PlanRow,
   ReplicaRow,
   StatusRow,
+  UsageReport,
   WorkerRow,
 } from './admin-replies.ts';
 import {
@@ -29,6 +30,7 @@ import {
   parsePlans,
   parseReplica,
   parseStatus,
+  parseUsage,
   parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
@@ -144,6 +146,17 @@ export class AdminClient {
 
   async revokeKey(clientId: string, keyId: string): Promise<KeyRow> {
     return parseKey(await this.#call('DELETE', keyPath(clientId, keyId)));
+  }
+
+  async usage(
+    clientId: string,
+    wanted: Readonly<Record<string, string | undefined>>,
+  ): Promise<UsageReport> {
+    const given = Object.entries(wanted).flatMap(([name, value]) => {
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    const query = new URLSearchParams(Object.fromEntries(given));
+    return parseUsage(await this.#call('GET', `${clientPath(clientId)}/usage?${query}`));
   }
 
   /** What operators changed, of one client, key or plan if it is named; oldest first. */

@@ -51,6 +51,26 @@ export interface KeyWithSecret extends KeyRow {
   key: string;
 }
 
+export interface UsageAmounts {
+  /** Those that changed something, counted by each shard. */
+  writes: number;
+  points_written: number;
+  points_deleted: number;
+  bytes_written: number;
+}
+
+export interface UsageRow extends UsageAmounts {
+  /** What the period begins with. */
+  start: string;
+  namespace: string;
+  key_id: string;
+}
+
+export interface UsageReport {
+  rows: UsageRow[];
+  total: UsageAmounts;
+}
+
 export interface AuditRow {
   sequence: number;
   at: string;
@@ -221,6 +241,29 @@ export function parseAudit(value: unknown): AuditPage {
     };
   });
   return { items, next: numberOrNull(fields, 'next') };
+}
+
+export function parseUsage(value: unknown): UsageReport {
+  const fields = object(value);
+  const rows = list(fields, 'rows').map((item): UsageRow => {
+    const row = object(item);
+    return {
+      start: text(row, 'start'),
+      namespace: text(row, 'namespace'),
+      key_id: text(row, 'key_id'),
+      ...amountsOf(row),
+    };
+  });
+  return { rows, total: amountsOf(object(fields.total)) };
+}
+
+function amountsOf(fields: Fields): UsageAmounts {
+  return {
+    writes: number(fields, 'writes'),
+    points_written: number(fields, 'points_written'),
+    points_deleted: number(fields, 'points_deleted'),
+    bytes_written: number(fields, 'bytes_written'),
+  };
 }
 
 export function parseWorkers(value: unknown): WorkerRow[] {

@@ -8,7 +8,8 @@ import { closed, WrittenSchema } from '../schema.ts';
  * their order; the same one again changes nothing. In one commit. Float section: one vector a point.
  *
  * The shard's version becomes the highest of its own, those of the page and `lastVersion`, which is
- * that of the source once it has nothing more, else 0. `floor`: see `changes-read`. A page that is
+ * that of the source once it has nothing more, else 0; then what is noted of writes (`meter.ts`) is
+ * dropped, too. `floor`: see `changes-read`. A page that is
  * not what was sealed fails with `invalid_argument`.
  */
 export const changesApply = {

@@ -1,15 +1,13 @@
 import Type, { type Static } from 'typebox';
-import { OnceSchema } from '../once.ts';
 import {
   Bytes,
   closed,
   PathSchema,
   PointsSelectorSchema,
   RoomSchema,
-  UndoableSchema,
-  VersionSchema,
   WrittenSchema,
 } from '../schema.ts';
+import { WRITE_HEAD } from '../write-head.ts';
 
 /** One change to payloads. `payload` is UTF-8 JSON text of an object. */
 export const PayloadChangeSchema = Type.Union([
@@ -30,12 +28,10 @@ export const payloadUpdate = {
   number: 13,
   writes: true,
   request: closed({
-    version: VersionSchema,
+    ...WRITE_HEAD,
     points: PointsSelectorSchema,
     change: PayloadChangeSchema,
     room: Type.Optional(RoomSchema),
-    once: Type.Optional(OnceSchema),
-    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

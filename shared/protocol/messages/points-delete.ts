@@ -1,12 +1,5 @@
-import Type from 'typebox';
-import { OnceSchema } from '../once.ts';
-import {
-  closed,
-  PointsSelectorSchema,
-  UndoableSchema,
-  VersionSchema,
-  WrittenSchema,
-} from '../schema.ts';
+import { closed, PointsSelectorSchema, WrittenSchema } from '../schema.ts';
+import { WRITE_HEAD } from '../write-head.ts';
 
 /**
  * Deletes points; ids that are not there are passed over. Many points are several commits under the
@@ -16,10 +9,8 @@ export const pointsDelete = {
   number: 11,
   writes: true,
   request: closed({
-    version: VersionSchema,
+    ...WRITE_HEAD,
     points: PointsSelectorSchema,
-    once: Type.Optional(OnceSchema),
-    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

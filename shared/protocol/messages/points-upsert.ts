@@ -1,14 +1,6 @@
 import Type from 'typebox';
-import { OnceSchema } from '../once.ts';
-import {
-  closed,
-  PayloadSchema,
-  PointIdSchema,
-  RoomSchema,
-  UndoableSchema,
-  VersionSchema,
-  WrittenSchema,
-} from '../schema.ts';
+import { closed, PayloadSchema, PointIdSchema, RoomSchema, WrittenSchema } from '../schema.ts';
+import { WRITE_HEAD } from '../write-head.ts';
 
 /**
  * Stores points, replacing those whose ids are there. Float section: for each name one vector a
@@ -19,13 +11,11 @@ export const pointsUpsert = {
   number: 10,
   writes: true,
   request: closed({
-    version: VersionSchema,
+    ...WRITE_HEAD,
     ids: Type.Array(PointIdSchema),
     names: Type.Array(Type.String()),
     payloads: Type.Array(PayloadSchema),
     room: Type.Optional(RoomSchema),
-    once: Type.Optional(OnceSchema),
-    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

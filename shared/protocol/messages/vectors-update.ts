@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import { OnceSchema } from '../once.ts';
-import { closed, PointIdSchema, UndoableSchema, VersionSchema, WrittenSchema } from '../schema.ts';
+import { closed, PointIdSchema, WrittenSchema } from '../schema.ts';
+import { WRITE_HEAD } from '../write-head.ts';
 
 /**
  * Replaces the vectors of points that exist, payloads untouched. Float section as in
@@ -10,11 +10,9 @@ export const vectorsUpdate = {
   number: 12,
   writes: true,
   request: closed({
-    version: VersionSchema,
+    ...WRITE_HEAD,
     ids: Type.Array(PointIdSchema),
     names: Type.Array(Type.String()),
-    once: Type.Optional(OnceSchema),
-    undoable: Type.Optional(UndoableSchema),
   }),
   reply: WrittenSchema,
 };

@@ -1,8 +1,9 @@
 import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
-import { Client, ClientTerms, pageSchema } from '../../admin-schemas.ts';
-import { viewClient } from '../../admin-views.ts';
+import { Client, ClientTerms, pageSchema, Usage } from '../../admin-schemas.ts';
+import { viewClient, viewUsage } from '../../admin-views.ts';
 import { pageQuery, parsePageQuery } from '../../page-query.ts';
+import { parseUsageQuery, usageQuery } from '../../usage-query.ts';
 import { closedObject, formedText, nullable } from '../../validation.ts';
 
 const GraceSeconds = formedText('^[0-9]{1,9}$', 'must be a whole number of seconds');
@@ -40,6 +41,19 @@ export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
     url: '/admin/v1/clients/:client',
     reply: Client,
     run: ({ clients }, { params }) => viewClient(clients.show(params.client)),
+  }),
+  adminEndpoint({
+    name: 'showUsage',
+    help: 'show what a client has used, by hour, day or month (UTC)',
+    method: 'GET',
+    url: '/admin/v1/clients/:client/usage',
+    query: closedObject({ ...usageQuery, mode: Type.Optional(Type.Enum(['live', 'test'])) }),
+    reply: Usage,
+    async run({ clients, usage }, { params, query: { mode = 'live', ...query } }) {
+      const { clientId } = clients.show(params.client);
+      const span = parseUsageQuery(query);
+      return viewUsage(await usage.report({ clientId, mode, namespaces: null, ...span }));
+    },
   }),
   adminEndpoint({
     name: 'updateClient',

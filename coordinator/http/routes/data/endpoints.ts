@@ -9,6 +9,7 @@ import {
 } from '../account/keys.ts';
 import { showLimits } from '../account/limits.ts';
 import { showMe } from '../account/me.ts';
+import { showUsage } from '../account/usage.ts';
 import { batchUpdate } from './batch-update.ts';
 import { clearPayload } from './clear-payload.ts';
 import { collectionExists } from './collection-exists.ts';
@@ -71,6 +72,7 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   batchUpdate,
   showMe,
   showLimits,
+  showUsage,
   listOwnKeys,
   createOwnKey,
   showOwnKey,

@@ -1,0 +1,147 @@
+/** Writes and reads of `ledger.db`, in its thread. */
+import type Database from 'better-sqlite3';
+import { unreachable } from '../../shared/base/assert.ts';
+import type {
+  ForgetEntry,
+  LedgerEntry,
+  LedgerQuestions,
+  MeteredShard,
+  QuestionName,
+  UsageSpan,
+  WritesEntry,
+  WriteUsage,
+} from './entries.ts';
+import { openLedger } from './schema.ts';
+
+interface Batch {
+  run: string;
+  batch: number;
+  entries: readonly LedgerEntry[];
+}
+
+export class LedgerDb {
+  readonly #db: Database.Database;
+  readonly #sql: ReturnType<typeof prepareStatements>;
+
+  /** Throws what `openLedger` throws. */
+  constructor(file: string) {
+    this.#db = openLedger(file);
+    this.#sql = prepareStatements(this.#db);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** All entries or none, on disk when it returns. A batch that was written before changes nothing. */
+  write({ run, batch, entries }: Batch): void {
+    const write = this.#db.transaction(() => {
+      const isKnown = this.#sql.meta.get('run') === run;
+      if (isKnown && Number(this.#sql.meta.get('batch')) >= batch) return;
+      for (const entry of entries) this.#apply(entry);
+      this.#sql.setMeta.run(run, 'run');
+      this.#sql.setMeta.run(batch, 'batch');
+    });
+    write.immediate();
+  }
+
+  #apply(entry: LedgerEntry): void {
+    switch (entry.kind) {
+      case 'writes':
+        this.#addWrites(entry);
+        break;
+      case 'forget':
+        this.#forget(entry);
+        break;
+      default:
+        unreachable(entry);
+    }
+  }
+
+  /** What is there already is not added again. That nothing was noted in between is its sender's word. */
+  #addWrites({ shardId, owner, after, upTo, sums, isLast }: WritesEntry): void {
+    const { version, closed } = this.#shard(shardId);
+    if (closed || after < version) return;
+    const { clientId, mode, namespace } = owner;
+    for (const { key, hour, writes, written, deleted, bytes } of sums) {
+      const place = [clientId, mode, hour, namespace, key] as const;
+      this.#sql.addWrites.run(...place, writes, written, deleted, bytes);
+    }
+    this.#sql.setShard.run(shardId, upTo, isLast ? 1 : 0);
+  }
+
+  #forget({ shardIds }: ForgetEntry): void {
+    for (const shardId of shardIds) this.#sql.forgetShard.run(shardId);
+  }
+
+  answer<N extends QuestionName>(
+    name: N,
+    about: LedgerQuestions[N]['about'],
+  ): LedgerQuestions[N]['answer'];
+  answer(...[name, about]: Question): unknown {
+    switch (name) {
+      case 'shard':
+        return this.#shard(about);
+      case 'write-usage': {
+        const { namespaces, by, ...span } = about;
+        const only = namespaces && JSON.stringify(namespaces);
+        return this.#sql.writeUsage[by].all({ ...span, namespaces: only });
+      }
+      default:
+        return unreachable(name);
+    }
+  }
+
+  #shard(shardId: string): MeteredShard {
+    const row = this.#sql.shard.get(shardId);
+    return { version: row?.version ?? 0, closed: row?.closed === 1 };
+  }
+}
+
+type Question = { [N in QuestionName]: [N, LedgerQuestions[N]['about']] }[QuestionName];
+
+type Place = [clientId: string, mode: string, hour: number, namespace: string, keyId: string];
+
+function prepareStatements(db: Database.Database) {
+  return {
+    meta: db.prepare<[string], unknown>('SELECT value FROM meta WHERE key = ?').pluck(),
+    setMeta: db.prepare<[string | number, string]>('UPDATE meta SET value = ? WHERE key = ?'),
+    shard: db.prepare<[string], { version: number; closed: number }>(
+      'SELECT version, closed FROM metered_shards WHERE shard_id = ?',
+    ),
+    setShard: db.prepare<[string, number, number]>(
+      'INSERT OR REPLACE INTO metered_shards (shard_id, version, closed) VALUES (?, ?, ?)',
+    ),
+    forgetShard: db.prepare<[string]>('DELETE FROM metered_shards WHERE shard_id = ?'),
+    addWrites: db.prepare<[...Place, number, number, number, number]>(
+      `INSERT INTO write_usage
+         (client_id, mode, hour, namespace, key_id, writes, written, deleted, bytes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         writes = writes + excluded.writes, written = written + excluded.written,
+         deleted = deleted + excluded.deleted, bytes = bytes + excluded.bytes`,
+    ),
+    writeUsage: {
+      hour: prepareWriteUsage(db, 'hour'),
+      day: prepareWriteUsage(db, `hour - hour % ${HOURS_PER_DAY}`),
+      month: prepareWriteUsage(db, START_OF_MONTH),
+    },
+  };
+}
+
+const HOURS_PER_DAY = 24;
+const START_OF_MONTH = `unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600`;
+
+type WriteUsageBound = Omit<UsageSpan, 'namespaces' | 'by'> & { namespaces: string | null };
+
+/** `start` is the hour that the period of a row begins with. */
+function prepareWriteUsage(db: Database.Database, start: string) {
+  return db.prepare<[WriteUsageBound], WriteUsage>(
+    `SELECT ${start} AS start, namespace, key_id AS keyId, sum(writes) AS writes,
+            sum(written) AS written, sum(deleted) AS deleted, sum(bytes) AS bytes
+       FROM write_usage
+      WHERE client_id = @clientId AND mode = @mode AND hour >= @from AND hour < @until
+        AND (@namespaces IS NULL OR namespace IN (SELECT value FROM json_each(@namespaces)))
+      GROUP BY start, namespace, key_id ORDER BY start, namespace, key_id LIMIT @limit`,
+  );
+}

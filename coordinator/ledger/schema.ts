@@ -1,0 +1,89 @@
+/**
+ * `ledger.db`: what clients have used. One SQLite database in the coordinator's data folder, which one
+ * thread writes (`ledger-thread.ts`); nobody else opens it while the coordinator runs.
+ *
+ *   write_usage      client_id, mode, hour,      what acknowledged writes came to, exactly: the sums of
+ *                    namespace, key_id,          what shards noted in the transactions of the writes
+ *                    writes, written, deleted,
+ *                    bytes
+ *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
+ *                                                `write_usage`; closed: no other will come
+ *   meta             key, value                  run, batch: the last batch that was written
+ *
+ * Hours count from 1970 (UTC) and are those at which the coordinator sent a write: a clock that is set
+ * back or forward moves what comes then, and no total. All amounts are integers below 2^53.
+ *
+ * A batch (`ledger.ts`) is one transaction, with its number: sent again because its answer was lost, it
+ * changes nothing. Notes of a shard are taken with the version that they reach, in the same transaction, and
+ * only from the version on that is there: taken again, they change nothing either.
+ *
+ * Durability as everywhere: WAL with `synchronous=FULL`, an exclusive lock, and a log that is folded into
+ * the database before anything is appended to it that another process or a failed sync has left.
+ */
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { assert } from '../../shared/base/assert.ts';
+import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
+
+/** How long a start waits for the lock of a coordinator that is just going down. */
+const LOCK_WAIT_MS = 500;
+const WAL_PAGES = 4_000;
+
+/** Entry n leads from `user_version` n to n + 1. Never edit one that was released. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE write_usage (
+     client_id TEXT NOT NULL,
+     mode TEXT NOT NULL,
+     hour INTEGER NOT NULL,
+     namespace TEXT NOT NULL,
+     key_id TEXT NOT NULL,
+     writes INTEGER NOT NULL,
+     written INTEGER NOT NULL,
+     deleted INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     PRIMARY KEY (client_id, mode, hour, namespace, key_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE metered_shards (
+     shard_id TEXT NOT NULL PRIMARY KEY,
+     version INTEGER NOT NULL,
+     closed INTEGER NOT NULL CHECK (closed IN (0, 1))
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+   INSERT INTO meta (key, value) VALUES ('run', ''), ('batch', 0);`,
+];
+
+/** Opens or makes the database, durable on return. Throws what SQLite throws, and an `Error` for the
+ * operator when it is of a newer release. */
+export function openLedger(file: string): Database.Database {
+  makeFolderDurably(dirname(file));
+  const db = new Database(file, { timeout: LOCK_WAIT_MS });
+  try {
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('secure_delete = ON');
+    db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    migrate(db);
+    syncFolder(dirname(file));
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function migrate(db: Database.Database): void {
+  const apply = db.transaction(() => {
+    const version = db.pragma('user_version', { simple: true });
+    assert(typeof version === 'number', 'user_version is a number');
+    if (version > MIGRATIONS.length) {
+      throw new Error(
+        `ledger.db has schema ${version}, this release knows ${MIGRATIONS.length}: use a newer one`,
+      );
+    }
+    for (const step of MIGRATIONS.slice(version)) db.exec(step);
+    db.pragma(`user_version = ${MIGRATIONS.length}`);
+  });
+  apply.immediate();
+}
