@@ -20,6 +20,7 @@ import { KeyDigester } from './auth/key-digest.ts';
 import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
 import type { Principal } from './auth/principal.ts';
+import { RequestMeter } from './billing/request-meter.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { Moves } from './cluster/placing/moves.ts';
 import { placeShards } from './cluster/placing/placement.ts';
@@ -50,6 +51,7 @@ import { ClientLimits } from './limits/client-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { RateLimiter } from './limits/rate-limiter.ts';
 import { RequestRates } from './limits/request-rates.ts';
+import type { Payer } from './limits/tally.ts';
 import { WorkBudget } from './limits/work-budget.ts';
 import { HEDGE_MS, Router } from './routing/router.ts';
 import { ControlStore } from './store/control-store.ts';
@@ -98,7 +100,9 @@ export async function startCoordinator(
   const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const usage = new Usage({ ledger, clock });
-  const known = { ...deps, store, router, usage, clientLimits, limitsOf };
+  const requestMeter = new RequestMeter({ ledger, clock });
+  shutdown.add('request meter', requestMeter);
+  const known = { ...deps, store, router, usage, requestMeter, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
   const idempotency = new Idempotency({ ...known, secret });
@@ -197,6 +201,7 @@ interface Known extends CoordinatorDeps {
   store: ControlStore;
   router: Router;
   usage: Usage;
+  requestMeter: RequestMeter;
   clientLimits: ClientLimits;
   limitsOf: (clientId: ClientId) => PlanLimits;
 }
@@ -271,7 +276,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
   const usedBy = async (owner: Principal) => {
     return { ...(await dataPlane.usageOf(owner)), inFlight: inFlight.count(owner.clientId) };
   };
-  const spend = (clientId: ClientId, units: number) => composed.work.spend(clientId, units);
+  const spend = (payer: Payer, units: number) => composed.work.spend(payer, units);
   const limitsOf = (owner: Principal) => limitsFor(owner, composed.limitsOf(owner.clientId));
   const { collections, queries, writes, clusterInfo } = dataPlane;
   return createDataServer(

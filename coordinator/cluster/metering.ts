@@ -272,7 +272,9 @@ export class Metering {
     { shardId, owner }: Omit<Source, 'workerId'>,
     { after, upTo, sums, isLast }: Omit<Span, 'deadline'> & { sums: MeteredSum[] },
   ): Promise<void> {
-    const entry = { kind: 'writes' as const, shardId, owner, after, upTo, sums, isLast };
+    const { clientId, mode, namespace } = owner;
+    const whose = { shardId, owner: { clientId, mode, namespace } };
+    const entry = { kind: 'writes' as const, ...whose, after, upTo, sums, isLast };
     await this.#deps.ledger.append(entry, { urgent: true });
   }
 

@@ -4,7 +4,7 @@
  * them. What lies beyond its reach is not there for it. Secrets it makes only for itself and for
  * lesser keys that neither outlast it nor may ask more often, so none gives it more than it has.
  */
-import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
+import { type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -13,6 +13,7 @@ import { isLesser } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { Payer } from '../limits/tally.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
 import type { ClientRecord } from '../store/clients.ts';
@@ -38,7 +39,7 @@ export interface AccountDeps {
   limitsOf: (owner: Principal) => PlanLimits;
   usedBy: (owner: Principal) => Promise<Omit<Use, 'keys'>>;
   /** Takes units of work. Throws `rate_limited`. */
-  spend: (clientId: ClientId, units: number) => void;
+  spend: (payer: Payer, units: number) => void;
   idempotency: Idempotency;
   random: SecureRandom;
 }
@@ -100,7 +101,7 @@ export class Account {
   }
 
   /** Throws `InvalidInput` or `forbidden` for more than the key may do itself, `quota_exceeded`. */
-  createKey(principal: Principal, wanted: NewOwnKey): KeyWithSecret {
+  createKey(principal: Principal & Payer, wanted: NewOwnKey): KeyWithSecret {
     const { keys } = this.#deps;
     const own = this.#own(principal);
     const { clientId, namespaces, mode, role } = principal;
@@ -128,7 +129,11 @@ export class Account {
   }
 
   /** Throws `not_found`, `forbidden` for a key that may do more, what `KeyAdmin.rotate` throws. */
-  rotateKey(principal: Principal, keyId: string, graceSeconds: number | undefined): KeyWithSecret {
+  rotateKey(
+    principal: Principal & Payer,
+    keyId: string,
+    graceSeconds: number | undefined,
+  ): KeyWithSecret {
     const key = this.showKey(principal, keyId);
     const own = this.#own(principal);
     if (key.keyId === own.keyId && key.expiresAt !== principal.endsAt) {
@@ -158,7 +163,7 @@ export class Account {
   }
 
   /** Throws `not_found`. */
-  revokeKey(principal: Principal, keyId: string): ApiKeyRecord {
+  revokeKey(principal: Principal & Payer, keyId: string): ApiKeyRecord {
     this.showKey(principal, keyId);
     this.#spend(principal);
     const target = { clientId: principal.clientId, keyId };
@@ -170,8 +175,8 @@ export class Account {
     return { ...this.#deps.keys.show(principal), expiresAt: principal.endsAt };
   }
 
-  #spend({ clientId }: Principal): void {
-    this.#deps.spend(clientId, CHANGE_COST);
+  #spend(payer: Payer): void {
+    this.#deps.spend(payer, CHANGE_COST);
   }
 
   #origin({ keyId }: Principal): Origin {

@@ -6,7 +6,7 @@ import type { Mode } from '../../shared/domain/collection.ts';
 import { parseDatetime } from '../../shared/domain/datetime.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { hourOf } from '../../shared/protocol/meter.ts';
-import type { Period, WriteUsage } from '../ledger/entries.ts';
+import type { Period, RequestUsage, WriteUsage } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 export interface UsageWanted {
@@ -21,15 +21,20 @@ export interface UsageWanted {
   by: Period;
 }
 
-export type UsageAmounts = Pick<WriteUsage, 'writes' | 'written' | 'deleted' | 'bytes'>;
+const WRITE_AMOUNTS = ['writes', 'written', 'deleted', 'bytes'] as const;
+const REQUEST_AMOUNTS = ['requests', 'queries', 'units', 'bytesIn', 'bytesOut'] as const;
+
+export type WriteAmounts = Record<(typeof WRITE_AMOUNTS)[number], number>;
+export type RequestAmounts = Record<(typeof REQUEST_AMOUNTS)[number], number>;
 
 export interface UsageReport {
   /** Hours since 1970: from one on, and before the other. */
   from: number;
   until: number;
   by: Period;
-  rows: WriteUsage[];
-  total: UsageAmounts;
+  writes: WriteUsage[];
+  requests: RequestUsage[];
+  total: WriteAmounts & RequestAmounts;
 }
 
 const MICROS_PER_HOUR = 3_600_000_000;
@@ -52,23 +57,25 @@ export class Usage {
     if (until <= from) throw new InvalidInput('until', 'must be after "from"');
     const limit = LIMITS.usageRowsMax + 1;
     const span = { clientId, mode, namespaces, from, until, by, limit };
-    const rows = await this.#ledger.ask('write-usage', span);
-    if (rows.length === limit) {
+    const [writes, requests] = await Promise.all([
+      this.#ledger.ask('write-usage', span),
+      this.#ledger.ask('request-usage', span),
+    ]);
+    if (writes.length === limit || requests.length === limit) {
       const problem = `these are more than ${LIMITS.usageRowsMax} rows: ask for a shorter time or a longer period`;
       throw new InvalidInput('by', problem);
     }
-    return { from, until, by, rows, total: totalOf(rows) };
+    const total = { ...totalOf(WRITE_AMOUNTS, writes), ...totalOf(REQUEST_AMOUNTS, requests) };
+    return { from, until, by, writes, requests, total };
   }
 }
 
-function totalOf(rows: readonly WriteUsage[]): UsageAmounts {
-  const total = { writes: 0, written: 0, deleted: 0, bytes: 0 };
-  for (const row of rows) {
-    total.writes += row.writes;
-    total.written += row.written;
-    total.deleted += row.deleted;
-    total.bytes += row.bytes;
-  }
+function totalOf<Name extends string>(
+  names: readonly Name[],
+  rows: readonly Record<Name, number>[],
+): Record<Name, number> {
+  const total = Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+  for (const row of rows) for (const name of names) total[name] += row[name];
   return total;
 }
 

@@ -109,10 +109,14 @@ export class CollectionWrites {
 }
 
 /** Shards have a digest each, and none together. The version of what was done before is that of then. */
-type Total = Omit<Written, 'digest' | 'repeated'>;
+export interface Total extends Omit<Written, 'digest' | 'repeated'> {
+  /** All of it had been done before. */
+  repeated: boolean;
+}
 
 function sumOf(parts: readonly Written[]): Total {
-  const total: Total = { version: 0, points: 0, bytes: 0 };
+  const repeated = parts.every((part) => part.repeated !== undefined);
+  const total: Total = { version: 0, points: 0, bytes: 0, repeated };
   const work: Work = { examined: 0, changed: 0 };
   for (const part of parts) {
     total.version = Math.max(total.version, part.repeated ?? part.version);

@@ -23,6 +23,7 @@ import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClientUsage } from '../limits/client-usage.ts';
+import type { Payer } from '../limits/tally.ts';
 import type { Router } from '../routing/router.ts';
 import type { CollectionRecord, CollectionsTable, ShardPlacement } from '../store/collections.ts';
 import { allShards, type Catalog, type Owner } from './catalog.ts';
@@ -56,6 +57,9 @@ import { descriptorOf } from './shard-descriptor.ts';
 export type LimitsOf = (
   clientId: ClientId,
 ) => Pick<PlanLimits, 'collections' | 'namespaces' | 'dimensions' | 'replicas'>;
+
+/** Whoever changes collections, in one request. */
+type Caller = Owner & Payer;
 
 export interface CollectionsDeps extends NewShardsDeps {
   catalog: Catalog;
@@ -107,7 +111,7 @@ export class Collections {
   }
 
   /** Throws `already_exists`, `unavailable`, `InvalidInput` and what a worker may answer. */
-  async create(owner: Owner, name: string, input: CreateInput, deadline: Deadline): Promise<void> {
+  async create(owner: Caller, name: string, input: CreateInput, deadline: Deadline): Promise<void> {
     const { clock, log } = this.#deps;
     const startMs = clock.monotonicMs();
     const problem = collectionNameProblem(name);
@@ -123,7 +127,7 @@ export class Collections {
     checkReplicas(parsed, most, { path: 'replication_factor' });
     const release = this.#places.take(owner, most, shardCount);
     try {
-      this.#deps.work.spend(owner.clientId, COLLECTION_COST * shardCount);
+      this.#deps.work.spend(owner, COLLECTION_COST * shardCount);
       const record = this.#record(owner, name, parsed, shardCount);
       await this.#build(record, deadline);
       const { collectionId, clientId, shards } = record;
@@ -149,7 +153,7 @@ export class Collections {
    * `collection_not_found`, `InvalidInput`, `conflict` while yet another number of shards is being
    * made, and what workers answer.
    */
-  async update(owner: Owner, name: string, input: UpdateInput, deadline: Deadline): Promise<void> {
+  async update(owner: Caller, name: string, input: UpdateInput, deadline: Deadline): Promise<void> {
     const shards = parseShardChange(input);
     if (shards !== undefined) mustNotConflict(this.#deps.catalog.find(owner, name), shards);
     if (shards === undefined || changesMore(input)) {
@@ -159,7 +163,7 @@ export class Collections {
   }
 
   async #reconfigure(
-    owner: Owner,
+    owner: Caller,
     name: string,
     input: UpdateInput,
     deadline: Deadline,
@@ -175,13 +179,13 @@ export class Collections {
     });
   }
 
-  async #reshard(owner: Owner, name: string, shards: number, deadline: Deadline): Promise<void> {
+  async #reshard(owner: Caller, name: string, shards: number, deadline: Deadline): Promise<void> {
     await this.#locked(owner, name, async (record) => {
       mustNotConflict(record, shards);
       if (shards === (record.filling.length || record.shards.length)) return;
       const points = await this.#pointsOf(record, deadline);
       this.#places.checkShards(owner, shards);
-      this.#deps.work.spend(owner.clientId, unitsOf([reshardCost(record.config, points, shards)]));
+      this.#deps.work.spend(owner, unitsOf([reshardCost(record.config, points, shards)]));
       this.#deps.resharding.begin(record, shards);
     });
   }
@@ -241,7 +245,7 @@ export class Collections {
 
   /** Answers the version the shard gave, the highest of several, when the index is filled. */
   async createIndex(
-    owner: Owner,
+    owner: Caller,
     name: string,
     index: { field: unknown; schema: unknown },
     deadline: Deadline,
@@ -260,7 +264,7 @@ export class Collections {
 
   /** Deleting an index that is not there succeeds. */
   async deleteIndex(
-    owner: Owner,
+    owner: Caller,
     name: string,
     fieldName: string,
     deadline: Deadline,
@@ -323,7 +327,7 @@ export class Collections {
   }
 
   async #change(
-    owner: Owner,
+    owner: Caller,
     name: string,
     deadline: Deadline,
     change: (record: CollectionRecord) => CollectionRecord,
@@ -334,7 +338,7 @@ export class Collections {
       const others = (allShards(current).length - 1) * COLLECTION_COST;
       const copying = spreadCost(current, changed, points);
       const costs = [changeCost(current, changed, points), others, copying];
-      this.#deps.work.spend(owner.clientId, unitsOf(costs));
+      this.#deps.work.spend(owner, unitsOf(costs));
       if (isSameReplication(current, changed)) return this.#configure(current, changed, deadline);
       const configured = { ...changed, ...replicationOf(current) };
       const isSame = isDeepStrictEqual(configured, current);

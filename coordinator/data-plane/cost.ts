@@ -7,10 +7,10 @@
  * What a request asks for is known before it is sent. How many rows a filter has to look at that no
  * index answers for is not, so a guess is taken (`filter-costs.ts`), and settled when the answer tells.
  */
-import type { ClientId } from '../../shared/base/ids.ts';
 import { type CollectionConfig, HNSW_DEFAULTS } from '../../shared/domain/collection.ts';
 import type { Condition, Filter } from '../../shared/domain/filter.ts';
 import type { Work as FilterWork } from '../../shared/protocol/schema.ts';
+import type { Payer } from '../limits/tally.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { ParsedSearch } from './parse-query.ts';
 import type { Write } from './write.ts';
@@ -22,8 +22,8 @@ type Configured = Pick<CollectionRecord, 'config' | 'payloadIndexes'>;
  * less than nothing when less was needed.
  */
 export interface Work {
-  spend(clientId: ClientId, units: number): void;
-  charge(clientId: ClientId, units: number): void;
+  spend(payer: Payer, units: number): void;
+  charge(payer: Payer, units: number): void;
 }
 
 const PLAIN = 1;

@@ -14,7 +14,9 @@ import { parsePointId, parsePointIdText } from '../../shared/domain/point.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Search } from '../../shared/protocol/messages/points-query.ts';
 import type { Request } from '../../shared/protocol/messages.ts';
+import type { Records } from '../../shared/protocol/schema.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
+import type { Payer, Tally } from '../limits/tally.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
 import type { CollectionReads } from './collection-reads.ts';
@@ -58,7 +60,7 @@ export interface QueriesDeps {
 
 /** Which collection, until when, and where the result is written. */
 export interface ReadCall {
-  owner: Owner & Pick<Principal, 'role'>;
+  owner: Owner & Payer & Pick<Principal, 'role'>;
   collection: string;
   deadline: Deadline;
   out: JsonWriter;
@@ -90,7 +92,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseQuery(input, record.config.vector);
     checkListing(call, [parsed]);
-    const [found] = await this.#search(record, [parsed], call.deadline);
+    const [found] = await this.#search(call, record, [parsed]);
     return found && writePoints(call.out, found, this.#slices());
   }
 
@@ -99,7 +101,7 @@ export class Queries {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseQuery);
     checkListing(call, parsed);
-    const results = await this.#search(record, parsed, call.deadline);
+    const results = await this.#search(call, record, parsed);
     await writeEach(call.out, results, this.#slices(), writePoints);
   }
 
@@ -107,7 +109,7 @@ export class Queries {
   async oldSearch(call: ReadCall, input: OldSearchInput): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseOldSearch(input, record.config.vector);
-    const [found] = await this.#search(record, [parsed], call.deadline);
+    const [found] = await this.#search(call, record, [parsed]);
     return found && writeScoredPoints(call.out, found, this.#slices());
   }
 
@@ -115,7 +117,7 @@ export class Queries {
   async oldSearchBatch(call: ReadCall, inputs: OldSearchInput[]): Promise<void> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseOldSearch);
-    const results = await this.#search(record, parsed, call.deadline);
+    const results = await this.#search(call, record, parsed);
     await writeEach(call.out, results, this.#slices(), writeScoredPoints);
   }
 
@@ -148,8 +150,10 @@ export class Queries {
     const costs = [readCost(body.limit, body.filter)];
     const filters = body.filter === undefined ? [] : [body.filter];
     const ask = () => this.#deps.reads.scroll(record, body, deadline);
-    const reply = await this.#ask(record, { costs, filters }, ask);
+    const reply = await this.#ask({ payer: call.owner, record, costs, filters }, ask);
     const { records, next } = reply.body;
+    call.owner.tally.queries += 1;
+    noteRead(call.owner.tally, records, reply.vectors);
     call.out.ascii('{"points":');
     await writeRecords(call.out, { records, vectors: reply.vectors }, this.#slices());
     call.out.ascii(',"next_page_offset":');
@@ -168,22 +172,26 @@ export class Queries {
     const costs = [readCost(0, filter)];
     const filters = filter === undefined ? [] : [filter];
     const ask = () => this.#deps.reads.count(record, body, deadline);
-    const reply = await this.#ask(record, { costs, filters }, ask);
+    const reply = await this.#ask({ payer: call.owner, record, costs, filters }, ask);
+    call.owner.tally.queries += 1;
     call.out.ascii(`{"count":${reply.body.count}}`);
   }
 
   async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const { reads, work } = this.#deps;
-    work.spend(record.clientId, unitsOf([readCost(body.ids.length, undefined)]));
-    const reply = await reads.retrieve(record, body, call.deadline);
-    return { records: reply.body, vectors: reply.vectors };
+    const { tally } = call.owner;
+    work.spend(call.owner, unitsOf([readCost(body.ids.length, undefined)]));
+    const { body: records, vectors } = await reads.retrieve(record, body, call.deadline);
+    tally.queries += 1;
+    noteRead(tally, records, vectors);
+    return { records, vectors };
   }
 
   async #search(
+    call: ReadCall,
     record: CollectionRecord,
     parsed: ParsedSearch[],
-    deadline: Deadline,
   ): Promise<ScoredList[]> {
     if (parsed.length === 0) return [];
     const { vector } = record.config;
@@ -193,14 +201,20 @@ export class Queries {
     const vectors = joinVectors(parsed, dimension);
     const filters = parsed.flatMap(({ search }) => search.filter ?? []);
     const costs = this.#costsOf(record, parsed);
-    const ask = () => this.#deps.reads.query(record, body, vectors, deadline);
-    const found = hitsOf(await this.#ask(record, { costs, filters }, ask), dimension);
+    const ask = () => this.#deps.reads.query(record, body, vectors, call.deadline);
+    const found = hitsOf(
+      await this.#ask({ payer: call.owner, record, costs, filters }, ask),
+      dimension,
+    );
     const slices = this.#slices();
     for (let i = 0; i < found.length; i += 1) {
       const search = parsed[i];
       if (search?.mmr === undefined) continue;
       found[i] = await diversify(found[i] as ScoredList, search, vector, slices);
     }
+    const { tally } = call.owner;
+    tally.queries += parsed.length;
+    for (const { list } of found) noteRead(tally, list.records, list.vectors);
     return found;
   }
 
@@ -214,18 +228,17 @@ export class Queries {
 
   /** Takes what it costs, asks, and settles what filters had to look at. */
   async #ask<Answer extends { body: { examined?: number } }>(
-    record: CollectionRecord,
-    { costs, filters }: Price,
+    { payer, record, costs, filters }: Price,
     ask: () => Promise<Answer>,
   ): Promise<Answer> {
     const { work, filterCosts } = this.#deps;
     if (filters.length === 0) {
-      work.spend(record.clientId, unitsOf(costs));
+      work.spend(payer, unitsOf(costs));
       return ask();
     }
     const expected = filters.map((filter) => filterCosts.expected(record, filter));
-    work.spend(record.clientId, unitsOf([...costs, ...expected]));
-    const settling = { record, expected: sumOf(expected), filters: filters.length };
+    work.spend(payer, unitsOf([...costs, ...expected]));
+    const settling = { payer, record, expected: sumOf(expected), filters: filters.length };
     return settled(this.#deps, settling, ask, ({ body }) => {
       return { examined: body.examined ?? 0, changed: 0 };
     });
@@ -236,8 +249,15 @@ export class Queries {
   }
 }
 
+function noteRead(tally: Tally, { payloads }: Records, vectors: Float32Array): void {
+  tally.vectorRead += vectors.byteLength;
+  for (const payload of payloads ?? []) tally.payloadRead += payload?.length ?? 0;
+}
+
 /** What a request costs. */
 interface Price {
+  payer: Payer;
+  record: CollectionRecord;
   /** Of all that it asks, but for what filters have to look at. */
   costs: readonly number[];
   filters: readonly Filter[];

@@ -36,6 +36,22 @@ export function onceOfOperation(once: Once, index: number): Once {
   return { ...once, key: hash.digest().subarray(0, ONCE_DIGEST_BYTES) };
 }
 
+/** Bytes that the write stores; `changed`: how many points its filter has found, if it has one. */
+export function storedBytes(
+  { name, body, vectors }: Write,
+  changed: number,
+): { payload: number; vector: number } {
+  const stored = { payload: 0, vector: vectors?.byteLength ?? 0 };
+  if (name === 'points-upsert') {
+    for (const payload of body.payloads) stored.payload += payload?.length ?? 0;
+  }
+  if (name === 'payload-update' && 'payload' in body.change) {
+    const points = body.points.kind === 'ids' ? body.points.ids.length : changed;
+    stored.payload = points * body.change.payload.length;
+  }
+  return stored;
+}
+
 /** Quotes and commas aside, what a step of a path adds around what it leads to: `:{}` and `,`, or
  * `[]`. */
 const STEP_BYTES = 4;

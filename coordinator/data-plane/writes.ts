@@ -17,16 +17,17 @@ import type { Once } from '../../shared/protocol/once.ts';
 import type { PointsSelector } from '../../shared/protocol/schema.ts';
 import type { Principal } from '../auth/principal.ts';
 import { isByFilter } from '../cluster/replicas/write-round.ts';
+import type { Payer, Tally } from '../limits/tally.ts';
 import type { CollectionRecord } from '../store/collections.ts';
 import type { Catalog, Owner } from './catalog.ts';
-import type { CollectionWrites } from './collection-writes.ts';
+import type { CollectionWrites, Total } from './collection-writes.ts';
 import { unitsOf, type Work, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
 import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
 import { settled } from './settle-work.ts';
-import { onceOfOperation, type Write, withMeter, withOnce } from './write.ts';
+import { onceOfOperation, storedBytes, type Write, withMeter, withOnce } from './write.ts';
 
 export interface WritesDeps {
   catalog: Catalog;
@@ -37,7 +38,7 @@ export interface WritesDeps {
 }
 
 export interface WriteCall {
-  owner: Owner & Pick<Principal, 'keyId'>;
+  owner: Owner & Payer & Pick<Principal, 'keyId'>;
   collection: string;
   deadline: Deadline;
   /** Of a write that takes effect once. Called when it is checked and about to be sent; throws
@@ -79,7 +80,7 @@ export class Writes {
   async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
     const record = this.#deps.catalog.find(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
-    const [planned] = this.#take(record, [write]);
+    const [planned] = this.#take(call.owner, record, [write]);
     const once = await claim(call, record);
     return planned === undefined ? null : this.#send(record, planned, call, once);
   }
@@ -91,7 +92,7 @@ export class Writes {
     const writes: Write[] = [];
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));
     const versions: WriteVersion[] = [];
-    const planned = this.#take(record, writes);
+    const planned = this.#take(call.owner, record, writes);
     const once = await claim(call, record);
     for (const [index, one] of planned.entries()) {
       const own = once && onceOfOperation(once, index);
@@ -101,10 +102,10 @@ export class Writes {
   }
 
   /** Takes what they cost. Throws `rate_limited`. */
-  #take(record: CollectionRecord, writes: readonly Write[]): Planned[] {
+  #take(payer: Payer, record: CollectionRecord, writes: readonly Write[]): Planned[] {
     const planned = writes.map((write) => ({ write, expected: this.#expected(record, write) }));
     const costs = planned.map(({ write, expected }) => writeCost(write, record.config) + expected);
-    this.#deps.work.spend(record.clientId, unitsOf(costs));
+    this.#deps.work.spend(payer, unitsOf(costs));
     return planned;
   }
 
@@ -125,9 +126,14 @@ export class Writes {
     const metered = withMeter(checked, meter);
     const write = once === undefined ? metered : withOnce(metered, once);
     const ask = () => this.#deps.collectionWrites.send({ record, write, deadline });
-    if (!isByFilter(write.body)) return (await ask()).version;
-    const settling = { record, expected, filters: 1 };
+    if (!isByFilter(write.body)) {
+      const written = await ask();
+      noteWritten(owner.tally, write, written);
+      return written.version;
+    }
+    const settling = { payer: owner, record, expected, filters: 1 };
     const written = await settled(this.#deps, settling, ask, ({ work }) => work ?? NO_WORK);
+    noteWritten(owner.tally, write, written);
     return written.version;
   }
 }
@@ -149,6 +155,13 @@ interface Planned {
   write: Write;
   /** Units that were taken for its filter. */
   expected: number;
+}
+
+function noteWritten(tally: Tally, write: Write, { work, repeated }: Total): void {
+  if (repeated) return;
+  const { payload, vector } = storedBytes(write, work?.changed ?? 0);
+  tally.payloadWritten += payload;
+  tally.vectorWritten += vector;
 }
 
 const NO_WORK = { examined: 0, changed: 0 };

@@ -9,6 +9,7 @@ import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
+import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
 const Time = Type.String({ format: 'date-time', description: 'UTC' });
@@ -168,7 +169,7 @@ export const Status = closedObject({
   in_flight: Count,
 });
 
-const amounts = {
+const writeAmounts = {
   writes: Type.Integer({
     minimum: 0,
     description: 'that changed something, counted by each shard',
@@ -180,15 +181,32 @@ const amounts = {
   points_deleted: Count,
   bytes_written: Type.Integer({ minimum: 0, description: 'of vectors and payloads' }),
 };
+const requestAmounts = {
+  requests: Count,
+  queries: Type.Integer({
+    minimum: 0,
+    description: 'that were answered: searches, each of a batch, counts, pages, lists by id',
+  }),
+  units: Type.Integer({ minimum: 0, description: 'of work, see Cost in the data API' }),
+  bytes_in: Type.Integer({ minimum: 0, description: 'of bodies' }),
+  bytes_out: Type.Integer({ minimum: 0, description: 'of answers' }),
+};
+const usageOf = { start: Time, namespace: Type.String(), key_id: Type.String() };
 
 export const Usage = closedObject({
   from: Time,
   until: Time,
   by: Type.Enum([...PERIODS]),
-  rows: Type.Array(
-    closedObject({ start: Time, namespace: Type.String(), key_id: Type.String(), ...amounts }),
+  writes: Type.Array(closedObject({ ...usageOf, ...writeAmounts })),
+  requests: Type.Array(
+    closedObject({
+      ...usageOf,
+      route: Type.Enum([...ROUTE_CLASSES]),
+      status: Type.Integer(),
+      ...requestAmounts,
+    }),
   ),
-  total: closedObject(amounts),
+  total: closedObject({ ...writeAmounts, ...requestAmounts }),
 });
 
 export const Problem = closedObject({

@@ -6,7 +6,7 @@
 import type { WorkerLoad } from '../cluster/workers/worker-loads.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
-import type { UsageAmounts, UsageReport } from '../control-plane/usage.ts';
+import type { RequestAmounts, UsageReport, WriteAmounts } from '../control-plane/usage.ts';
 import type { SystemStatus, WorkerView } from '../control-plane/workers.ts';
 import type { AdminAuditEntry } from '../store/admin-audit.ts';
 import type { ApiKeyRecord } from '../store/api-keys.ts';
@@ -143,23 +143,35 @@ export function viewStatus(status: SystemStatus) {
   };
 }
 
-export function viewUsage({ from, until, by, rows, total }: UsageReport) {
+export function viewUsage({ from, until, by, writes, requests, total }: UsageReport) {
   return {
     from: formatHour(from),
     until: formatHour(until),
     by,
-    rows: rows.map((row) => ({
+    writes: writes.map((row) => ({
       start: formatHour(row.start),
       namespace: row.namespace,
       key_id: row.keyId,
-      ...viewAmounts(row),
+      ...viewWrites(row),
     })),
-    total: viewAmounts(total),
+    requests: requests.map((row) => ({
+      start: formatHour(row.start),
+      namespace: row.namespace,
+      key_id: row.keyId,
+      route: row.route,
+      status: row.status,
+      ...viewRequests(row),
+    })),
+    total: { ...viewWrites(total), ...viewRequests(total) },
   };
 }
 
-function viewAmounts({ writes, written, deleted, bytes }: UsageAmounts) {
+function viewWrites({ writes, written, deleted, bytes }: WriteAmounts) {
   return { writes, points_written: written, points_deleted: deleted, bytes_written: bytes };
+}
+
+function viewRequests({ requests, queries, units, bytesIn, bytesOut }: RequestAmounts) {
+  return { requests, queries, units, bytes_in: bytesIn, bytes_out: bytesOut };
 }
 
 const MS_PER_HOUR = 3_600_000;

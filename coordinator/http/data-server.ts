@@ -16,6 +16,7 @@ import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
+import type { RequestMeter } from '../billing/request-meter.ts';
 import type { WriteOnce } from '../control-plane/write-once.ts';
 import { BODY_BYTES_PER_UNIT } from '../data-plane/cost.ts';
 import type { BadKeys } from '../limits/bad-keys.ts';
@@ -23,6 +24,7 @@ import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 import { RateLimited } from '../limits/rate-limited.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
+import { type Payer, Tally, unitsOf } from '../limits/tally.ts';
 import type { WorkBudget } from '../limits/work-budget.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
@@ -43,6 +45,7 @@ import {
   isCounted,
   type RequestPlace,
 } from './request-places.ts';
+import { routeClassOf } from './route-class.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
@@ -55,6 +58,7 @@ export interface DataServerDeps {
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
   inFlight: InFlight;
+  requestMeter: RequestMeter;
   /** Why requests can not be served yet; undefined when they can. */
   notReady: () => string | undefined;
   log: Log;
@@ -82,11 +86,16 @@ const PAID_BYTES = 256 * 1024;
 /** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
 const DISCARDED_BYTES_MAX = 4 * LIMITS.bodyBytesMax;
 
+const LEDGER_BEHIND = 'what requests use can not be recorded at the moment; try again soon';
+
 interface RequestState {
   /** Made anew at each look at the request. */
   route: FastifyRequest['routeOptions'];
   startMs: number;
-  principal: Principal | undefined;
+  principal: (Principal & Payer) | undefined;
+  tally: Tally;
+  /** Of the body: what was announced, or has come. */
+  bytesIn: number;
   /** Of the client when its key was looked at. */
   epoch: number;
   place: RequestPlace | undefined;
@@ -172,6 +181,8 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       route,
       startMs: clock.monotonicMs(),
       principal: undefined,
+      tally: new Tally(),
+      bytesIn: announcedBytes(request.headers),
       epoch: 0,
       place: undefined,
       bodyDigest: undefined,
@@ -181,35 +192,66 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       checkHeader(request.raw);
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
+      if (deps.requestMeter.isBehind) throw new AppError('overloaded', LEDGER_BEHIND);
       const principal = principalOf(request, deps);
-      state.principal = principal;
+      const { tally } = state;
+      state.principal = { ...principal, tally };
       const { clientId } = principal;
       const limits = clientLimits.of(clientId);
       takeOne(rates, principal, limits, reply);
-      state.principal = inNamespace(request.raw, principal);
+      state.principal = { ...inNamespace(request.raw, principal), tally };
       state.epoch = deps.authenticator.epochOf(clientId);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
-      deps.work.admitBody(
-        clientId,
-        Math.floor(announcedBytes(request.headers) / BODY_BYTES_PER_UNIT),
-      );
+      deps.work.admitBody(state.principal, Math.floor(state.bytesIn / BODY_BYTES_PER_UNIT));
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
+      if (state.principal !== undefined) {
+        reply.raw.once('close', () => noteRequest(state, reply, deps.requestMeter));
+      }
       return done(error as Error);
     }
     const stopWatch = hasBody(request.headers) ? cutOffSlow(request, reply, clock) : undefined;
     reply.raw.once('close', () => {
       stopWatch?.();
       state.place?.closed();
+      noteRequest(state, reply, deps.requestMeter);
       log.event('request_done', {
         route: route.url,
         clientId: state.principal?.clientId,
         keyId: state.principal?.keyId,
-        status: reply.raw.writableFinished ? reply.statusCode : STATUS_HUNG_UP,
+        status: statusOf(reply),
         ms: clock.monotonicMs() - state.startMs,
       });
     });
     done();
+  });
+}
+
+function statusOf(reply: FastifyReply): number {
+  return reply.raw.writableFinished ? reply.statusCode : STATUS_HUNG_UP;
+}
+
+/** What was refused costs nothing, but is counted. */
+function noteRequest(
+  { principal, route, tally, bytesIn }: RequestState,
+  reply: FastifyReply,
+  meter: RequestMeter,
+): void {
+  if (principal === undefined) return;
+  const { clientId, mode, namespace, keyId } = principal;
+  const status = statusOf(reply);
+  const isDone = status < 300;
+  meter.note({
+    clientId,
+    mode,
+    namespace,
+    keyId,
+    route: routeClassOf(route.config.needs),
+    status,
+    queries: isDone ? tally.queries : 0,
+    units: isDone ? unitsOf(tally) : Math.round(tally.units),
+    bytesIn,
+    bytesOut: Number(reply.getHeader('content-length') ?? 0),
   });
 }
 
@@ -262,16 +304,18 @@ function cutOffSlow(request: FastifyRequest, reply: FastifyReply, clock: Clock):
 /** Large bodies, and those that do not tell their length, count as they arrive. */
 function countBodies(server: FastifyInstance, { work }: DataServerDeps): void {
   server.addHook('preParsing', (request, reply, body, done) => {
-    const { place, principal } = request.dataState;
+    const state = request.dataState;
+    const { place, principal } = state;
     if (place === undefined || !isCounted(request.headers)) return done(null, body);
     // What was announced is paid for; what was not, as it comes.
     const isAnnounced = announcedBytes(request.headers) > 0;
     let unpaid = 0;
     const counted = new CountedBody(request.raw, (bytes) => {
       place.receive(bytes);
+      state.bytesIn += isAnnounced ? 0 : bytes;
       unpaid += isAnnounced ? 0 : bytes;
       if (unpaid < PAID_BYTES || principal === undefined) return;
-      work.admitBody(principal.clientId, unpaid / BODY_BYTES_PER_UNIT);
+      work.admitBody(principal, unpaid / BODY_BYTES_PER_UNIT);
       unpaid = 0;
     });
     reply.raw.once('close', () => counted.destroy());
@@ -310,7 +354,7 @@ function addEndpoint(
     }
     // No proxy and no browser may keep a secret.
     if (isSecret) reply.header('cache-control', 'no-store');
-    return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs));
+    return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs, state.tally));
   };
   const { method, url, needs, schema, floatsField, bodyBytesMax } = endpoint;
   const config = floatsField === undefined ? { needs } : { needs, floatsField };
@@ -327,14 +371,14 @@ function principalNow(
   request: FastifyRequest,
   { needs }: Endpoint,
   { authenticator, clock }: DataServerDeps,
-): Principal {
-  const { principal, epoch } = request.dataState;
+): Principal & Payer {
+  const { principal, epoch, tally } = request.dataState;
   if (principal === undefined) throw new AppError('unauthenticated');
   const hasEnded = principal.endsAt !== null && clock.now() >= principal.endsAt;
   if (!hasEnded && authenticator.epochOf(principal.clientId) === epoch) return principal;
   const known = authenticator.authenticate(presentedKey(request.raw));
   requirePermission(known, needs);
-  return inNamespace(request.raw, known);
+  return { ...inNamespace(request.raw, known), tally };
 }
 
 /** A large reply is written as fast as its reader takes it, one part after the other. */

@@ -11,6 +11,7 @@ import type { Account } from '../control-plane/account.ts';
 import type { Usage } from '../control-plane/usage.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
+import type { Payer } from '../limits/tally.ts';
 import { closedObject, formedText } from './validation.ts';
 
 /** What a client's requests can do. */
@@ -20,7 +21,7 @@ export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clus
 };
 
 export interface Call<Body = unknown> {
-  owner: Principal;
+  owner: Principal & Payer;
   /** The parts of the path, decoded; a part that the path does not have is ''. */
   collection: string;
   id: string;

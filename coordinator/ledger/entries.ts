@@ -28,7 +28,28 @@ export interface ForgetEntry {
   shardIds: readonly ShardId[];
 }
 
-export type LedgerEntry = WritesEntry | ForgetEntry;
+/** What requests of one kind and status came to, by client, key and hour. */
+export interface RequestSum {
+  clientId: ClientId;
+  mode: Mode;
+  namespace: string;
+  keyId: KeyId;
+  hour: number;
+  route: string;
+  status: number;
+  requests: number;
+  queries: number;
+  units: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export interface RequestsEntry {
+  kind: 'requests';
+  sums: readonly RequestSum[];
+}
+
+export type LedgerEntry = WritesEntry | ForgetEntry | RequestsEntry;
 
 /** How far the notes of a shard are in the ledger. */
 export interface MeteredShard {
@@ -65,10 +86,17 @@ export interface WriteUsage {
   bytes: number;
 }
 
+/** Amounts of one period, namespace, key, route and status. */
+export interface RequestUsage extends Omit<RequestSum, 'clientId' | 'mode' | 'hour'> {
+  /** The hour that the period begins with. */
+  start: number;
+}
+
 /** Questions, each with what it is about and what is answered. */
 export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
+  'request-usage': { about: UsageSpan; answer: RequestUsage[] };
 }
 
 export type QuestionName = keyof LedgerQuestions;

@@ -6,7 +6,10 @@ import type {
   LedgerEntry,
   LedgerQuestions,
   MeteredShard,
+  Period,
   QuestionName,
+  RequestSum,
+  RequestUsage,
   UsageSpan,
   WritesEntry,
   WriteUsage,
@@ -53,6 +56,9 @@ export class LedgerDb {
       case 'forget':
         this.#forget(entry);
         break;
+      case 'requests':
+        for (const sum of entry.sums) this.#sql.addRequests.run(sum);
+        break;
       default:
         unreachable(entry);
     }
@@ -82,11 +88,10 @@ export class LedgerDb {
     switch (name) {
       case 'shard':
         return this.#shard(about);
-      case 'write-usage': {
-        const { namespaces, by, ...span } = about;
-        const only = namespaces && JSON.stringify(namespaces);
-        return this.#sql.writeUsage[by].all({ ...span, namespaces: only });
-      }
+      case 'write-usage':
+        return this.#sql.writeUsage[about.by].all(boundOf(about));
+      case 'request-usage':
+        return this.#sql.requestUsage[about.by].all(boundOf(about));
       default:
         return unreachable(name);
     }
@@ -121,27 +126,52 @@ function prepareStatements(db: Database.Database) {
          writes = writes + excluded.writes, written = written + excluded.written,
          deleted = deleted + excluded.deleted, bytes = bytes + excluded.bytes`,
     ),
-    writeUsage: {
-      hour: prepareWriteUsage(db, 'hour'),
-      day: prepareWriteUsage(db, `hour - hour % ${HOURS_PER_DAY}`),
-      month: prepareWriteUsage(db, START_OF_MONTH),
-    },
+    addRequests: db.prepare<[RequestSum]>(
+      `INSERT INTO request_usage
+         (client_id, mode, hour, namespace, key_id, route, status,
+          requests, queries, units, bytes_in, bytes_out)
+         VALUES (@clientId, @mode, @hour, @namespace, @keyId, @route, @status,
+                 @requests, @queries, @units, @bytesIn, @bytesOut)
+       ON CONFLICT DO UPDATE SET
+         requests = requests + excluded.requests, queries = queries + excluded.queries,
+         units = units + excluded.units, bytes_in = bytes_in + excluded.bytes_in,
+         bytes_out = bytes_out + excluded.bytes_out`,
+    ),
+    writeUsage: byPeriod((start) => {
+      return db.prepare<[UsageBound], WriteUsage>(
+        `SELECT ${start} AS start, namespace, key_id AS keyId, sum(writes) AS writes,
+                sum(written) AS written, sum(deleted) AS deleted, sum(bytes) AS bytes
+           FROM write_usage WHERE ${WITHIN}
+          GROUP BY start, namespace, key_id ORDER BY start, namespace, key_id LIMIT @limit`,
+      );
+    }),
+    requestUsage: byPeriod((start) => {
+      return db.prepare<[UsageBound], RequestUsage>(
+        `SELECT ${start} AS start, namespace, key_id AS keyId, route, status,
+                sum(requests) AS requests, sum(queries) AS queries, sum(units) AS units,
+                sum(bytes_in) AS bytesIn, sum(bytes_out) AS bytesOut
+           FROM request_usage WHERE ${WITHIN}
+          GROUP BY start, namespace, key_id, route, status
+          ORDER BY start, namespace, key_id, route, status LIMIT @limit`,
+      );
+    }),
   };
 }
 
-const HOURS_PER_DAY = 24;
-const START_OF_MONTH = `unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600`;
+type UsageBound = Omit<UsageSpan, 'namespaces' | 'by'> & { namespaces: string | null };
 
-type WriteUsageBound = Omit<UsageSpan, 'namespaces' | 'by'> & { namespaces: string | null };
+function boundOf({ by: _, namespaces, ...span }: UsageSpan): UsageBound {
+  return { ...span, namespaces: namespaces && JSON.stringify(namespaces) };
+}
+
+const WITHIN = `client_id = @clientId AND mode = @mode AND hour >= @from AND hour < @until
+  AND (@namespaces IS NULL OR namespace IN (SELECT value FROM json_each(@namespaces)))`;
 
 /** `start` is the hour that the period of a row begins with. */
-function prepareWriteUsage(db: Database.Database, start: string) {
-  return db.prepare<[WriteUsageBound], WriteUsage>(
-    `SELECT ${start} AS start, namespace, key_id AS keyId, sum(writes) AS writes,
-            sum(written) AS written, sum(deleted) AS deleted, sum(bytes) AS bytes
-       FROM write_usage
-      WHERE client_id = @clientId AND mode = @mode AND hour >= @from AND hour < @until
-        AND (@namespaces IS NULL OR namespace IN (SELECT value FROM json_each(@namespaces)))
-      GROUP BY start, namespace, key_id ORDER BY start, namespace, key_id LIMIT @limit`,
-  );
+function byPeriod<T>(prepare: (start: string) => T): Record<Period, T> {
+  return {
+    hour: prepare('hour'),
+    day: prepare('hour - hour % 24'),
+    month: prepare(`unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600`),
+  };
 }

@@ -6,6 +6,11 @@
  *                    namespace, key_id,          what shards noted in the transactions of the writes
  *                    writes, written, deleted,
  *                    bytes
+ *   request_usage    client_id, mode, hour,      what requests came to, up to half a second before a
+ *                    namespace, key_id,          process was killed
+ *                    route, status, requests,
+ *                    queries, units, bytes_in,
+ *                    bytes_out
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
  *   meta             key, value                  run, batch: the last batch that was written
@@ -42,6 +47,21 @@ const MIGRATIONS: readonly string[] = [
      deleted INTEGER NOT NULL,
      bytes INTEGER NOT NULL,
      PRIMARY KEY (client_id, mode, hour, namespace, key_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE request_usage (
+     client_id TEXT NOT NULL,
+     mode TEXT NOT NULL,
+     hour INTEGER NOT NULL,
+     namespace TEXT NOT NULL,
+     key_id TEXT NOT NULL,
+     route TEXT NOT NULL,
+     status INTEGER NOT NULL,
+     requests INTEGER NOT NULL,
+     queries INTEGER NOT NULL,
+     units INTEGER NOT NULL,
+     bytes_in INTEGER NOT NULL,
+     bytes_out INTEGER NOT NULL,
+     PRIMARY KEY (client_id, mode, hour, namespace, key_id, route, status)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE metered_shards (
      shard_id TEXT NOT NULL PRIMARY KEY,

@@ -10,6 +10,7 @@ import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import { RateLimited } from './rate-limited.ts';
 import type { Buckets, Rate } from './rate-limiter.ts';
+import type { Payer } from './tally.ts';
 
 /** Seconds of its rate that a client may save up. */
 const BURST_SECONDS = 10;
@@ -37,8 +38,12 @@ export class WorkBudget {
    * Takes what a request costs. One unit is free: the rate of requests bounds what costs no more.
    * Throws `RateLimited`.
    */
-  spend(clientId: ClientId, units: number): void {
-    if (units <= 1) return;
+  spend(payer: Payer, units: number): void {
+    if (units > 1) this.#take(payer.clientId, units);
+    payer.tally.units += units;
+  }
+
+  #take(clientId: ClientId, units: number): void {
     const rate = this.#rateOf(clientId);
     if (rate === undefined) throw new AppError('unauthenticated');
     const decision = this.#deps.buckets.take(clientId, rate, units);
@@ -49,7 +54,8 @@ export class WorkBudget {
   }
 
   /** Takes what a request is known to have cost only after it, or gives back; a unit is free. */
-  charge(clientId: ClientId, units: number): void {
+  charge({ clientId, tally }: Payer, units: number): void {
+    tally.units += units;
     const rate = Math.abs(units) < 1 ? undefined : this.#rateOf(clientId);
     if (rate !== undefined) this.#deps.buckets.charge(clientId, rate, units);
   }
@@ -58,7 +64,7 @@ export class WorkBudget {
    * Takes what a body costs to be received and parsed, if there is as much again and more for what
    * it will ask for: else it would be read and then refused. Throws `RateLimited`.
    */
-  admitBody(clientId: ClientId, units: number): void {
+  admitBody({ clientId, tally }: Payer, units: number): void {
     if (units < 1) return;
     const { buckets } = this.#deps;
     const rate = this.#rateOf(clientId);
@@ -68,6 +74,7 @@ export class WorkBudget {
     const retryAfterMs = buckets.waitMs(clientId, rate, needed);
     if (retryAfterMs === 0) {
       buckets.charge(clientId, rate, units);
+      tally.units += units;
       return;
     }
     const text = `a body of this length needs ${Math.ceil(needed)} units of work to be left of the client's ${perSecond} a second; send less at once, or wait as long as Retry-After says`;

@@ -38,6 +38,8 @@ const amounts = (writes: number, written: number) => ({
   bytes_written: 3 * writes,
 });
 
+const NO_REQUESTS = { requests: 0, queries: 0, units: 0, bytes_in: 0, bytes_out: 0 };
+
 test('usage is that of the month so far by day, or of what is asked for', async (t) => {
   const rig = await AdminRig.start(t);
   const client = await rig.client();
@@ -54,7 +56,7 @@ test('usage is that of the month so far by day, or of what is asked for', async 
     from: '2023-11-01T00:00:00.000Z',
     until: '2023-11-14T23:00:00.000Z',
     by: 'day',
-    rows: [
+    writes: [
       { start: '2023-11-13T00:00:00.000Z', namespace: 'b', key_id: 'key_a', ...amounts(1, 1) },
       {
         start: '2023-11-14T00:00:00.000Z',
@@ -63,7 +65,8 @@ test('usage is that of the month so far by day, or of what is asked for', async 
         ...amounts(2, 12),
       },
     ],
-    total: amounts(3, 13),
+    requests: [],
+    total: { ...amounts(3, 13), ...NO_REQUESTS },
   });
   const totalOf = async (query: string) => {
     const { reply } = await rig.send('GET', `${client}/usage?${query}`);

@@ -1,6 +1,7 @@
 /** Collections when the store or the worker fails in the middle, and who mends it afterwards. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Tally } from '../../coordinator/limits/tally.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -216,7 +217,8 @@ test('readiness needs a worker for every shard', async (t) => {
   const plane = rig.openPlane();
   assert.equal(plane.notReady(), undefined);
   const { clientId } = must(rig.store.clients.page({}, 1)[0], 'the rig has clients');
-  const owner = { clientId, mode: 'live', namespace: 'default' } as const;
+  const tally = new Tally();
+  const owner = { clientId, mode: 'live', namespace: 'default', tally } as const;
   const deadline = { remainingMs: () => 1_000, expired: false } as never;
   await plane.collections.create(owner, 'c', VECTORS, deadline);
   const other = 'wk_bbbbbbbbbbbbbbbb' as typeof rig.worker.workerId;

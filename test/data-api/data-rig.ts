@@ -5,6 +5,7 @@ import { Epochs } from '../../coordinator/auth/epochs.ts';
 import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
 import { createKeyHash } from '../../coordinator/auth/key-hash.ts';
 import type { Principal } from '../../coordinator/auth/principal.ts';
+import { RequestMeter } from '../../coordinator/billing/request-meter.ts';
 import { Cluster } from '../../coordinator/cluster/cluster.ts';
 import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
@@ -114,6 +115,7 @@ interface RigState {
   /** How often it was said that there shall be more copies or fewer. */
   copiesChanged: number;
   planes: DataPlane[];
+  clusters: Cluster[];
 }
 
 export interface Answer {
@@ -133,14 +135,13 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
   const limits = limitsOf(store, options);
   const inFlight = inFlightOf(options);
-  const state: RigState = { notReady: undefined, copiesChanged: 0, planes: [] };
+  const state: RigState = { notReady: undefined, copiesChanged: 0, planes: [], clusters: [] };
   const clock = options.clock ?? systemClock;
   const gone = new Set<ClientId>();
   const work = workOver(limits, gone, clock);
-  const clusters: Cluster[] = [];
   const openPlane = () => {
     const over = clusterOver(worker, { store, ledger, log });
-    clusters.push(over.cluster);
+    state.clusters.push(over.cluster);
     const plane = new DataPlane({
       ...storedIn(store),
       ...over,
@@ -157,6 +158,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
   const plane = planeOf(openPlane(), { store, ledger, keys, limits, clock });
+  const requestMeter = new RequestMeter({ ledger, clock });
   const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
     {
@@ -168,26 +170,22 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       clientLimits: { of: () => limits },
       rates: ratesOver(clock),
       inFlight,
+      requestMeter,
       notReady: () => state.notReady,
       log,
       clock,
     },
-    {
-      requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      queryTimeoutMs: options.queryTimeoutMs ?? 2_000,
-      ...(options.trustedProxies && { trustedProxies: options.trustedProxies }),
-      ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
-    },
+    serverOptionsOf(options),
   );
   const ending = new GracefulClose(server, systemClock);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanUp(t, async () => {
     await ending.close();
+    await requestMeter.close();
     for (const plane of state.planes) plane.close();
-    await Promise.all(clusters.map((cluster) => cluster.close()));
+    await Promise.all(state.clusters.map((cluster) => cluster.close()));
     store.close();
   });
-
   return {
     url,
     ending,
@@ -196,6 +194,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     worker,
     events,
     inFlight,
+    requestMeter,
     state,
     limits,
     gone,
@@ -205,6 +204,15 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     keys,
     call: callerOf(url),
     openPlane,
+  };
+}
+
+function serverOptionsOf({ queryTimeoutMs = 2_000, trustedProxies, bodyBytesMax }: RigOptions) {
+  return {
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    queryTimeoutMs,
+    ...(trustedProxies && { trustedProxies }),
+    ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }),
   };
 }
 

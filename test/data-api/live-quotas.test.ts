@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DataPlane } from '../../coordinator/data-plane/data-plane.ts';
 import { upsertWrite } from '../../coordinator/data-plane/writes.ts';
+import { Tally } from '../../coordinator/limits/tally.ts';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -280,7 +281,13 @@ test('room that a delete of unknown outcome made is found', async (t) => {
 
 function runUpsert(plane: DataPlane, collection: string, id: number): Promise<unknown> {
   const keyId = 'key_aaaaaaaaaaaaaaaa' as KeyId;
-  const owner = { clientId: CLIENT_A, mode: 'live', namespace: 'default', keyId } as const;
+  const owner = {
+    clientId: CLIENT_A,
+    mode: 'live',
+    namespace: 'default',
+    keyId,
+    tally: new Tally(),
+  } as const;
   const call = { owner, collection, deadline: Deadline.after(systemClock, 5_000) };
   return plane.writes.run(call, upsertWrite({ points: [{ id, vector: VECTOR }] }));
 }

@@ -9,7 +9,8 @@ import type { Ledger } from '../../coordinator/ledger/ledger.ts';
 import { LedgerDb } from '../../coordinator/ledger/ledger-db.ts';
 import { type Cleanup, cleanUp } from './cleanup.ts';
 
-export class SyncLedger implements Pick<Ledger, 'append' | 'ask'> {
+export class SyncLedger implements Pick<Ledger, 'append' | 'ask' | 'isFull'> {
+  readonly isFull = false;
   readonly #db: LedgerDb;
   #batch = 0;
 

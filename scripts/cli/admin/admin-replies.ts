@@ -51,7 +51,7 @@ export interface KeyWithSecret extends KeyRow {
   key: string;
 }
 
-export interface UsageAmounts {
+export interface WriteAmounts {
   /** Those that changed something, counted by each shard. */
   writes: number;
   points_written: number;
@@ -59,7 +59,16 @@ export interface UsageAmounts {
   bytes_written: number;
 }
 
-export interface UsageRow extends UsageAmounts {
+export interface RequestAmounts {
+  requests: number;
+  queries: number;
+  units: number;
+  bytes_in: number;
+  bytes_out: number;
+}
+
+/** Whose use it was, and when. */
+export interface UsageOf {
   /** What the period begins with. */
   start: string;
   namespace: string;
@@ -67,8 +76,10 @@ export interface UsageRow extends UsageAmounts {
 }
 
 export interface UsageReport {
-  rows: UsageRow[];
-  total: UsageAmounts;
+  writes: (UsageOf & WriteAmounts)[];
+  /** By route and status. */
+  requests: (UsageOf & RequestAmounts)[];
+  total: WriteAmounts & RequestAmounts;
 }
 
 export interface AuditRow {
@@ -245,19 +256,37 @@ export function parseAudit(value: unknown): AuditPage {
 
 export function parseUsage(value: unknown): UsageReport {
   const fields = object(value);
-  const rows = list(fields, 'rows').map((item): UsageRow => {
+  const writes = list(fields, 'writes').map((item) => {
     const row = object(item);
-    return {
-      start: text(row, 'start'),
-      namespace: text(row, 'namespace'),
-      key_id: text(row, 'key_id'),
-      ...amountsOf(row),
-    };
+    return { ...usageOf(row), ...writesOf(row) };
   });
-  return { rows, total: amountsOf(object(fields.total)) };
+  const requests = list(fields, 'requests').map((item) => {
+    const row = object(item);
+    return { ...usageOf(row), ...requestsOf(row) };
+  });
+  const total = object(fields.total);
+  return { writes, requests, total: { ...writesOf(total), ...requestsOf(total) } };
 }
 
-function amountsOf(fields: Fields): UsageAmounts {
+function usageOf(row: Fields): UsageOf {
+  return {
+    start: text(row, 'start'),
+    namespace: text(row, 'namespace'),
+    key_id: text(row, 'key_id'),
+  };
+}
+
+function requestsOf(fields: Fields): RequestAmounts {
+  return {
+    requests: number(fields, 'requests'),
+    queries: number(fields, 'queries'),
+    units: number(fields, 'units'),
+    bytes_in: number(fields, 'bytes_in'),
+    bytes_out: number(fields, 'bytes_out'),
+  };
+}
+
+function writesOf(fields: Fields): WriteAmounts {
   return {
     writes: number(fields, 'writes'),
     points_written: number(fields, 'points_written'),

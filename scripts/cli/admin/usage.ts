@@ -3,17 +3,34 @@ import { type Command, Option } from 'commander';
 import type { ProgramContext } from '../context.ts';
 import { printRows } from '../output.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
+import type { UsageOf, UsageReport } from './admin-replies.ts';
 import { clientIdOf } from './names.ts';
 
 const COLUMNS = [
   'start',
   'namespace',
   'key_id',
-  'writes',
+  'requests',
+  'queries',
+  'units',
+  'bytes_in',
+  'bytes_out',
   'points_written',
   'points_deleted',
   'bytes_written',
 ];
+
+const NOTHING = {
+  requests: 0,
+  queries: 0,
+  units: 0,
+  bytes_in: 0,
+  bytes_out: 0,
+  writes: 0,
+  points_written: 0,
+  points_deleted: 0,
+  bytes_written: 0,
+};
 
 interface UsageOptions {
   from?: string;
@@ -33,9 +50,25 @@ export function addUsageCommand(program: Command, { write }: ProgramContext): vo
       return withAdmin(options, write, async ({ admin, output }) => {
         const { from, until, by, mode } = options;
         const clientId = await clientIdOf(admin, client);
-        const { rows, total } = await admin.usage(clientId, { from, until, by, mode });
-        const all = rows.map((row) => ({ ...row }));
+        const report = await admin.usage(clientId, { from, until, by, mode });
+        const { total } = report;
+        const all = rowsOf(report);
         printRows(output, COLUMNS, output.json ? all : [...all, { start: 'total', ...total }]);
       });
     });
+}
+
+/** One row a period, namespace and key, with all that it came to. */
+function rowsOf({ writes, requests }: UsageReport) {
+  const rows = new Map<string, UsageOf & typeof NOTHING>();
+  for (const part of [...requests, ...writes]) {
+    const { start, namespace, key_id } = part;
+    const place = `${start} ${namespace} ${key_id}`;
+    const row = rows.get(place) ?? { start, namespace, key_id, ...NOTHING };
+    for (const name of Object.keys(NOTHING) as (keyof typeof NOTHING)[]) {
+      if (name in part) row[name] += (part as Partial<typeof NOTHING>)[name] ?? 0;
+    }
+    rows.set(place, row);
+  }
+  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => ({ ...row }));
 }

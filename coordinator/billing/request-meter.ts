@@ -1,0 +1,136 @@
+/**
+ * What requests come to, added up in memory and handed to the ledger four times a second: it costs the
+ * path of a request one look into a map.
+ *
+ *   note() --> sums by client, key, hour, class and status --250 ms--> one entry --> on disk
+ *                ^                                               |
+ *                +---- what comes meanwhile is the next one's ---+
+ *
+ * A process that is killed loses what was noted in its last moments, half a second of it; nothing is
+ * ever counted twice (`ledger/ledger.ts`). Writes are not billed by this but by what shards have noted
+ * (`cluster/metering.ts`). When an entry does not get to the disk the sums wait, and after a while requests are
+ * refused instead (`isBehind`), so that what they came to is not lost.
+ */
+import type { Clock } from '../../shared/base/clock.ts';
+import type { ClientId, KeyId } from '../../shared/base/ids.ts';
+import type { Mode } from '../../shared/domain/collection.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import { hourOf } from '../../shared/protocol/meter.ts';
+import type { RequestSum } from '../ledger/entries.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+
+export interface RequestMeterDeps {
+  ledger: Pick<Ledger, 'append' | 'isFull'>;
+  clock: Clock;
+}
+
+/** One request that has ended. */
+export interface RequestNote {
+  clientId: ClientId;
+  mode: Mode;
+  namespace: string;
+  keyId: KeyId;
+  /** What kind of request it was. */
+  route: string;
+  status: number;
+  queries: number;
+  units: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+const FLUSH_MS = 250;
+/** So long may an entry take until requests are refused. */
+const PATIENCE_MS = 5_000;
+/** And so many different sums may wait. */
+const SUMS_MAX = 50_000;
+
+export class RequestMeter {
+  readonly #deps: RequestMeterDeps;
+  #sums = new Map<string, RequestSum>();
+  #cancel: (() => void) | undefined;
+  /** When the entry that is under way was handed over; in monotonic time. */
+  #sentMs: number | undefined;
+  #sent: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(deps: RequestMeterDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether the ledger can not keep up. */
+  get isBehind(): boolean {
+    const { ledger, clock } = this.#deps;
+    if (ledger.isFull || this.#sums.size >= SUMS_MAX) return true;
+    return this.#sentMs !== undefined && clock.monotonicMs() - this.#sentMs > PATIENCE_MS;
+  }
+
+  /** After the end nothing is noted: what still comes are connections that were cut. */
+  note(note: RequestNote): void {
+    if (this.#closed) return;
+    const { clientId, mode, namespace, keyId, route, status } = note;
+    const hour = hourOf(this.#deps.clock.now());
+    const place = `${keyId} ${hour} ${status} ${route} ${namespace}`;
+    let sum = this.#sums.get(place);
+    if (sum === undefined) {
+      const amounts = { requests: 0, queries: 0, units: 0, bytesIn: 0, bytesOut: 0 };
+      sum = { clientId, mode, namespace, keyId, hour, route, status, ...amounts };
+      this.#sums.set(place, sum);
+      this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
+    }
+    sum.requests += 1;
+    sum.queries += note.queries;
+    sum.units += note.units;
+    sum.bytesIn += note.bytesIn;
+    sum.bytesOut += note.bytesOut;
+  }
+
+  /** Hands over what is left. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    // What was noted while an entry was under way is the next one's.
+    while (this.#sums.size > 0 || this.#sentMs !== undefined) {
+      this.#flush();
+      await this.#sent;
+    }
+    this.#cancel?.();
+  }
+
+  #flush(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    if (this.#sentMs !== undefined || this.#sums.size === 0) return;
+    const sums = this.#sums;
+    this.#sums = new Map();
+    this.#sentMs = this.#deps.clock.monotonicMs();
+    this.#sent = this.#deps.ledger
+      .append({ kind: 'requests', sums: [...sums.values()] })
+      .catch((error: unknown) => this.#keep(sums, error))
+      .finally(() => {
+        this.#sentMs = undefined;
+        if (this.#sums.size > 0 && !this.#closed) {
+          this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
+        }
+      });
+  }
+
+  /** It was not taken: it is the next one's, too. */
+  #keep(sums: ReadonlyMap<string, RequestSum>, error: unknown): void {
+    if (!(error instanceof AppError) || error.code !== 'overloaded') throw error;
+    for (const [place, sum] of sums) {
+      const other = this.#sums.get(place);
+      this.#sums.set(place, other === undefined ? sum : sumOf(sum, other));
+    }
+  }
+}
+
+function sumOf(a: RequestSum, b: RequestSum): RequestSum {
+  return {
+    ...a,
+    requests: a.requests + b.requests,
+    queries: a.queries + b.queries,
+    units: a.units + b.units,
+    bytesIn: a.bytesIn + b.bytesIn,
+    bytesOut: a.bytesOut + b.bytesOut,
+  };
+}
