@@ -101,17 +101,11 @@ test('what a client has written is shown, also of what it has deleted', async (t
   await hers.deleteCollection('hers');
   // It is there before the collection's files are gone.
   const [row, ...others] = await runJson(service, ['usage', String(created?.client_id)]);
-  const { start, ...amounts } = row ?? {};
-  assert.match(String(start), /^\d{4}-\d\d-\d\dT00:00:00.000Z$/);
+  assert.match(String(row?.start), /^\d{4}-\d\d-\d\dT00:00:00.000Z$/);
   assert.deepEqual(others, []);
-  assert.deepEqual(amounts, {
-    namespace: 'default',
-    key_id: key?.key_id,
-    writes: 2,
-    points_written: 3,
-    points_deleted: 1,
-    bytes_written: 24,
-  });
+  assert.deepEqual([row?.namespace, row?.key_id], ['default', key?.key_id]);
+  const amounts = [row?.writes, row?.points_written, row?.points_deleted, row?.bytes_written];
+  assert.deepEqual(amounts, [2, 3, 1, 24]);
   assert.deepEqual(await runJson(service, ['usage', 'Ada', '--mode', 'test']), []);
 });
 
