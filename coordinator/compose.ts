@@ -11,9 +11,12 @@ import type { Deadline } from '../shared/base/deadline.ts';
 import type { ClientId, ShardId, WorkerId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { ChangeLog } from './audit/change-log.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
@@ -31,6 +34,7 @@ import { Workforce } from './cluster/workers/workforce.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
+import { AuditTrail } from './control-plane/audit-trail.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
@@ -73,7 +77,8 @@ export async function startCoordinator(
   const startMs = clock.monotonicMs();
   const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
   shutdown.add('control store', store);
-  const ledger = await Ledger.open(path.join(config.dataDir, 'ledger.db'), deps);
+  const auditSeed = auditSeedOf(config.keyPepper);
+  const ledger = await Ledger.open(path.join(config.dataDir, 'ledger.db'), deps, { auditSeed });
   shutdown.add('ledger', ledger);
 
   const link = new WorkerLink(deps, {
@@ -102,7 +107,14 @@ export async function startCoordinator(
   const usage = new Usage({ ledger, clock });
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
-  const known = { ...deps, store, router, usage, requestMeter, clientLimits, limitsOf };
+  const auditLog = new AuditLog({ ledger, clock });
+  shutdown.add('audit log', auditLog);
+  const changeLog = new ChangeLog({ store, ledger, clock, log });
+  shutdown.add('change log', changeLog);
+  const publicKey = publicPemOf(auditKeyOf(auditSeed));
+  const auditTrail = new AuditTrail({ ledger, clock, publicKey });
+  const noting = { requestMeter, auditLog, auditTrail };
+  const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
   const idempotency = new Idempotency({ ...known, secret });
@@ -127,6 +139,7 @@ export async function startCoordinator(
   dataPlane.start();
   moves.start();
   erasure.plan();
+  changeLog.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -202,6 +215,8 @@ interface Known extends CoordinatorDeps {
   router: Router;
   usage: Usage;
   requestMeter: RequestMeter;
+  auditLog: AuditLog;
+  auditTrail: AuditTrail;
   clientLimits: ClientLimits;
   limitsOf: (clientId: ClientId) => PlanLimits;
 }
@@ -289,6 +304,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         clusterInfo,
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
         usage: composed.usage,
+        auditTrail: composed.auditTrail,
       },
       badKeys: new BadKeys(new RateLimiter(composed)),
       rates: new RequestRates({

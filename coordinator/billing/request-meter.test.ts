@@ -65,7 +65,7 @@ test('requests are added up by key, hour, route and status, and handed over toge
   meter.note(note({ status: 429, queries: 0, units: 0 }));
   meter.note(note({ route: 'write' }));
   meter.note(note({ namespace: 'b' }));
-  clock.advance(249);
+  clock.advance(499);
   assert.equal(ledger.entries.length, 0);
   clock.advance(1);
   assert.deepEqual(ledger.entries[0]?.map(shown), [
@@ -85,7 +85,7 @@ test('an hour is that of the end of a request, wherever the clock is set', async
   for (const wall of [START + MS_PER_HOUR - 1, START + MS_PER_HOUR, START, START + MS_PER_HOUR]) {
     clock.now = () => wall;
     meter.note(note());
-    clock.advance(250);
+    clock.advance(500);
     await ledger.end();
   }
   const all = ledger.entries.flat();
@@ -102,12 +102,12 @@ test('an hour is that of the end of a request, wherever the clock is set', async
 test('one entry is under way at a time; what the ledger did not take comes with the next', async () => {
   const { clock, ledger, meter } = start();
   meter.note(note());
-  clock.advance(250);
+  clock.advance(500);
   meter.note(note());
   clock.advance(1_000);
   assert.equal(ledger.entries.length, 1);
   await ledger.end(new AppError('overloaded'));
-  clock.advance(250);
+  clock.advance(500);
   assert.deepEqual(ledger.entries[1]?.map(shown), [[0, 'query', 200, 2, 2, 4]]);
 });
 
@@ -115,7 +115,7 @@ test('it is behind when an entry takes too long, and when the ledger takes no mo
   const { clock, ledger, meter } = start();
   assert.ok(!meter.isBehind);
   meter.note(note());
-  clock.advance(250);
+  clock.advance(500);
   clock.advance(5_000);
   assert.ok(!meter.isBehind);
   clock.advance(1);
@@ -129,7 +129,7 @@ test('it is behind when an entry takes too long, and when the ledger takes no mo
 test('the end hands over all that was noted, and takes nothing more', async () => {
   const { clock, ledger, meter } = start();
   meter.note(note());
-  clock.advance(250);
+  clock.advance(500);
   meter.note(note({ status: 404 }));
   const closed = meter.close();
   meter.note(note({ status: 500 }));

@@ -1,12 +1,12 @@
 /**
- * What requests come to, added up in memory and handed to the ledger four times a second: it costs the
+ * What requests come to, added up in memory and handed to the ledger twice a second: it costs the
  * path of a request one look into a map.
  *
- *   note() --> sums by client, key, hour, class and status --250 ms--> one entry --> on disk
+ *   note() --> sums by client, key, hour, class and status --500 ms--> one entry --> on disk
  *                ^                                               |
  *                +---- what comes meanwhile is the next one's ---+
  *
- * A process that is killed loses what was noted in its last moments, half a second of it; nothing is
+ * A process that is killed loses what was noted in its last moments, a second of it at most; nothing is
  * ever counted twice (`ledger/ledger.ts`). Writes are not billed by this but by what shards have noted
  * (`cluster/metering.ts`). When an entry does not get to the disk the sums wait, and after a while requests are
  * refused instead (`isBehind`), so that what they came to is not lost.
@@ -39,7 +39,7 @@ export interface RequestNote {
   bytesOut: number;
 }
 
-const FLUSH_MS = 250;
+const FLUSH_MS = 500;
 /** So long may an entry take until requests are refused. */
 const PATIENCE_MS = 5_000;
 /** And so many different sums may wait. */
@@ -48,6 +48,8 @@ const SUMS_MAX = 50_000;
 export class RequestMeter {
   readonly #deps: RequestMeterDeps;
   #sums = new Map<string, RequestSum>();
+  /** Of `#sums`: the last one of each key. */
+  readonly #last = new Map<KeyId, RequestSum>();
   #cancel: (() => void) | undefined;
   /** When the entry that is under way was handed over; in monotonic time. */
   #sentMs: number | undefined;
@@ -68,8 +70,21 @@ export class RequestMeter {
   /** After the end nothing is noted: what still comes are connections that were cut. */
   note(note: RequestNote): void {
     if (this.#closed) return;
-    const { clientId, mode, namespace, keyId, route, status } = note;
     const hour = hourOf(this.#deps.clock.now());
+    // Mostly a key asks for the same as before.
+    const last = this.#last.get(note.keyId);
+    const sum = last !== undefined && isFor(last, note, hour) ? last : this.#sumOf(note, hour);
+    sum.requests += 1;
+    sum.queries += note.queries;
+    sum.units += note.units;
+    sum.bytesIn += note.bytesIn;
+    sum.bytesOut += note.bytesOut;
+  }
+
+  #sumOf(
+    { clientId, mode, namespace, keyId, route, status }: RequestNote,
+    hour: number,
+  ): RequestSum {
     const place = `${keyId} ${hour} ${status} ${route} ${namespace}`;
     let sum = this.#sums.get(place);
     if (sum === undefined) {
@@ -78,11 +93,8 @@ export class RequestMeter {
       this.#sums.set(place, sum);
       this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
     }
-    sum.requests += 1;
-    sum.queries += note.queries;
-    sum.units += note.units;
-    sum.bytesIn += note.bytesIn;
-    sum.bytesOut += note.bytesOut;
+    this.#last.set(keyId, sum);
+    return sum;
   }
 
   /** Hands over what is left. */
@@ -102,6 +114,7 @@ export class RequestMeter {
     if (this.#sentMs !== undefined || this.#sums.size === 0) return;
     const sums = this.#sums;
     this.#sums = new Map();
+    this.#last.clear();
     this.#sentMs = this.#deps.clock.monotonicMs();
     this.#sent = this.#deps.ledger
       .append({ kind: 'requests', sums: [...sums.values()] })
@@ -117,11 +130,18 @@ export class RequestMeter {
   /** It was not taken: it is the next one's, too. */
   #keep(sums: ReadonlyMap<string, RequestSum>, error: unknown): void {
     if (!(error instanceof AppError) || error.code !== 'overloaded') throw error;
+    this.#last.clear();
     for (const [place, sum] of sums) {
       const other = this.#sums.get(place);
       this.#sums.set(place, other === undefined ? sum : sumOf(sum, other));
     }
   }
+}
+
+function isFor(sum: RequestSum, note: RequestNote, hour: number): boolean {
+  const { status, route, namespace } = sum;
+  if (status !== note.status || route !== note.route || sum.hour !== hour) return false;
+  return namespace === note.namespace;
 }
 
 function sumOf(a: RequestSum, b: RequestSum): RequestSum {

@@ -4,9 +4,7 @@
  * them. What lies beyond its reach is not there for it. Secrets it makes only for itself and for
  * lesser keys that neither outlast it nor may ask more often, so none gives it more than it has.
  */
-import { type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
-import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { areWithin } from '../../shared/domain/namespace.ts';
 import { isLesser } from '../../shared/domain/permissions.ts';
@@ -41,7 +39,6 @@ export interface AccountDeps {
   /** Takes units of work. Throws `rate_limited`. */
   spend: (payer: Payer, units: number) => void;
   idempotency: Idempotency;
-  random: SecureRandom;
 }
 
 /** Of a change: several writes to disk, and rows that stay. */
@@ -179,8 +176,7 @@ export class Account {
     this.#deps.spend(payer, CHANGE_COST);
   }
 
-  #origin({ keyId }: Principal): Origin {
-    const requestId = randomId<RequestId>('req_', this.#deps.random.bytes);
+  #origin({ keyId, requestId }: Principal & Payer): Origin {
     return { actor: keyId, requestId };
   }
 }

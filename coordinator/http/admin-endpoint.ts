@@ -4,6 +4,7 @@
  */
 import Type, { type Static, type TSchema } from 'typebox';
 import type { AuditAdmin } from '../control-plane/audit.ts';
+import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
@@ -22,6 +23,7 @@ export interface ControlPlane {
   workers: WorkerAdmin;
   replicas: ReplicaAdmin;
   usage: Pick<Usage, 'report'>;
+  auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
 }
 
 export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {

@@ -209,6 +209,25 @@ export const Usage = closedObject({
   total: closedObject({ ...writeAmounts, ...requestAmounts }),
 });
 
+const SignedHead = closedObject({
+  head: closedObject({
+    at: Time,
+    chain: Type.String(),
+    hash: Type.String(),
+    sequence: Type.Integer({ minimum: 0 }),
+  }),
+  signature: Type.String({ description: 'Ed25519, base64url' }),
+});
+
+export const AuditExport = closedObject({
+  heads: Type.Array(SignedHead, { description: 'with the first part: the first lines' }),
+  text: Type.String({ description: 'lines of an export, to be written as they are' }),
+  next: orNull(Type.Integer({ description: 'what to go on after; null: that was all' })),
+  until: Type.Integer({ minimum: 0, description: 'to be sent for the next part' }),
+});
+
+export const AuditKey = closedObject({ public_key: Type.String({ description: 'PEM' }) });
+
 export const Problem = closedObject({
   type: Type.String(),
   title: Type.String(),
@@ -238,6 +257,8 @@ export const ADMIN_SCHEMAS = {
   ReleasedShard,
   Status,
   Usage,
+  AuditExport,
+  AuditKey,
   Problem,
   PlanTerms,
   ClientTerms,

@@ -76,6 +76,7 @@ before(async () => {
       }),
       replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined, scrub } }),
       usage: { report: () => assert.fail('nobody asks for it') },
+      auditTrail: { exportPart: () => assert.fail('nor for that'), publicKey: '' },
       idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,
       log,

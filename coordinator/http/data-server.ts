@@ -8,6 +8,8 @@ import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
+import type { RequestId } from '../../shared/base/ids.ts';
+import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import type { Permission } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
@@ -16,7 +18,6 @@ import type { ErrorCode } from '../../shared/errors/codes.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
-import type { RequestMeter } from '../billing/request-meter.ts';
 import type { WriteOnce } from '../control-plane/write-once.ts';
 import { BODY_BYTES_PER_UNIT } from '../data-plane/cost.ts';
 import type { BadKeys } from '../limits/bad-keys.ts';
@@ -24,11 +25,11 @@ import type { ClientLimits } from '../limits/client-limits.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 import { RateLimited } from '../limits/rate-limited.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
-import { type Payer, Tally, unitsOf } from '../limits/tally.ts';
+import { type Payer, Tally } from '../limits/tally.ts';
 import type { WorkBudget } from '../limits/work-budget.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
-import { type Endpoint, type Plane, requestedTimeoutMs } from './endpoint.ts';
+import { type Endpoint, type Lines, type Plane, requestedTimeoutMs } from './endpoint.ts';
 import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -38,6 +39,8 @@ import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
 import { retryAfterSeconds, tellRates, tellRefused } from './rate-headers.ts';
 import { checkHeader, inNamespace, presentedKey } from './request-header.ts';
+import { requestIds } from './request-ids.ts';
+import { noteRequest, type RequestNotesDeps, statusOf } from './request-notes.ts';
 import {
   announcedBytes,
   enterRequest,
@@ -45,11 +48,10 @@ import {
   isCounted,
   type RequestPlace,
 } from './request-places.ts';
-import { routeClassOf } from './route-class.ts';
 import { DATA_ENDPOINTS } from './routes/data/endpoints.ts';
 import { createValidatorCompiler } from './validation.ts';
 
-export interface DataServerDeps {
+export interface DataServerDeps extends RequestNotesDeps {
   authenticator: Pick<Authenticator, 'authenticate' | 'mayHold' | 'epochOf'>;
   badKeys: BadKeys;
   work: Pick<WorkBudget, 'admitBody'>;
@@ -58,7 +60,7 @@ export interface DataServerDeps {
   clientLimits: Pick<ClientLimits, 'of'>;
   rates: RequestRates;
   inFlight: InFlight;
-  requestMeter: RequestMeter;
+  random: Pick<SecureRandom, 'bytes'>;
   /** Why requests can not be served yet; undefined when they can. */
   notReady: () => string | undefined;
   log: Log;
@@ -79,8 +81,6 @@ export interface DataServerOptions {
 const RECEIVE_TIMEOUT_MS = 300_000;
 /** The longest part of a path is a payload key with each of its bytes escaped as %XX. */
 const PATH_PART_CHARS_MAX = 3 * LIMITS.payloadPathBytesMax;
-/** In the log only: the client was gone before the answer. */
-const STATUS_HUNG_UP = 499;
 /** Of a body of unknown length, so much is paid for at once. */
 const PAID_BYTES = 256 * 1024;
 /** Bytes of a body past its bound that are still taken in, so that its sender hears of it. */
@@ -124,6 +124,7 @@ export function createDataServer(
 ): FastifyInstance {
   const server = fastify({
     logger: false,
+    genReqId: requestIds(deps.random),
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     requestTimeout: RECEIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -188,25 +189,28 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       bodyDigest: undefined,
     };
     request.dataState = state;
+    reply.header('x-request-id', request.id);
     try {
       checkHeader(request.raw);
       if (route.config.public === true) return done();
       if (closing) throw new AppError('shutting_down');
-      if (deps.requestMeter.isBehind) throw new AppError('overloaded', LEDGER_BEHIND);
+      if (deps.requestMeter.isBehind || deps.auditLog.isBehind)
+        throw new AppError('overloaded', LEDGER_BEHIND);
       const principal = principalOf(request, deps);
       const { tally } = state;
-      state.principal = { ...principal, tally };
+      const inRequest = { tally, requestId: request.id as RequestId };
+      state.principal = { ...principal, ...inRequest };
       const { clientId } = principal;
       const limits = clientLimits.of(clientId);
       takeOne(rates, principal, limits, reply);
-      state.principal = { ...inNamespace(request.raw, principal), tally };
+      state.principal = { ...inNamespace(request.raw, principal), ...inRequest };
       state.epoch = deps.authenticator.epochOf(clientId);
       if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
       deps.work.admitBody(state.principal, Math.floor(state.bytesIn / BODY_BYTES_PER_UNIT));
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
       if (state.principal !== undefined) {
-        reply.raw.once('close', () => noteRequest(state, reply, deps.requestMeter));
+        reply.raw.once('close', () => noteRequest(request, reply, deps));
       }
       return done(error as Error);
     }
@@ -214,8 +218,9 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
     reply.raw.once('close', () => {
       stopWatch?.();
       state.place?.closed();
-      noteRequest(state, reply, deps.requestMeter);
+      noteRequest(request, reply, deps);
       log.event('request_done', {
+        requestId: request.id,
         route: route.url,
         clientId: state.principal?.clientId,
         keyId: state.principal?.keyId,
@@ -227,41 +232,13 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
   });
 }
 
-function statusOf(reply: FastifyReply): number {
-  return reply.raw.writableFinished ? reply.statusCode : STATUS_HUNG_UP;
-}
-
-/** What was refused costs nothing, but is counted. */
-function noteRequest(
-  { principal, route, tally, bytesIn }: RequestState,
-  reply: FastifyReply,
-  meter: RequestMeter,
-): void {
-  if (principal === undefined) return;
-  const { clientId, mode, namespace, keyId } = principal;
-  const status = statusOf(reply);
-  const isDone = status < 300;
-  meter.note({
-    clientId,
-    mode,
-    namespace,
-    keyId,
-    route: routeClassOf(route.config.needs),
-    status,
-    queries: isDone ? tally.queries : 0,
-    units: isDone ? unitsOf(tally) : Math.round(tally.units),
-    bytesIn,
-    bytesOut: Number(reply.getHeader('content-length') ?? 0),
-  });
-}
-
 /**
  * Who shows the key. An address that presents bad ones repeatedly waits, and no digest is computed
  * for it; keys that may hold go on, because others may share the address. Throws
  * `unauthenticated` or `rate_limited`.
  */
 function principalOf(request: FastifyRequest, deps: DataServerDeps): Principal {
-  const { authenticator, badKeys } = deps;
+  const { authenticator, badKeys, auditLog } = deps;
   const presented = presentedKey(request.raw);
   if (badKeys.any) {
     const retryAfterMs = badKeys.waitMs(request.ip);
@@ -274,7 +251,10 @@ function principalOf(request: FastifyRequest, deps: DataServerDeps): Principal {
   try {
     return authenticator.authenticate(presented);
   } catch (error) {
-    if (error instanceof AppError && error.code === 'unauthenticated') badKeys.note(request.ip);
+    if (error instanceof AppError && error.code === 'unauthenticated') {
+      badKeys.note(request.ip);
+      auditLog.refusedKey(request.ip);
+    }
     throw error;
   }
 }
@@ -346,12 +326,17 @@ function addEndpoint(
     const { bodyDigest } = state;
     const once = bodyDigest && claimOf(request, principal, bodyDigest, deps.writeOnce);
     state.place?.startWork();
+    let lines: Lines | undefined;
     try {
-      const call = { owner: principal, ...path, query, body, deadline, out };
+      const sendLines = (given: Lines) => {
+        lines = given;
+      };
+      const call = { owner: principal, ...path, query, body, deadline, out, sendLines };
       await endpoint.run(plane, { ...call, idempotencyKey, once });
     } finally {
       state.place?.endWork();
     }
+    if (lines !== undefined) return replyLines(reply, lines);
     // No proxy and no browser may keep a secret.
     if (isSecret) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs, state.tally));
@@ -378,7 +363,7 @@ function principalNow(
   if (!hasEnded && authenticator.epochOf(principal.clientId) === epoch) return principal;
   const known = authenticator.authenticate(presentedKey(request.raw));
   requirePermission(known, needs);
-  return { ...inNamespace(request.raw, known), tally };
+  return { ...inNamespace(request.raw, known), tally, requestId: request.id as RequestId };
 }
 
 /** A large reply is written as fast as its reader takes it, one part after the other. */
@@ -388,6 +373,12 @@ function sendResult(reply: FastifyReply, parts: Buffer[]): FastifyReply {
   if (others.length === 0) return reply.send(only);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   return reply.header('content-length', length).send(Readable.from(parts));
+}
+
+/** One that breaks off ends the connection: its reader sees that it is not whole. */
+function replyLines(reply: FastifyReply, lines: Lines): FastifyReply {
+  reply.header('cache-control', 'no-store').header('content-type', 'application/x-ndjson');
+  return reply.send(Readable.from(lines));
 }
 
 function answerErrors(
@@ -411,6 +402,7 @@ function answerErrors(
     const state = request.dataState;
     if (known.code === 'internal') {
       log.event('request_failed', {
+        requestId: request.id,
         route: request.routeOptions.url,
         clientId: state.principal?.clientId,
         status: known.status,

@@ -8,6 +8,7 @@ import type { Permission } from '../../shared/domain/permissions.ts';
 import type { Once } from '../../shared/protocol/once.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
+import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { Usage } from '../control-plane/usage.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
@@ -18,6 +19,7 @@ import { closedObject, formedText } from './validation.ts';
 export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clusterInfo'> & {
   account: Account;
   usage: Pick<Usage, 'report'>;
+  auditTrail: Pick<AuditTrail, 'list' | 'export' | 'publicKey'>;
 };
 
 export interface Call<Body = unknown> {
@@ -36,7 +38,11 @@ export interface Call<Body = unknown> {
   deadline: Deadline;
   /** Gets the JSON text of `result`. */
   out: JsonWriter;
+  /** Sends lines of JSON as they come, in place of the envelope. */
+  sendLines: (lines: Lines) => void;
 }
+
+export type Lines = AsyncIterable<string>;
 
 /** Reads end after the shorter query timeout when the request does not say otherwise. */
 export type EndpointKind = 'read' | 'write';

@@ -11,6 +11,7 @@ const CLASS_OF: Readonly<Record<Permission, RouteClass>> = {
   'collections:manage': 'collections',
   'collections:read': 'collections',
   'usage:read': 'account',
+  'audit:read': 'account',
   'keys:manage': 'account',
 };
 

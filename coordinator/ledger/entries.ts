@@ -1,5 +1,6 @@
 /** What is written to the ledger and asked of it, as it crosses to the ledger's thread and back. */
 import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
+import type { EntryText, SignedHead } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
 
@@ -49,7 +50,69 @@ export interface RequestsEntry {
   sums: readonly RequestSum[];
 }
 
-export type LedgerEntry = WritesEntry | ForgetEntry | RequestsEntry;
+/** What happened, for one chain (`shared/crypto/audit-chain.ts`); the ledger gives it its sequence. There is
+ * no vector, payload, key or mail address in it. */
+export interface AuditRecord extends EntryText {
+  chain: string;
+}
+
+/** The same of several, by chain: head and tail with a NUL between, and a line feed between records. Texts cross
+ * to a thread several times faster than as many objects. */
+export type AuditTexts = readonly (readonly [chain: string, records: string])[];
+
+export interface AuditEntry {
+  kind: 'audit';
+  texts: AuditTexts;
+}
+
+export function auditTextsOf(records: readonly AuditRecord[]): AuditTexts {
+  const byChain = Map.groupBy(records, ({ chain }) => chain);
+  return [...byChain].map(([chain, own]) => [chain, own.map(auditTextOf).join('\n')] as const);
+}
+
+export function auditTextOf({ head, tail }: EntryText): string {
+  return `${head}\0${tail}`;
+}
+
+/** What rows of `control.db` after one, up to another, say; only what continues what is there. */
+export interface ChangesEntry {
+  kind: 'changes';
+  after: number;
+  upTo: number;
+  texts: AuditTexts;
+}
+
+export type LedgerEntry = WritesEntry | ForgetEntry | RequestsEntry | AuditEntry | ChangesEntry;
+
+/** The last entry of a chain. */
+export interface ChainHead {
+  sequence: number;
+  hash: string;
+}
+
+/** Entries after that one which fit; times in milliseconds since 1970. */
+export interface AuditFilter {
+  after: number;
+  limit: number;
+  action?: string | undefined;
+  actor?: string | undefined;
+  target?: string | undefined;
+  from?: number | undefined;
+  until?: number | undefined;
+}
+
+export interface AuditPage {
+  /** Canonical JSON, oldest first. */
+  entries: string[];
+  /** What to go on after; null: there are no more. */
+  next: number | null;
+}
+
+export interface ExportPart {
+  /** Lines, each with its end. */
+  text: string;
+  next: number | null;
+}
 
 /** How far the notes of a shard are in the ledger. */
 export interface MeteredShard {
@@ -97,12 +160,49 @@ export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
   'request-usage': { about: UsageSpan; answer: RequestUsage[] };
+  /** The last row of `control.db` that is in the chains. */
+  changes: { about: undefined; answer: number };
+  'audit-list': { about: AuditFilter & { chain: string }; answer: AuditPage };
+  /** The head of a chain as it is now, signed. */
+  'audit-head': { about: { chain: string; now: number }; answer: SignedHead };
+  /** The same as it was after that entry; undefined when there is none (any more). */
+  'audit-head-at': {
+    about: { chain: string; sequence: number; now: number };
+    answer: SignedHead | undefined;
+  };
+  'audit-export': { about: { chain: string; after: number; until: number }; answer: ExportPart };
 }
 
 export type QuestionName = keyof LedgerQuestions;
 
+/** A chain that is not what was signed. */
+export interface BrokenChain {
+  chain: string;
+  /** The entry that was signed, and when. */
+  sequence: number;
+  at: string;
+  /** The last entry that the chain has. */
+  end: number;
+}
+
+/** What the ledger's thread is started with. */
+export interface LedgerThreadData {
+  file: string;
+  /** Of the key that heads are signed with (`audit-chain.ts`). */
+  auditSeed: Uint8Array;
+}
+
 export type LedgerRequest =
-  | { kind: 'batch'; seq: number; run: string; batch: number; entries: readonly LedgerEntry[] }
+  | {
+      kind: 'batch';
+      seq: number;
+      run: string;
+      batch: number;
+      entries: readonly LedgerEntry[];
+      now: number;
+    }
+  /** Sign the heads of chains that have grown. */
+  | { kind: 'anchor'; seq: number; now: number }
   | {
       [N in QuestionName]: {
         kind: 'question';
@@ -114,7 +214,8 @@ export type LedgerRequest =
   | { kind: 'close' };
 
 export type LedgerMessage =
-  | { kind: 'ready' }
+  /** With the chains that are not what was signed. */
+  | { kind: 'ready'; broken: readonly BrokenChain[] }
   /** It can not be opened. */
   | { kind: 'refused'; locked: boolean; error: Error }
   | { kind: 'answer'; seq: number; answer: unknown }

@@ -1,10 +1,19 @@
-/** Writes and reads of `ledger.db`, in its thread. */
+/** Writes and reads of `ledger.db`, in its thread, and the anchors beside it. */
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { unreachable } from '../../shared/base/assert.ts';
+import { auditKeyOf, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
+import { AuditAnchors } from './audit-anchors.ts';
+import { AuditTable } from './audit-table.ts';
 import type {
+  AuditTexts,
+  BrokenChain,
+  ChainHead,
   ForgetEntry,
   LedgerEntry,
   LedgerQuestions,
+  LedgerThreadData,
   MeteredShard,
   Period,
   QuestionName,
@@ -19,25 +28,67 @@ import { openLedger } from './schema.ts';
 interface Batch {
   run: string;
   batch: number;
+  now: number;
   entries: readonly LedgerEntry[];
 }
+
+const ANCHORS_FILE = 'audit-anchors.jsonl';
+/** Entries of chains that are not anchored for longer than that. */
+const UNANCHORED_MAX = 1_000;
 
 export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
+  readonly #audit: AuditTable;
+  readonly #anchors: AuditAnchors;
+  readonly #key: KeyObject;
+  /** Chains that are not what was signed. */
+  readonly broken: readonly BrokenChain[];
+  #unanchored = 0;
 
   /** Throws what `openLedger` throws. */
-  constructor(file: string) {
+  constructor({ file, auditSeed }: LedgerThreadData) {
+    this.#key = auditKeyOf(auditSeed);
     this.#db = openLedger(file);
-    this.#sql = prepareStatements(this.#db);
+    try {
+      this.#sql = prepareStatements(this.#db);
+      this.#audit = new AuditTable(this.#db);
+      const keys = { private: this.#key, public: createPublicKey(this.#key) };
+      const anchors = path.join(path.dirname(file), ANCHORS_FILE);
+      this.#anchors = new AuditAnchors(anchors, { table: this.#audit, keys });
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+    this.broken = this.#anchors.check();
   }
 
   close(): void {
+    this.#anchors.close();
     this.#db.close();
   }
 
-  /** All entries or none, on disk when it returns. A batch that was written before changes nothing. */
-  write({ run, batch, entries }: Batch): void {
+  /** Signs the heads of all chains that have grown; durable on return. */
+  anchor(now: number): void {
+    this.#anchors.anchor(new Date(now).toISOString());
+    this.#unanchored = 0;
+  }
+
+  /**
+   * All entries or none, on disk when it returns; `now` is when they were sent. A batch that was written
+   * before changes nothing.
+   */
+  write(batch: Batch): void {
+    try {
+      this.#write(batch);
+    } catch (error) {
+      this.#audit.forget();
+      throw error;
+    }
+    if (this.#unanchored >= UNANCHORED_MAX) this.anchor(batch.now);
+  }
+
+  #write({ run, batch, entries }: Batch): void {
     const write = this.#db.transaction(() => {
       const isKnown = this.#sql.meta.get('run') === run;
       if (isKnown && Number(this.#sql.meta.get('batch')) >= batch) return;
@@ -56,12 +107,24 @@ export class LedgerDb {
       case 'forget':
         this.#forget(entry);
         break;
+      case 'audit':
+        this.#addRecords(entry.texts);
+        break;
+      case 'changes':
+        if (entry.after !== Number(this.#sql.meta.get('changes'))) break;
+        this.#addRecords(entry.texts);
+        this.#sql.setMeta.run(entry.upTo, 'changes');
+        break;
       case 'requests':
         for (const sum of entry.sums) this.#sql.addRequests.run(sum);
         break;
       default:
         unreachable(entry);
     }
+  }
+
+  #addRecords(texts: AuditTexts): void {
+    this.#unanchored += this.#audit.append(texts);
   }
 
   /** What is there already is not added again. That nothing was noted in between is its sender's word. */
@@ -90,11 +153,28 @@ export class LedgerDb {
         return this.#shard(about);
       case 'write-usage':
         return this.#sql.writeUsage[about.by].all(boundOf(about));
+      case 'changes':
+        return Number(this.#sql.meta.get('changes'));
+      case 'audit-list':
+        return this.#audit.list(about.chain, about);
+      case 'audit-head':
+        return this.#sign({ chain: about.chain, ...this.#audit.head(about.chain) }, about.now);
+      case 'audit-head-at': {
+        const { chain, sequence, now } = about;
+        const hash = this.#audit.hashAt(chain, sequence);
+        return hash && this.#sign({ chain, sequence, hash }, now);
+      }
+      case 'audit-export':
+        return this.#audit.exportPart(about.chain, about);
       case 'request-usage':
         return this.#sql.requestUsage[about.by].all(boundOf(about));
       default:
         return unreachable(name);
     }
+  }
+
+  #sign(head: ChainHead & { chain: string }, now: number): SignedHead {
+    return signHead({ ...head, at: new Date(now).toISOString() }, this.#key);
   }
 
   #shard(shardId: string): MeteredShard {

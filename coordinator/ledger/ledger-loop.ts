@@ -4,26 +4,26 @@
  * (`schema.ts`).
  */
 import Database from 'better-sqlite3';
-import type { LedgerMessage, LedgerRequest } from './entries.ts';
+import type { LedgerMessage, LedgerRequest, LedgerThreadData } from './entries.ts';
 import { LedgerDb } from './ledger-db.ts';
 
 const LOCKED = /^SQLITE_(?:BUSY|LOCKED)/;
 
 export class LedgerLoop {
-  readonly #file: string;
+  readonly #data: LedgerThreadData;
   readonly #send: (message: LedgerMessage) => void;
   #db: LedgerDb | undefined;
 
-  constructor(file: string, send: (message: LedgerMessage) => void) {
-    this.#file = file;
+  constructor(data: LedgerThreadData, send: (message: LedgerMessage) => void) {
+    this.#data = data;
     this.#send = send;
   }
 
   /** Says `ready`, or why not. */
   start(): void {
     try {
-      this.#open();
-      this.#send({ kind: 'ready' });
+      const { broken } = this.#open();
+      this.#send({ kind: 'ready', broken });
     } catch (failure) {
       const error = plainError(failure);
       const locked = failure instanceof Database.SqliteError && LOCKED.test(failure.code);
@@ -44,11 +44,11 @@ export class LedgerLoop {
   #answer(request: Exclude<LedgerRequest, { kind: 'close' }>): unknown {
     const db = this.#open();
     if (request.kind === 'question') return db.answer(request.name, request.about);
-    return db.write(request);
+    return request.kind === 'anchor' ? db.anchor(request.now) : db.write(request);
   }
 
   #open(): LedgerDb {
-    this.#db ??= new LedgerDb(this.#file);
+    this.#db ??= new LedgerDb(this.#data);
     return this.#db;
   }
 

@@ -16,6 +16,7 @@ import type { WritesEntry } from './entries.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { LedgerDb } from './ledger-db.ts';
 
+const SEED = Buffer.alloc(32, 1);
 const SHARD = 'shard' as ShardId;
 const OWNER = { clientId: 'cl_a' as ClientId, mode: 'live', namespace: 'default' } as const;
 const ALL = {
@@ -36,11 +37,14 @@ function writes(after: number, upTo: number, more: Partial<WritesEntry> = {}): W
 
 const soon = () => Deadline.after(systemClock, 5_000);
 
-async function openIn(t: TestContext, folder: string, options: LedgerOptions = {}) {
+async function openIn(t: TestContext, folder: string, options: Partial<LedgerOptions> = {}) {
   const events: string[] = [];
   const log: Log = { event: (name) => void events.push(name) };
   const deps = { clock: systemClock, random: secureRandom, log };
-  const ledger = await Ledger.open(path.join(folder, 'ledger.db'), deps, options);
+  const ledger = await Ledger.open(path.join(folder, 'ledger.db'), deps, {
+    auditSeed: SEED,
+    ...options,
+  });
   cleanUp(t, () => ledger.close(soon()));
   return { ledger, events };
 }
@@ -122,13 +126,13 @@ test('a total beyond 10^12 has no rounding', async (t) => {
 
 test('a batch that is sent again changes nothing, one of another run does', (t) => {
   const file = path.join(temporaryFolder(t), 'ledger.db');
-  const db = new LedgerDb(file);
+  const db = new LedgerDb({ file, auditSeed: SEED });
   cleanUp(t, () => db.close());
-  const first = { run: 'a', batch: 1, entries: [writes(0, 1)] };
+  const first = { run: 'a', batch: 1, entries: [writes(0, 1)], now: 0 };
   db.write(first);
-  db.write({ run: 'a', batch: 1, entries: [writes(1, 2)] });
+  db.write({ run: 'a', batch: 1, entries: [writes(1, 2)], now: 0 });
   assert.equal(db.answer('shard', SHARD).version, 1);
-  db.write({ run: 'b', batch: 1, entries: [writes(1, 2)] });
+  db.write({ run: 'b', batch: 1, entries: [writes(1, 2)], now: 0 });
   assert.equal(db.answer('shard', SHARD).version, 2);
 });
 
@@ -145,7 +149,7 @@ test('entries under way are written before the ledger is closed, and are there a
 
 test('a second coordinator is told that the ledger is in use', async (t) => {
   const folder = temporaryFolder(t);
-  const db = new LedgerDb(path.join(folder, 'ledger.db'));
+  const db = new LedgerDb({ file: path.join(folder, 'ledger.db'), auditSeed: SEED });
   cleanUp(t, () => db.close());
   await assert.rejects(openIn(t, folder), InUse);
 });
@@ -158,8 +162,8 @@ function mortal(folder: string, isWritten: boolean): URL {
     import { existsSync, writeFileSync } from 'node:fs';
     import { parentPort as port, workerData } from 'node:worker_threads';
     const { LedgerLoop } = await import(${at('./ledger-loop.ts')});
-    const loop = new LedgerLoop(workerData.file, (message) => port.postMessage(message));
-    const silent = new LedgerLoop(workerData.file, () => {});
+    const loop = new LedgerLoop(workerData, (message) => port.postMessage(message));
+    const silent = new LedgerLoop(workerData, () => {});
     port.on('message', (request) => {
       if (request.kind === 'close') { loop.close(); port.close(); return; }
       if (existsSync(${scar})) return loop.accept(request);

@@ -27,6 +27,7 @@ import type {
   LedgerMessage,
   LedgerQuestions,
   LedgerRequest,
+  LedgerThreadData,
   QuestionName,
 } from './entries.ts';
 
@@ -37,6 +38,8 @@ export interface LedgerDeps {
 }
 
 export interface LedgerOptions {
+  /** Of the key that heads of audit chains are signed with. */
+  auditSeed: Uint8Array;
   /** The thread's program; another one in tests. */
   entry?: URL;
 }
@@ -57,11 +60,13 @@ const BATCH_MS = 50;
 const BATCH_ENTRIES = 1_000;
 const RETRY_MS = 1_000;
 const RUN_BYTES = 16;
+const ANCHOR_MS = 60_000;
 
 export class Ledger {
   readonly #deps: LedgerDeps;
   readonly #file: string;
   readonly #entry: URL;
+  readonly #auditSeed: Uint8Array;
   /** So that batches of this process are not taken for those of another. */
   readonly #run: string;
   #batch = 0;
@@ -75,19 +80,22 @@ export class Ledger {
   #cancel: (() => void) | undefined;
   #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
   #onDrained: (() => void) | undefined;
+  #cancelAnchor: (() => void) | undefined;
 
-  private constructor(file: string, deps: LedgerDeps, { entry = ENTRY }: LedgerOptions) {
+  private constructor(file: string, deps: LedgerDeps, { entry = ENTRY, auditSeed }: LedgerOptions) {
     this.#deps = deps;
     this.#file = file;
     this.#entry = entry;
+    this.#auditSeed = auditSeed;
     this.#run = Buffer.from(deps.random.bytes(RUN_BYTES)).toString('hex');
   }
 
   /** Opens or makes the file. Rejects with `InUse`, and an `Error` for the operator. */
-  static async open(file: string, deps: LedgerDeps, options: LedgerOptions = {}): Promise<Ledger> {
+  static async open(file: string, deps: LedgerDeps, options: LedgerOptions): Promise<Ledger> {
     const ledger = new Ledger(file, deps, options);
     ledger.#ready = ledger.#spawn();
     await ledger.#ready;
+    ledger.#anchorLater();
     return ledger;
   }
 
@@ -126,6 +134,7 @@ export class Ledger {
   async close(deadline: Deadline): Promise<void> {
     if (this.#state === 'closed') return;
     const wasFailing = this.#state === 'failing';
+    this.#cancelAnchor?.();
     this.#state = 'closing';
     const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(deadline.remainingMs(), giveUp);
@@ -134,6 +143,8 @@ export class Ledger {
       this.#onDrained = resolve;
       this.#flush();
       await Promise.race([drained, late]);
+      const anchored = this.#request({ kind: 'anchor', now: this.#deps.clock.now() });
+      await Promise.race([anchored.catch((error: unknown) => this.#logAnchor(error)), late]);
     }
     this.#state = 'closed';
     for (const { reject } of [...this.#sent, ...this.#waiting]) {
@@ -158,7 +169,8 @@ export class Ledger {
 
   #send(): void {
     const entries = this.#sent.map(({ entry }) => entry);
-    const batch = { kind: 'batch', run: this.#run, batch: this.#batch, entries } as const;
+    const now = this.#deps.clock.now();
+    const batch = { kind: 'batch', run: this.#run, batch: this.#batch, entries, now } as const;
     this.#request(batch).then(
       () => this.#written(),
       (error: unknown) => this.#failed(error),
@@ -189,6 +201,24 @@ export class Ledger {
     });
   }
 
+  #anchorLater(): void {
+    this.#cancelAnchor = this.#deps.clock.after(ANCHOR_MS, () => void this.#anchor());
+  }
+
+  async #anchor(): Promise<void> {
+    try {
+      await this.#request({ kind: 'anchor', now: this.#deps.clock.now() });
+    } catch (error) {
+      if (this.#state === 'closing' || this.#state === 'closed') return;
+      this.#logAnchor(error);
+    }
+    this.#anchorLater();
+  }
+
+  #logAnchor(error: unknown): void {
+    this.#deps.log.event('anchor_failed', { error });
+  }
+
   async #request(request: Sendable): Promise<unknown> {
     if (this.#state === 'closed') throw new AppError('shutting_down');
     this.#ready ??= this.#spawn();
@@ -204,15 +234,17 @@ export class Ledger {
     const exited = Promise.withResolvers<void>();
     this.#exited = exited.promise;
     const thread = new Worker(this.#entry, {
-      workerData: { file: this.#file },
+      workerData: { file: this.#file, auditSeed: this.#auditSeed } satisfies LedgerThreadData,
       env: compileCacheEnvironment(),
       execArgv: [],
     });
     this.#thread = thread;
     let failure: unknown;
     thread.on('message', (message: LedgerMessage) => {
-      if (message.kind === 'ready') ready.resolve();
-      else if (message.kind === 'refused') {
+      if (message.kind === 'ready') {
+        for (const chain of message.broken) this.#deps.log.event('audit_broken', { ...chain });
+        ready.resolve();
+      } else if (message.kind === 'refused') {
         const { locked, error } = message;
         ready.reject(locked ? new InUse(this.#file, 'coordinator', { cause: error }) : error);
         this.#ended(thread);

@@ -13,7 +13,11 @@
  *                    bytes_out
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
- *   meta             key, value                  run, batch: the last batch that was written
+ *   audit_chains     chain, sequence, hash       the last entry of each chain (`audit-table.ts`)
+ *   audit_pages      chain, first, last,         the entries of chains, those of one batch together
+ *                    prev_hash, hash, entries
+ *   meta             key, value                  run, batch: the last batch that was written;
+ *                                                changes: the last row of `control.db` in the chains
  *
  * Hours count from 1970 (UTC) and are those at which the coordinator sent a write: a clock that is set
  * back or forward moves what comes then, and no total. All amounts are integers below 2^53.
@@ -70,6 +74,23 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
    INSERT INTO meta (key, value) VALUES ('run', ''), ('batch', 0);`,
+  `CREATE TABLE audit_chains (
+     chain TEXT NOT NULL PRIMARY KEY,
+     sequence INTEGER NOT NULL,
+     hash TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE audit_pages (
+     page INTEGER PRIMARY KEY,
+     chain TEXT NOT NULL,
+     first INTEGER NOT NULL,
+     last INTEGER NOT NULL,
+     prev_hash TEXT NOT NULL,
+     hash TEXT NOT NULL,
+     entries TEXT NOT NULL,
+     UNIQUE (chain, last),
+     UNIQUE (chain, prev_hash)
+   ) STRICT;
+   INSERT INTO meta (key, value) VALUES ('changes', 0);`,
 ];
 
 /** Opens or makes the database, durable on return. Throws what SQLite throws, and an `Error` for the

@@ -1,5 +1,5 @@
 /** What one request has come to so far, added up by whoever does a part of it. */
-import type { ClientId } from '../../shared/base/ids.ts';
+import type { ClientId, RequestId } from '../../shared/base/ids.ts';
 
 export class Tally {
   /** Of work; what one is says `data-plane/cost.ts`. */
@@ -23,4 +23,5 @@ export function unitsOf({ units }: Tally): number {
 export interface Payer {
   readonly clientId: ClientId;
   readonly tally: Tally;
+  readonly requestId: RequestId;
 }

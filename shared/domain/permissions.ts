@@ -34,6 +34,7 @@ export const PERMISSIONS = {
     roles: ['admin', 'writer', 'reader', 'analyst', 'monitor'],
     help: 'show its own client and key, limits and what of them is used',
   },
+  'audit:read': { roles: ['admin'], help: 'read and export its own audit log' },
   'keys:manage': { roles: ['admin'], help: 'list, create, rotate and revoke keys' },
 } as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
 

@@ -209,6 +209,21 @@ export const LOG_EVENTS = {
     fields: {},
     help: 'the ledger is written again, and lacks nothing',
   },
+  anchor_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'heads of audit chains could not be signed and anchored; it is tried again after a minute',
+  },
+  change_log_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'what operators changed could not be carried to the audit chains; it waits in control.db and is tried again',
+  },
+  audit_broken: {
+    level: 'error',
+    fields: { chain: 'text', sequence: 'number', at: 'text', end: 'number' },
+    help: 'an audit chain is not what was signed at that time: it was edited, cut, or an older ledger.db was put in its place',
+  },
   metering_failed: {
     level: 'warn',
     fields: { shardId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },

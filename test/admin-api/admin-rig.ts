@@ -12,6 +12,7 @@ import type { ReplicaSet } from '../../coordinator/cluster/replicas/replica-set.
 import { HEALTH_TIMING, WorkerHealth } from '../../coordinator/cluster/workers/worker-health.ts';
 import type { LiveWorker } from '../../coordinator/cluster/workers/workforce.ts';
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
+import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
 import { Erasure } from '../../coordinator/control-plane/erasure.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
@@ -169,6 +170,7 @@ export class AdminRig {
         }),
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
+        auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,

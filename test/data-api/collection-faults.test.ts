@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Tally } from '../../coordinator/limits/tally.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
+import type { RequestId } from '../../shared/base/ids.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { MessageName } from '../../shared/protocol/messages.ts';
 import { addIndex, createSmall, type DataRig, descriptor, startRig } from './data-rig.ts';
@@ -218,7 +219,8 @@ test('readiness needs a worker for every shard', async (t) => {
   assert.equal(plane.notReady(), undefined);
   const { clientId } = must(rig.store.clients.page({}, 1)[0], 'the rig has clients');
   const tally = new Tally();
-  const owner = { clientId, mode: 'live', namespace: 'default', tally } as const;
+  const requestId = 'req_aaaaaaaaaaaaaaaa' as RequestId;
+  const owner = { clientId, mode: 'live', namespace: 'default', tally, requestId } as const;
   const deadline = { remainingMs: () => 1_000, expired: false } as never;
   await plane.collections.create(owner, 'c', VECTORS, deadline);
   const other = 'wk_bbbbbbbbbbbbbbbb' as typeof rig.worker.workerId;

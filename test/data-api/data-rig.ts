@@ -1,5 +1,6 @@
 /** The data API over a real `control.db` and a worker in memory. */
 import { join } from 'node:path';
+import { AuditLog } from '../../coordinator/audit/audit-log.ts';
 import { Authenticator } from '../../coordinator/auth/authenticator.ts';
 import { Epochs } from '../../coordinator/auth/epochs.ts';
 import { KeyDigester } from '../../coordinator/auth/key-digest.ts';
@@ -9,6 +10,7 @@ import { RequestMeter } from '../../coordinator/billing/request-meter.ts';
 import { Cluster } from '../../coordinator/cluster/cluster.ts';
 import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
+import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { Usage } from '../../coordinator/control-plane/usage.ts';
@@ -158,7 +160,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
   const plane = planeOf(openPlane(), { store, ledger, keys, limits, clock });
-  const requestMeter = new RequestMeter({ ledger, clock });
+  const noting = notingOver(t, ledger, clock);
   const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
     {
@@ -170,7 +172,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
       clientLimits: { of: () => limits },
       rates: ratesOver(clock),
       inFlight,
-      requestMeter,
+      ...noting,
       notReady: () => state.notReady,
       log,
       clock,
@@ -181,7 +183,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanUp(t, async () => {
     await ending.close();
-    await requestMeter.close();
+    await noting.requestMeter.close();
     for (const plane of state.planes) plane.close();
     await Promise.all(state.clusters.map((cluster) => cluster.close()));
     store.close();
@@ -194,7 +196,7 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     worker,
     events,
     inFlight,
-    requestMeter,
+    noting,
     state,
     limits,
     gone,
@@ -269,6 +271,13 @@ function workOver(limits: PlanLimits, gone: ReadonlySet<ClientId>, clock: Clock)
   });
 }
 
+function notingOver(t: Cleanup, ledger: SyncLedger, clock: Clock) {
+  const requestMeter = new RequestMeter({ ledger, clock });
+  const auditLog = new AuditLog({ ledger, clock });
+  cleanUp(t, () => auditLog.close());
+  return { requestMeter, auditLog, random: secureRandom };
+}
+
 function planeOf(
   data: DataPlane,
   known: {
@@ -281,7 +290,9 @@ function planeOf(
 ): Plane {
   const { collections, queries, writes, clusterInfo } = data;
   const account = accountOver(known.store, data, known.keys, known.limits);
-  return { collections, queries, writes, clusterInfo, account, usage: new Usage(known) };
+  const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
+  const usage = new Usage(known);
+  return { collections, queries, writes, clusterInfo, account, usage, auditTrail };
 }
 
 function accountOver(
@@ -307,7 +318,6 @@ function accountOver(
     usedBy,
     idempotency,
     spend: () => undefined,
-    random: secureRandom,
   });
 }
 

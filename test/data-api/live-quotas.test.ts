@@ -7,7 +7,7 @@ import { Tally } from '../../coordinator/limits/tally.ts';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { KeyId } from '../../shared/base/ids.ts';
+import type { KeyId, RequestId } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { ErrorCode } from '../../shared/errors/codes.ts';
@@ -287,6 +287,7 @@ function runUpsert(plane: DataPlane, collection: string, id: number): Promise<un
     namespace: 'default',
     keyId,
     tally: new Tally(),
+    requestId: 'req_aaaaaaaaaaaaaaaa' as RequestId,
   } as const;
   const call = { owner, collection, deadline: Deadline.after(systemClock, 5_000) };
   return plane.writes.run(call, upsertWrite({ points: [{ id, vector: VECTOR }] }));

@@ -40,7 +40,7 @@ async function startKeyed(t: Cleanup, seed: number) {
         keys: new RateLimiter({ clock }),
       }),
       inFlight: rig.inFlight,
-      requestMeter: rig.requestMeter,
+      ...rig.noting,
       notReady: () => undefined,
       log: { event: (event, fields) => void rig.events.push({ event, fields }) },
       clock,

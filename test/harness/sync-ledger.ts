@@ -7,21 +7,29 @@ import type {
 } from '../../coordinator/ledger/entries.ts';
 import type { Ledger } from '../../coordinator/ledger/ledger.ts';
 import { LedgerDb } from '../../coordinator/ledger/ledger-db.ts';
+import { auditKeyOf, publicPemOf } from '../../shared/crypto/audit-chain.ts';
 import { type Cleanup, cleanUp } from './cleanup.ts';
+
+const SEED = Buffer.alloc(32, 1);
 
 export class SyncLedger implements Pick<Ledger, 'append' | 'ask' | 'isFull'> {
   readonly isFull = false;
+  /** PEM: verifies exports of its chains. */
+  readonly publicKey = publicPemOf(auditKeyOf(SEED));
   readonly #db: LedgerDb;
   #batch = 0;
 
   constructor(t: Cleanup, folder: string) {
-    this.#db = new LedgerDb(path.join(folder, 'ledger.db'));
+    this.#db = new LedgerDb({
+      file: path.join(folder, 'ledger.db'),
+      auditSeed: SEED,
+    });
     cleanUp(t, () => this.#db.close());
   }
 
   async append(entry: LedgerEntry): Promise<void> {
     this.#batch += 1;
-    this.#db.write({ run: 'test', batch: this.#batch, entries: [entry] });
+    this.#db.write({ run: 'test', batch: this.#batch, entries: [entry], now: 0 });
   }
 
   async ask<N extends QuestionName>(

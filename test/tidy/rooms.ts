@@ -8,7 +8,7 @@
  *    14    main, compose, config                     main, compose, config
  *    13    http                                      server
  *    12    data-plane  control-plane                 shard
- *    11    auth  limits  cluster  routing  billing          points  index  filter  image
+ *    11    auth  limits  cluster  routing  billing  audit   points  index  filter  image
  *    10    store  ledger  worker-link
  *   ------------------------------ shared ------------------------------
  *     2    config  log  protocol
@@ -25,6 +25,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'coordinator/data-plane': 12,
   'coordinator/control-plane': 12,
   'coordinator/auth': 11,
+  'coordinator/audit': 11,
   'coordinator/billing': 11,
   'coordinator/cluster': 11,
   'coordinator/limits': 11,
@@ -52,6 +53,7 @@ const RANKS: Readonly<Record<string, number>> = {
 export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['coordinator/ledger/', 'coordinator/store/', 'worker/points/'],
   assemblyscript: ['scripts/kernel/'],
+  canonicalize: ['shared/crypto/'],
   commander: ['scripts/'],
   'cli-progress': ['scripts/'],
   fastify: ['coordinator/http/'],

@@ -21,6 +21,8 @@ import type {
 } from './admin-replies.ts';
 import {
   parseAudit,
+  parseAuditExport,
+  parseAuditKey,
   parseClient,
   parseComparison,
   parseKey,
@@ -157,6 +159,27 @@ export class AdminClient {
     });
     const query = new URLSearchParams(Object.fromEntries(given));
     return parseUsage(await this.#call('GET', `${clientPath(clientId)}/usage?${query}`));
+  }
+
+  /** PEM: verifies exports of audit chains. */
+  async auditKey(): Promise<string> {
+    return parseAuditKey(await this.#call('GET', '/admin/v1/audit/key'));
+  }
+
+  /** The lines of an export, some at a time; of the operators' chain when no client is named. */
+  async *exportAudit(client: string | undefined, from: number): AsyncIterable<string> {
+    let until: number | undefined;
+    for (let after: number | null = from; after !== null; ) {
+      const query = new URLSearchParams({
+        after: String(after),
+        ...(client !== undefined && { client }),
+        ...(until !== undefined && { until: String(until) }),
+      });
+      const part = parseAuditExport(await this.#call('GET', `/admin/v1/audit/export?${query}`));
+      yield part.text;
+      after = part.next;
+      until = part.until;
+    }
   }
 
   /** What operators changed, of one client, key or plan if it is named; oldest first. */

@@ -254,6 +254,22 @@ export function parseAudit(value: unknown): AuditPage {
   return { items, next: numberOrNull(fields, 'next') };
 }
 
+export function parseAuditKey(value: unknown): string {
+  return text(object(value), 'public_key');
+}
+
+/** Its heads are lines, too. */
+export function parseAuditExport(value: unknown): {
+  text: string;
+  next: number | null;
+  until: number;
+} {
+  const fields = object(value);
+  const heads = list(fields, 'heads').map((head) => `${JSON.stringify(head)}\n`);
+  const lines = heads.join('') + text(fields, 'text');
+  return { text: lines, next: numberOrNull(fields, 'next'), until: number(fields, 'until') };
+}
+
 export function parseUsage(value: unknown): UsageReport {
   const fields = object(value);
   const writes = list(fields, 'writes').map((item) => {

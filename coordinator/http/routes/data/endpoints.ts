@@ -1,5 +1,6 @@
 /** The whole data API, and what a client does to its own account: one line an endpoint. */
 import type { Endpoint } from '../../endpoint.ts';
+import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
 import {
   createOwnKey,
   listOwnKeys,
@@ -73,6 +74,9 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showMe,
   showLimits,
   showUsage,
+  listOwnAudit,
+  exportOwnAudit,
+  showAuditKey,
   listOwnKeys,
   createOwnKey,
   showOwnKey,

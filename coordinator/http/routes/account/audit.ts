@@ -1,0 +1,39 @@
+/** `/v1/audit`: the client's audit chain, a page or an export that can be verified, and the key for that. */
+import { auditQuery, exportQuery, parseAfter, parseAuditQuery } from '../../audit-query.ts';
+import { bodylessEndpoint } from '../../endpoint.ts';
+import { closedObject } from '../../validation.ts';
+
+const needs = 'audit:read';
+
+export const listOwnAudit = bodylessEndpoint({
+  method: 'GET',
+  url: '/v1/audit',
+  kind: 'read',
+  needs,
+  query: closedObject(auditQuery),
+  async run({ auditTrail }, { owner, query, out }) {
+    const { entries, next } = await auditTrail.list(owner.clientId, parseAuditQuery(query));
+    out.value({ entries: entries.map((entry) => JSON.parse(entry)), next });
+  },
+});
+
+export const exportOwnAudit = bodylessEndpoint({
+  method: 'GET',
+  url: '/v1/audit/export',
+  kind: 'read',
+  needs,
+  query: closedObject(exportQuery),
+  async run({ auditTrail }, { owner, query, sendLines }) {
+    sendLines(await auditTrail.export(owner.clientId, parseAfter(query.after)));
+  },
+});
+
+export const showAuditKey = bodylessEndpoint({
+  method: 'GET',
+  url: '/v1/audit/key',
+  kind: 'read',
+  needs,
+  run({ auditTrail }, { out }) {
+    out.value({ public_key: auditTrail.publicKey });
+  },
+});

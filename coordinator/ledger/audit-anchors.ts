@@ -1,0 +1,109 @@
+/**
+ * Signed heads of the audit chains in a file that is only ever appended to, apart from the database: who
+ * cuts a chain, or puts an older database in its place, contradicts what was signed before.
+ *
+ *   audit-anchors.jsonl    a line each: {"head": {at, chain, hash, sequence}, "signature": "..."}
+ *
+ * After each minute, and after each thousand entries, there is a head of every chain that has grown since the
+ * last time, and one of the chain `anchors`: its hash is SHA-256 over the heads of all chains,
+ * "chain sequence hash\n" each, by name. That one is written when nothing has happened, too, so an hour without
+ * a line is an hour in which nobody kept the log.
+ */
+import { hash, type KeyObject } from 'node:crypto';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { syncFolder } from '../../shared/base/durable-folder.ts';
+import { isSigned, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
+import type { AuditTable } from './audit-table.ts';
+import type { BrokenChain, ChainHead } from './entries.ts';
+
+export const ANCHORS_CHAIN = 'anchors';
+/** What is read of the file at a start: the anchors of some hours. */
+const TAIL_BYTES = 1024 * 1024;
+
+export class AuditAnchors {
+  readonly #table: AuditTable;
+  readonly #keys: { private: KeyObject; public: KeyObject };
+  readonly #file: number;
+  /** Heads that were anchored, by chain. */
+  readonly #anchored = new Map<string, number>();
+  #count = 0;
+
+  constructor(
+    file: string,
+    { table, keys }: { table: AuditTable; keys: { private: KeyObject; public: KeyObject } },
+  ) {
+    this.#table = table;
+    this.#keys = keys;
+    this.#file = openSync(file, 'a+', 0o600);
+    try {
+      fsyncSync(this.#file);
+      syncFolder(dirname(file));
+    } catch (error) {
+      closeSync(this.#file);
+      throw error;
+    }
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  /** Holds the chains against the last anchors; those that are not what was signed. */
+  check(): BrokenChain[] {
+    const last = new Map<string, SignedHead>();
+    for (const signed of this.#tail()) last.set(signed.head.chain, signed);
+    const broken: BrokenChain[] = [];
+    for (const [chain, { head }] of last) {
+      if (chain === ANCHORS_CHAIN) {
+        this.#count = head.sequence;
+        continue;
+      }
+      const { sequence: end } = this.#table.head(chain);
+      const isSame = end >= head.sequence && this.#table.hashAt(chain, head.sequence) === head.hash;
+      if (isSame) this.#anchored.set(chain, head.sequence);
+      else broken.push({ chain, sequence: head.sequence, at: head.at, end });
+    }
+    return broken;
+  }
+
+  /** Signs what has grown; durable on return. */
+  anchor(at: string): void {
+    const heads = this.#table.chains();
+    const grown = heads.filter(({ chain, sequence }) => this.#anchored.get(chain) !== sequence);
+    const lines = grown.map((head) => this.#sign(head, at));
+    this.#count += 1;
+    const text = heads.map((head) => `${head.chain} ${head.sequence} ${head.hash}\n`).join('');
+    const all = { chain: ANCHORS_CHAIN, sequence: this.#count, hash: hash('sha256', text) };
+    lines.push(this.#sign(all, at));
+    // One write: a line that a crash has left in part is none, and passed over.
+    writeSync(this.#file, lines.map((line) => `\n${line}`).join(''));
+    fsyncSync(this.#file);
+    for (const { chain, sequence } of grown) this.#anchored.set(chain, sequence);
+  }
+
+  #sign({ chain, sequence, hash: last }: ChainHead & { chain: string }, at: string): string {
+    return JSON.stringify(signHead({ at, chain, hash: last, sequence }, this.#keys.private));
+  }
+
+  #tail(): SignedHead[] {
+    const { size } = fstatSync(this.#file);
+    const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    readSync(this.#file, bytes, 0, bytes.length, size - bytes.length);
+    const lines = bytes.toString('utf8').split('\n');
+    return lines.flatMap((line) => {
+      const signed = parsed(line);
+      return signed !== undefined && isSigned(signed, this.#keys.public) ? [signed] : [];
+    });
+  }
+}
+
+function parsed(line: string): SignedHead | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<SignedHead> | null;
+    const isWhole = typeof value?.signature === 'string' && typeof value.head === 'object';
+    return isWhole ? (value as SignedHead) : undefined;
+  } catch {
+    return undefined;
+  }
+}
