@@ -78,7 +78,7 @@ export async function startCoordinator(
   const store = ControlStore.open(path.join(config.dataDir, 'control.db'), { clock });
   shutdown.add('control store', store);
   const auditSeed = auditSeedOf(config.keyPepper);
-  const ledger = await Ledger.open(path.join(config.dataDir, 'ledger.db'), deps, { auditSeed });
+  const ledger = new Ledger(path.join(config.dataDir, 'ledger.db'), deps, { auditSeed });
   shutdown.add('ledger', ledger);
 
   const link = new WorkerLink(deps, {
@@ -136,6 +136,7 @@ export async function startCoordinator(
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
 
+  await ledger.opened();
   dataPlane.start();
   moves.start();
   erasure.plan();

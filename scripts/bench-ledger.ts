@@ -37,9 +37,10 @@ const clients = Number(values.clients);
 
 const folder = mkdtempSync(path.join(tmpdir(), 'bulkhead-bench-'));
 const deps = { clock: systemClock, random: secureRandom, log: quietLog };
-const ledger = await Ledger.open(path.join(folder, 'ledger.db'), deps, {
+const ledger = new Ledger(path.join(folder, 'ledger.db'), deps, {
   auditSeed: secureRandom.bytes(32),
 });
+await ledger.opened();
 const meter = new RequestMeter({ ledger, clock: systemClock });
 const auditLog = new AuditLog({ ledger, clock: systemClock });
 

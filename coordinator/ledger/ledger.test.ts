@@ -41,10 +41,9 @@ async function openIn(t: TestContext, folder: string, options: Partial<LedgerOpt
   const events: string[] = [];
   const log: Log = { event: (name) => void events.push(name) };
   const deps = { clock: systemClock, random: secureRandom, log };
-  const ledger = await Ledger.open(path.join(folder, 'ledger.db'), deps, {
-    auditSeed: SEED,
-    ...options,
-  });
+  const file = path.join(folder, 'ledger.db');
+  const ledger = new Ledger(file, deps, { auditSeed: SEED, ...options });
+  await ledger.opened();
   cleanUp(t, () => ledger.close(soon()));
   return { ledger, events };
 }

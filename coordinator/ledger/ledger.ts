@@ -82,21 +82,22 @@ export class Ledger {
   #onDrained: (() => void) | undefined;
   #cancelAnchor: (() => void) | undefined;
 
-  private constructor(file: string, deps: LedgerDeps, { entry = ENTRY, auditSeed }: LedgerOptions) {
+  /** Begins to open or make the file; see `opened`. */
+  constructor(file: string, deps: LedgerDeps, { entry = ENTRY, auditSeed }: LedgerOptions) {
     this.#deps = deps;
     this.#file = file;
     this.#entry = entry;
     this.#auditSeed = auditSeed;
     this.#run = Buffer.from(deps.random.bytes(RUN_BYTES)).toString('hex');
+    this.#ready = this.#spawn();
+    // Whoever waits for it hears of a failure; there may be nobody yet.
+    this.#ready.catch(() => undefined);
   }
 
-  /** Opens or makes the file. Rejects with `InUse`, and an `Error` for the operator. */
-  static async open(file: string, deps: LedgerDeps, options: LedgerOptions): Promise<Ledger> {
-    const ledger = new Ledger(file, deps, options);
-    ledger.#ready = ledger.#spawn();
-    await ledger.#ready;
-    ledger.#anchorLater();
-    return ledger;
+  /** Resolves when the file is open. Rejects with `InUse`, and an `Error` for the operator. */
+  async opened(): Promise<void> {
+    await this.#ready;
+    this.#anchorLater();
   }
 
   /** Whether no more entries are taken until others are written. */
@@ -143,8 +144,7 @@ export class Ledger {
       this.#onDrained = resolve;
       this.#flush();
       await Promise.race([drained, late]);
-      const anchored = this.#request({ kind: 'anchor', now: this.#deps.clock.now() });
-      await Promise.race([anchored.catch((error: unknown) => this.#logAnchor(error)), late]);
+      if (this.#cancelAnchor !== undefined) await Promise.race([this.#anchor(), late]);
     }
     this.#state = 'closed';
     for (const { reject } of [...this.#sent, ...this.#waiting]) {
@@ -205,18 +205,14 @@ export class Ledger {
     this.#cancelAnchor = this.#deps.clock.after(ANCHOR_MS, () => void this.#anchor());
   }
 
+  /** Never rejects. */
   async #anchor(): Promise<void> {
     try {
       await this.#request({ kind: 'anchor', now: this.#deps.clock.now() });
     } catch (error) {
-      if (this.#state === 'closing' || this.#state === 'closed') return;
-      this.#logAnchor(error);
+      if (this.#state !== 'closed') this.#deps.log.event('anchor_failed', { error });
     }
-    this.#anchorLater();
-  }
-
-  #logAnchor(error: unknown): void {
-    this.#deps.log.event('anchor_failed', { error });
+    if (this.#state === 'open' || this.#state === 'failing') this.#anchorLater();
   }
 
   async #request(request: Sendable): Promise<unknown> {

@@ -14,7 +14,7 @@ import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
 import { type Service, startService } from '../harness/service.ts';
 
-const KILLS = byProfile(6, 200);
+const KILLS = byProfile(4, 200);
 const PAUSE_MS_MAX = 1_500;
 const WRITERS = 6;
 const IDS = 30;

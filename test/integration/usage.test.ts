@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Service, startService } from '../harness/service.ts';
 
 const QUERIES = 40;
-const ROUNDS = 3;
+const ROUNDS = 2;
 /** What is older than that when the process dies is in the ledger. */
 const KEPT_MS = 1_000;
 

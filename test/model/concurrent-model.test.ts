@@ -21,7 +21,8 @@ import { Timeline } from './timeline.ts';
 import { Watcher } from './watcher.ts';
 
 const WRITERS = 3;
-const ROUNDS = byProfile(2, 30);
+/** The other engine has its own indexes and shares the rest. */
+const ROUNDS = { kernel: byProfile(2, 30), hnswlib: byProfile(1, 30) };
 /** Of each writer in each round: a storm of large ones, then small ones while a graph serves. */
 const LARGE_OPERATIONS = byProfile(4, 6);
 const SMALL_OPERATIONS = 25;
@@ -66,7 +67,7 @@ for (const { engine, shards } of COLLECTIONS) {
     const untilFailure = (run: Promise<void>) => run.catch((error) => failed.abort(error));
     const readers = watchers.map((watcher, i) => untilFailure(watch(watcher, i === 0)));
     const writers = owners.slice(1);
-    for (let round = 1; round <= ROUNDS && !failed.signal.aborted; round += 1) {
+    for (let round = 1; round <= ROUNDS[engine] && !failed.signal.aborted; round += 1) {
       await Promise.all(writers.map((owner) => untilFailure(storm(owner))));
       await untilFailure(client.becomeGreen());
       await Promise.all(writers.map((owner) => untilFailure(calm(owner))));
