@@ -47,6 +47,8 @@ interface Source {
   shardId: ShardId;
   owner: ShardOwner;
   workerId: WorkerId;
+  /** Undefined when nobody joins or leaves any more. */
+  set?: ReplicaSet;
 }
 
 interface Span {
@@ -183,7 +185,7 @@ export class Metering {
     if (upTo === undefined) return false;
     if (workerId === undefined) throw awayError();
     const span = { after, upTo, isLast: false };
-    set.meteredVersion = await this.#span({ shardId, owner, workerId }, span);
+    set.meteredVersion = await this.#span({ shardId, owner, workerId, set }, span);
     return true;
   }
 
@@ -196,7 +198,7 @@ export class Metering {
       if (paused.expired) throw lateError();
       const after = await this.#carried(set);
       const span = { after, upTo, isLast: false, deadline: paused };
-      set.meteredVersion = await this.#span({ shardId, owner, workerId }, span);
+      set.meteredVersion = await this.#span({ shardId, owner, workerId, set }, span);
     });
     await inTime(this.#deps.clock, paused.remainingMs(), carried, lateError);
   }
@@ -251,15 +253,19 @@ export class Metering {
     return set.meteredVersion ?? (await this.#deps.ledger.ask('shard', set.shardId)).version;
   }
 
-  /** Answers how far it has come. */
+  /**
+   * Answers how far it has come. One that is not in sync any more may be levelled, and have dropped its notes:
+   * what it says then is not taken. It can not have joined again meanwhile, for that waits for its turn here.
+   */
   async #span(source: Source, { after, upTo, isLast, deadline }: Span): Promise<number> {
     const { pages } = this.#deps;
-    const { shardId, workerId } = source;
+    const { shardId, workerId, set } = source;
     const at = { shardId, workerId };
     let reached = after;
     for (;;) {
       const wanted = { after: reached, upTo };
       const { body } = await pages.ask(at, 'meter-read', wanted, undefined, deadline);
+      if (set?.readers().includes(workerId) === false) throw awayError();
       const { sums, more } = body;
       const span = { after: reached, upTo: body.upTo, sums, isLast: isLast && !more };
       if (sums.length > 0 || span.isLast) await this.#append(source, span);

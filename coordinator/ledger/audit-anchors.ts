@@ -45,6 +45,11 @@ export class AuditAnchors {
     }
   }
 
+  /** How often chains were anchored, as far as the file tells. */
+  get count(): number {
+    return this.#count;
+  }
+
   close(): void {
     closeSync(this.#file);
   }

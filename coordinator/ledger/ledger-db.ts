@@ -68,6 +68,11 @@ export class LedgerDb {
     this.#db.close();
   }
 
+  /** How often that was done. */
+  get anchors(): number {
+    return this.#anchors.count;
+  }
+
   /** Signs the heads of all chains that have grown; durable on return. */
   anchor(now: number): void {
     this.#anchors.anchor(new Date(now).toISOString());

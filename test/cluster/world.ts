@@ -24,6 +24,8 @@ const SHARD = '00000000-0000-4000-8000-000000000001' as ShardId;
 const TIMING = { lagMs: 5, startGraceMs: 5, settleTimeoutMs: 200, carryAfterMs: 1_000 };
 const STEPS = 60;
 const IDS = 12;
+/** Of one answer. */
+const NOTES_MAX = 3;
 const WRITERS = 4;
 
 interface Row {
@@ -96,8 +98,10 @@ class Disk {
   meter({ after, upTo }: Body): Reply<'meter-read'> {
     const noted = [...this.#notes].filter((version) => version > after && version <= upTo);
     const amount = { key: 'key', writes: 1, written: 1, deleted: 0, bytes: 0 };
+    const sums = noted.slice(0, NOTES_MAX).map((hour) => ({ ...amount, hour }));
+    const more = sums.length < noted.length;
     const reached = Math.max(after, Math.min(upTo, this.last));
-    return { sums: noted.map((hour) => ({ ...amount, hour })), upTo: reached, more: false };
+    return { sums, upTo: more ? must(sums.at(-1), 'there are some').hour : reached, more };
   }
 
   level(

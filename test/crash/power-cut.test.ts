@@ -9,6 +9,14 @@ import { takeSeed } from '../harness/seed.ts';
 import { controlDumpsOf, dumpControl, openControl } from './control-plan.ts';
 import { type CheckFolder, CutRun } from './cut-run.ts';
 import { parseJournal } from './journal.ts';
+import {
+  checkChains,
+  dumpLedger,
+  ledgerDumpsOf,
+  ledgerPlanOf,
+  openLedgerDb,
+  takeStep,
+} from './ledger-plan.ts';
 import { ShardCheck } from './shard-check.ts';
 import { planOf } from './shard-plan.ts';
 import { Threads } from './shard-worker.ts';
@@ -16,8 +24,10 @@ import { quickFolder, Shim } from './shim.ts';
 
 const SHARD_WORKLOAD = new URL('./shard-workload.ts', import.meta.url);
 const CONTROL_WORKLOAD = new URL('./control-workload.ts', import.meta.url);
+const LEDGER_WORKLOAD = new URL('./ledger-workload.ts', import.meta.url);
 const SHARD_ROUNDS = IS_LONG ? 16 : 4;
 const CONTROL_ROUNDS = IS_LONG ? 12 : 4;
+const LEDGER_STEPS = IS_LONG ? 90 : 30;
 const LATE = 'cl_lateaaaaaaaaaaaa' as ClientId;
 
 function shimOr(t: TestContext): Shim | undefined {
@@ -80,5 +90,43 @@ function checkControl(t: TestContext, seed: number): CheckFolder {
     again.clients.create({ clientId: LATE, name: 'late' });
     assert.ok(again.clients.get(LATE) !== undefined, 'it goes on');
     again.close();
+  };
+}
+
+test('ledger.db: a power cut at any point loses nothing that was written, and no signed head lies', async (t) => {
+  const seed = takeSeed(t, 20_270_104);
+  const shim = shimOr(t);
+  if (shim === undefined) return;
+  const folder = quickFolder(t);
+  const args = [seed, LEDGER_STEPS].map(String);
+  const { journal } = await shim.run(folder, LEDGER_WORKLOAD, args);
+  const records = parseJournal(journal);
+  const run = new CutRun(t, { seed, check: checkLedger(t, seed) });
+  await run.run(records, folder);
+  t.diagnostic(`${records.length} points, ${run.strict} strict folders, ${run.torn} torn ones`);
+  assert.ok(run.strict > 40 && run.torn > 20);
+});
+
+/** Each batch is one transaction; a head is signed for what is on the disk. */
+function checkLedger(t: TestContext, seed: number): CheckFolder {
+  const expected = ledgerDumpsOf(join(quickFolder(t), 'ledger.db'), seed, LEDGER_STEPS);
+  const plan = ledgerPlanOf(seed, LEDGER_STEPS);
+  const anchorsIn = (steps: number) => plan.slice(0, steps).filter((step) => step === 'anchor');
+  return async (dataDir, { acknowledged }, { began }) => {
+    const file = join(dataDir, 'coordinator', 'ledger.db');
+    const db = openLedgerDb(file);
+    const anchors = checkChains(db);
+    assert.ok(anchors >= anchorsIn(acknowledged.size).length, 'what was anchored is there');
+    db.close();
+    const found = expected.indexOf(dumpLedger(file), acknowledged.size);
+    const between = `after ${acknowledged.size} to ${began} steps, not ${found}`;
+    assert.ok(found >= acknowledged.size && found <= began, between);
+    // Sent again, a batch changes nothing; and it goes on.
+    const again = openLedgerDb(file);
+    for (const [number, step] of plan.slice(0, found + 2).entries()) takeStep(again, step, number);
+    checkChains(again);
+    again.close();
+    const next = expected[Math.min(found + 2, plan.length)];
+    assert.equal(dumpLedger(file), next, 'batches after it follow');
   };
 }

@@ -1,0 +1,146 @@
+/**
+ * What is written to `ledger.db`, made from a seed: a list of steps, each of which is one batch or signs where
+ * the audit chains are. After a crash the database is as after some number of batches.
+ */
+import { createPublicKey } from 'node:crypto';
+import Database from 'better-sqlite3';
+import {
+  auditTextsOf,
+  type LedgerEntry,
+  type RequestSum,
+} from '../../coordinator/ledger/entries.ts';
+import { LedgerDb } from '../../coordinator/ledger/ledger-db.ts';
+import { assert } from '../../shared/base/assert.ts';
+import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
+import { SeededRandom } from '../../shared/base/random.ts';
+import { auditKeyOf, entryText } from '../../shared/crypto/audit-chain.ts';
+import { AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
+
+const AUDIT_SEED = Buffer.alloc(32, 3);
+const NOW = Date.parse('2026-11-27T00:00:00Z');
+const CHAINS = ['operators', 'cl_a', 'cl_b'];
+const OWNER = { clientId: 'cl_a' as ClientId, mode: 'live', namespace: 'default' } as const;
+
+export type LedgerStep = { entries: LedgerEntry[] } | 'anchor';
+
+export function openLedgerDb(file: string): LedgerDb {
+  return new LedgerDb({ file, auditSeed: AUDIT_SEED });
+}
+
+/** `number` is that of the step: a batch that was written before is not written again. */
+export function takeStep(db: LedgerDb, step: LedgerStep, number: number): void {
+  const now = NOW + number * 1_000;
+  if (step === 'anchor') db.anchor(now);
+  else db.write({ run: 'plan', batch: number + 1, entries: step.entries, now });
+}
+
+export function ledgerPlanOf(seed: number, steps: number): LedgerStep[] {
+  const random = new SeededRandom(seed);
+  let version = 0;
+  let changes = 0;
+  return Array.from({ length: steps }, (_, step): LedgerStep => {
+    if (step % 6 === 5) return 'anchor';
+    const count = 1 + random.below(40);
+    version += count;
+    changes += 1;
+    const sum = { key: 'key_a', hour: step, writes: count, written: count, deleted: 1, bytes: 8 };
+    return {
+      entries: [
+        {
+          kind: 'writes',
+          shardId: 'shard' as ShardId,
+          owner: OWNER,
+          after: version - count,
+          upTo: version,
+          sums: [sum],
+          isLast: false,
+        },
+        { kind: 'requests', sums: [requestsOf(random, step)] },
+        { kind: 'audit', texts: auditTextsOf(recordsOf(random, step)) },
+        {
+          kind: 'changes',
+          after: changes - 1,
+          upTo: changes,
+          texts: auditTextsOf([changeOf(step)]),
+        },
+      ],
+    };
+  });
+}
+
+function requestsOf(random: SeededRandom, hour: number): RequestSum {
+  const amounts = { requests: 1 + random.below(9), queries: 1, units: 2, bytesIn: 3, bytesOut: 4 };
+  return { ...OWNER, keyId: 'key_a' as KeyId, hour, route: 'query', status: 200, ...amounts };
+}
+
+function changeOf(step: number) {
+  const chain = 'operators';
+  return { chain, ...entryText({ action: `change ${step}`, chain }) };
+}
+
+/** Now and then more than a page of the database. */
+function recordsOf(random: SeededRandom, step: number) {
+  return Array.from({ length: 1 + random.below(60) }, (_, i) => {
+    const chain = random.pick(CHAINS);
+    const target = 'x'.repeat(random.below(200));
+    return { chain, ...entryText({ action: `request ${step}.${i}`, chain, target }) };
+  });
+}
+
+/** Every chain is sound and fits what was anchored; how many times that was done. Throws when not. */
+export function checkChains(db: LedgerDb): number {
+  assert(db.broken.length === 0, `a chain is not what was anchored: ${JSON.stringify(db.broken)}`);
+  for (const chain of CHAINS) {
+    const end = db.answer('audit-head', { chain, now: NOW });
+    const verifier = new AuditVerifier(createPublicKey(auditKeyOf(AUDIT_SEED)));
+    verifier.take(JSON.stringify(end));
+    for (let next: number | null = 0; next !== null; ) {
+      const about = { chain, after: next, until: end.head.sequence };
+      const part: { text: string; next: number | null } = db.answer('audit-export', about);
+      for (const line of part.text.split('\n')) if (line !== '') verifier.take(line);
+      next = part.next;
+    }
+    const { problem } = verifier.end();
+    assert(problem === undefined, `the chain ${chain}: ${problem?.problem}`);
+  }
+  return db.anchors;
+}
+
+/** Everything that stands in the tables, as one text; the file must be sound. */
+export function dumpLedger(file: string): string {
+  const database = new Database(file);
+  try {
+    if (database.pragma('integrity_check', { simple: true }) !== 'ok') {
+      throw new Error('ledger.db is not sound');
+    }
+    const names = database
+      .prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+      .pluck()
+      .all();
+    return names.map((name) => `${name}: ${dumpTable(database, name)}`).join('\n');
+  } finally {
+    database.close();
+  }
+}
+
+function dumpTable(database: Database.Database, name: string): string {
+  const rows = database.prepare<[], Record<string, unknown>>(`SELECT * FROM ${name}`).all();
+  return rows
+    .map((row) => JSON.stringify(row))
+    .toSorted()
+    .join('\n  ');
+}
+
+/** The tables before the first step of a plan and after each. */
+export function ledgerDumpsOf(file: string, seed: number, steps: number): string[] {
+  const db = openLedgerDb(file);
+  db.close();
+  const dumps = [dumpLedger(file)];
+  for (const [number, step] of ledgerPlanOf(seed, steps).entries()) {
+    const open = openLedgerDb(file);
+    takeStep(open, step, number);
+    open.close();
+    dumps.push(dumpLedger(file));
+  }
+  return dumps;
+}
