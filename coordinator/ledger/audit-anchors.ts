@@ -13,7 +13,12 @@ import { hash, type KeyObject } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncFolder } from '../../shared/base/durable-folder.ts';
-import { isSigned, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
+import {
+  isSigned,
+  parseSignedHead,
+  type SignedHead,
+  signHead,
+} from '../../shared/crypto/audit-chain.ts';
 import type { AuditTable } from './audit-table.ts';
 import type { BrokenChain, ChainHead } from './entries.ts';
 
@@ -81,8 +86,8 @@ export class AuditAnchors {
     const text = heads.map((head) => `${head.chain} ${head.sequence} ${head.hash}\n`).join('');
     const all = { chain: ANCHORS_CHAIN, sequence: this.#count, hash: hash('sha256', text) };
     lines.push(this.#sign(all, at));
-    // One write: a line that a crash has left in part is none, and passed over.
-    writeSync(this.#file, lines.map((line) => `\n${line}`).join(''));
+    // What a crash has left in part ends where a line begins, and does not reach into one that was whole.
+    writeSync(this.#file, `\n${lines.join('\n')}\n`);
     fsyncSync(this.#file);
     for (const { chain, sequence } of grown) this.#anchored.set(chain, sequence);
   }
@@ -97,18 +102,8 @@ export class AuditAnchors {
     readSync(this.#file, bytes, 0, bytes.length, size - bytes.length);
     const lines = bytes.toString('utf8').split('\n');
     return lines.flatMap((line) => {
-      const signed = parsed(line);
+      const signed = parseSignedHead(line);
       return signed !== undefined && isSigned(signed, this.#keys.public) ? [signed] : [];
     });
-  }
-}
-
-function parsed(line: string): SignedHead | undefined {
-  try {
-    const value = JSON.parse(line) as Partial<SignedHead> | null;
-    const isWhole = typeof value?.signature === 'string' && typeof value.head === 'object';
-    return isWhole ? (value as SignedHead) : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -117,6 +117,17 @@ export function signHead(head: AuditHead, key: KeyObject): SignedHead {
   return { head, signature };
 }
 
+/** Of a line; undefined when it is none, or only a part of one. */
+export function parseSignedHead(line: string): SignedHead | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<SignedHead> | null;
+    const isWhole = typeof value?.signature === 'string' && typeof value.head === 'object';
+    return isWhole && value.head !== null ? (value as SignedHead) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export function isSigned({ head, signature }: SignedHead, key: KeyObject): boolean {
   const bytes = Buffer.from(signature, 'base64url');
   // Other texts may stand for the same bytes.

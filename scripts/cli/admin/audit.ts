@@ -3,7 +3,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { SignedHead } from '../../../shared/crypto/audit-chain.ts';
+import { parseSignedHead, type SignedHead } from '../../../shared/crypto/audit-chain.ts';
 import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
 import { CommandError } from '../command-error.ts';
 import type { ProgramContext } from '../context.ts';
@@ -104,16 +104,13 @@ function keyIn(file: string): KeyObject {
 
 /** Of whatever file has some, a line each. */
 function headsIn(file: string): SignedHead[] {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .flatMap((line) => parseSignedHead(line) ?? []);
   } catch (cause) {
     throw unreadable(file, cause);
   }
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith('{"head":'))
-    .map((line) => JSON.parse(line) as SignedHead);
 }
 
 function unreadable(file: string, cause: unknown): CommandError {
