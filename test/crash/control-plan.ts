@@ -16,6 +16,7 @@ import {
 } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { HNSW_DEFAULTS } from '../../shared/domain/collection.ts';
+import { dumpTables } from './dump-tables.ts';
 
 const ORIGIN = { actor: 'operator', requestId: 'r' };
 const OTHER_WORKER = 'wk_bbbbbbbbbbbbbbbb' as WorkerId;
@@ -124,28 +125,17 @@ function newCollection(clientId: ClientId, round: number) {
   };
 }
 
-/** Everything that stands in the tables, as one text; the file must be sound. */
+/**
+ * Everything that stands in the tables, as one text; the file must be sound. The plans that a new database
+ * has are of the time at which it was made.
+ */
 export function dumpControl(file: string): string {
   const database = new Database(file);
   try {
-    const isSound = database.pragma('integrity_check', { simple: true }) === 'ok';
-    const broken = database.pragma('foreign_key_check') as unknown[];
-    if (!isSound || broken.length > 0) throw new Error('control.db is not sound');
-    const names = database
-      .prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-      .pluck()
-      .all();
-    return names.map((name) => `${name}: ${dumpTable(database, name)}`).join('\n');
+    return dumpTables(database, { updated_at: 0 });
   } finally {
     database.close();
   }
-}
-
-/** The plans that a new database has are of the time at which it was made. */
-function dumpTable(database: Database.Database, name: string): string {
-  const rows = database.prepare<[], Record<string, unknown>>(`SELECT * FROM ${name}`).all();
-  const texts = rows.map((row) => JSON.stringify({ ...row, updated_at: 0 }));
-  return texts.toSorted().join('\n  ');
 }
 
 /** The tables before the first change of a plan and after each. */

@@ -15,6 +15,7 @@ import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { auditKeyOf, entryText } from '../../shared/crypto/audit-chain.ts';
 import { AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
+import { dumpTables } from './dump-tables.ts';
 
 const AUDIT_SEED = Buffer.alloc(32, 3);
 const NOW = Date.parse('2026-11-27T00:00:00Z');
@@ -110,25 +111,10 @@ export function checkChains(db: LedgerDb): number {
 export function dumpLedger(file: string): string {
   const database = new Database(file);
   try {
-    if (database.pragma('integrity_check', { simple: true }) !== 'ok') {
-      throw new Error('ledger.db is not sound');
-    }
-    const names = database
-      .prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
-      .pluck()
-      .all();
-    return names.map((name) => `${name}: ${dumpTable(database, name)}`).join('\n');
+    return dumpTables(database);
   } finally {
     database.close();
   }
-}
-
-function dumpTable(database: Database.Database, name: string): string {
-  const rows = database.prepare<[], Record<string, unknown>>(`SELECT * FROM ${name}`).all();
-  return rows
-    .map((row) => JSON.stringify(row))
-    .toSorted()
-    .join('\n  ');
 }
 
 /** The tables before the first step of a plan and after each. */
