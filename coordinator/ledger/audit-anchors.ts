@@ -10,7 +10,7 @@
  * a line is an hour in which nobody kept the log.
  */
 import { hash, type KeyObject } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncFolder } from '../../shared/base/durable-folder.ts';
 import {
@@ -22,7 +22,7 @@ import {
 import type { AuditTable } from './audit-table.ts';
 import type { BrokenChain, ChainHead } from './entries.ts';
 
-export const ANCHORS_CHAIN = 'anchors';
+const ANCHORS_CHAIN = 'anchors';
 /** What is read of the file at a start: the anchors of some hours. */
 const TAIL_BYTES = 1024 * 1024;
 
@@ -87,7 +87,8 @@ export class AuditAnchors {
     const all = { chain: ANCHORS_CHAIN, sequence: this.#count, hash: hash('sha256', text) };
     lines.push(this.#sign(all, at));
     // What a crash has left in part ends where a line begins, and does not reach into one that was whole.
-    writeSync(this.#file, `\n${lines.join('\n')}\n`);
+    // All of it or an error: a full disk takes the beginning of a write.
+    writeFileSync(this.#file, `\n${lines.join('\n')}\n`);
     fsyncSync(this.#file);
     for (const { chain, sequence } of grown) this.#anchored.set(chain, sequence);
   }
