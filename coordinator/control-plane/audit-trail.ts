@@ -67,7 +67,7 @@ export class AuditTrail {
     const heads = until === undefined ? await this.#heads(chain, after) : [];
     const end = until ?? heads[0]?.head.sequence ?? 0;
     const { text, next } = await this.#ledger.ask('audit-export', { chain, after, until: end });
-    return { heads, text, next: next !== null && next < end ? next : null, until: end };
+    return { heads, text, next, until: end };
   }
 
   /** Where an export ends, and what it continues from, unless that is the beginning. */
@@ -86,7 +86,7 @@ export class AuditTrail {
     { text, after, until }: { text: string; after: number; until: number },
   ): AsyncIterable<string> {
     yield text;
-    for (let next: number | null = after; next !== null && next < until; ) {
+    for (let next: number | null = after; next !== null; ) {
       const part: ExportPart = await this.#ledger.ask('audit-export', {
         chain,
         after: next,

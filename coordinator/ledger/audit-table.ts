@@ -3,7 +3,7 @@
  * operators. The entries that a chain gets in one batch stand together in a page,
  *
  *   page    first .. last, prev_hash --entries, a line each--> hash = prev_hash of the next
- *   chain   sequence and hash of its last entry; what of it was pruned
+ *   chain   sequence and hash of its last entry
  *
  * so that an entry costs its hash and its text, and a batch a row for each of its chains. No two pages can
  * follow the same one: `UNIQUE (chain, prev_hash)`.
@@ -111,7 +111,9 @@ export class AuditTable {
         lines.push(`${line.slice(0, -1)},"hash":"${hashes[i]}"}\n`);
         bytes += line.length;
       }
-      if (bytes >= EXPORT_BYTES) return { text: lines.join(''), next };
+      const isEnd = next >= until;
+      if (isEnd || bytes >= EXPORT_BYTES)
+        return { text: lines.join(''), next: isEnd ? null : next };
     }
     return { text: lines.join(''), next: null };
   }
