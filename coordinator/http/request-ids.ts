@@ -1,5 +1,4 @@
-import type { RequestId } from '../../shared/base/ids.ts';
-import { randomId } from '../../shared/base/ids.ts';
+import { type RequestId, randomId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 
 /** Digits of the count, of 32 each: so many ids have the same random part. */

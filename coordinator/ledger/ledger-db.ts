@@ -60,7 +60,12 @@ export class LedgerDb {
       this.#db.close();
       throw error;
     }
-    this.broken = this.#anchors.check();
+    try {
+      this.broken = this.#anchors.check();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   close(): void {
@@ -68,7 +73,7 @@ export class LedgerDb {
     this.#db.close();
   }
 
-  /** How often that was done. */
+  /** How often chains were anchored. */
   get anchors(): number {
     return this.#anchors.count;
   }
@@ -84,10 +89,12 @@ export class LedgerDb {
    * before changes nothing.
    */
   write(batch: Batch): void {
+    const unanchored = this.#unanchored;
     try {
       this.#write(batch);
     } catch (error) {
       this.#audit.forget();
+      this.#unanchored = unanchored;
       throw error;
     }
     if (this.#unanchored >= UNANCHORED_MAX) this.anchor(batch.now);

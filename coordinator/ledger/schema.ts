@@ -6,7 +6,7 @@
  *                    namespace, key_id,          what shards noted in the transactions of the writes
  *                    writes, written, deleted,
  *                    bytes
- *   request_usage    client_id, mode, hour,      what requests came to, up to half a second before a
+ *   request_usage    client_id, mode, hour,      what requests came to, up to a second before a
  *                    namespace, key_id,          process was killed
  *                    route, status, requests,
  *                    queries, units, bytes_in,
