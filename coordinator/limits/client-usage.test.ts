@@ -14,6 +14,8 @@ const HIS = 'cl_bbbbbbbbbbbbbbbb' as ClientId;
 const NEAR = 'wk_aaaaaaaaaaaaaaaa' as WorkerId;
 const FAR = 'wk_bbbbbbbbbbbbbbbb' as WorkerId;
 
+const GRACE_MS = 10_000;
+
 /** Each shard holds one point. */
 function start(shards: number, workers = [NEAR, FAR]) {
   const clock = new ManualClock();
@@ -75,6 +77,7 @@ test('collections that were made since the start are known', async () => {
 
 test('a worker that is away is waited for once, and its shards asked when it comes', async () => {
   const { usage, state, clock, saw } = start(400);
+  clock.advance(GRACE_MS);
   state.away.add(FAR);
   await usage.ask(OWNER);
   assert.equal(usage.account(OWNER).used.points, 200);
@@ -94,6 +97,7 @@ test('a worker that is away is waited for once, and its shards asked when it com
 
 test('a worker that is there and does not answer is asked again after a pause', async () => {
   const { usage, state, clock } = start(100, [NEAR]);
+  clock.advance(GRACE_MS);
   const right = state.answer;
   state.answer = () => {
     throw new AppError('deadline_exceeded');
@@ -108,14 +112,35 @@ test('a worker that is there and does not answer is asked again after a pause', 
   assert.equal(usage.account(OWNER).used.points, 100);
 });
 
-test('a worker that is not connected is waited for shortly, and a little longer after a start', async () => {
+test('a worker that is not connected is waited for shortly, and longer after a start', async () => {
   const { usage, state, clock } = start(2);
-  state.away.add(FAR);
   clock.advance(500);
-  await usage.ask(OWNER);
-  assert.deepEqual([state.patienceMs.get(NEAR), state.patienceMs.get(FAR)], [5_000, 2_000]);
-  usage.workerCame(FAR);
+  state.away.add(FAR);
+  const starting = usage.ask({ clientId: HIS, mode: 'live' });
+  await new Promise(setImmediate);
+  assert.deepEqual([state.patienceMs.get(NEAR), state.patienceMs.get(FAR)], [5_000, 9_500]);
   clock.advance(60_000);
-  await usage.ask({ clientId: HIS, mode: 'live' });
+  await starting;
   assert.deepEqual([state.patienceMs.get(NEAR), state.patienceMs.get(FAR)], [5_000, 500]);
+});
+
+test('who does not answer right after a start is asked again until the time for it is over', async () => {
+  const { usage, state, clock, saw } = start(3);
+  const right = state.answer;
+  state.answer = () => {
+    throw new AppError('unavailable');
+  };
+  const asked = usage.ask(OWNER);
+  for (let waited = 0; waited < 5_000; waited += 100) {
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    clock.advance(100);
+  }
+  assert.equal(usage.mustAsk(OWNER), true, 'nothing is taken for known meanwhile');
+  state.answer = right;
+  await new Promise(setImmediate);
+  clock.advance(100);
+  await asked;
+  assert.equal(usage.account(OWNER).used.points, 3);
+  assert.deepEqual(saw('usage_unknown'), []);
 });

@@ -6,7 +6,8 @@
  *
  * A shard whose worker is away counts with what was last heard of it, else with nothing, so that
  * writes to others go on; it is asked when its worker returns. For one that is not connected nobody
- * waits long, but for right after a start, when all workers are about to dial.
+ * waits long, but for right after a start: then all workers are about to dial and their shards to prove
+ * themselves, and who does not answer is asked again until he does, or the time for it is over.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -47,10 +48,11 @@ const ASK_TIMEOUT_MS = 5_000;
 /** One that is not connected is away then: it may be about to return from a restart, and a write that
  * needs none of its shards should not notice. */
 const AWAY_TIMEOUT_MS = 500;
-/** From the start on, for one that is not connected: a worker that lost its coordinator pauses for two
- * seconds at most before it dials again. Else the first writes after a start would find room that is
- * not there. */
-const START_GRACE_MS = 2_500;
+/** From the start on: a worker that lost its coordinator pauses for two seconds at most before it dials
+ * again, and may need some more on a machine where everything starts at once. Else the first writes
+ * after a start would find room that is not there. */
+const START_GRACE_MS = 10_000;
+const GRACE_PAUSE_MS = 100;
 /** After an answer that is none. */
 const ASK_PAUSE_MS = 5_000;
 
@@ -203,24 +205,35 @@ export class ClientUsage {
   }
 
   async #askOne(shard: ShardUsage, { account, failures, late }: Round): Promise<void> {
-    const { clock, ask, holderOf } = this.#deps;
-    // Its collection was deleted meanwhile.
-    if (shard.dropped) return;
-    const workerId = holderOf(shard.shardId);
-    const before = { doubt: { ...shard.doubt }, lostCount: shard.lostCount };
-    try {
-      // A worker that does not answer costs its time once, not for each of its shards.
-      if (this.#away.has(workerId) || late.has(workerId)) throw new AppError('unavailable');
-      const deadline = Deadline.after(clock, this.#patienceMs(workerId));
-      account.settle(shard, await ask(shard.shardId, deadline), before);
-    } catch (error) {
-      failures.push(error);
-      const isAway = !this.#deps.connected().includes(workerId);
-      if (isAway) this.#away.add(workerId);
-      else if (error instanceof AppError && error.code === 'deadline_exceeded') late.add(workerId);
-      // One that is away is asked when it comes (`workerCame`).
-      shard.askAtMs = isAway ? Number.POSITIVE_INFINITY : clock.monotonicMs() + ASK_PAUSE_MS;
+    const { clock, ask, connected, holderOf } = this.#deps;
+    // Its collection may be deleted meanwhile.
+    while (!shard.dropped) {
+      const workerId = holderOf(shard.shardId);
+      const before = { doubt: { ...shard.doubt }, lostCount: shard.lostCount };
+      try {
+        // A worker that does not answer costs its time once, not for each of its shards.
+        if (this.#away.has(workerId) || late.has(workerId)) throw new AppError('unavailable');
+        const deadline = Deadline.after(clock, this.#patienceMs(workerId));
+        account.settle(shard, await ask(shard.shardId, deadline), before);
+        return;
+      } catch (error) {
+        if (this.#isStarting) {
+          await new Promise<void>((resolve) => clock.after(GRACE_PAUSE_MS, resolve));
+          continue;
+        }
+        failures.push(error);
+        const isAway = !connected().includes(workerId);
+        if (isAway) this.#away.add(workerId);
+        else if (isLate(error)) late.add(workerId);
+        // One that is away is asked when it comes (`workerCame`).
+        shard.askAtMs = isAway ? Number.POSITIVE_INFINITY : clock.monotonicMs() + ASK_PAUSE_MS;
+        return;
+      }
     }
+  }
+
+  get #isStarting(): boolean {
+    return this.#deps.clock.monotonicMs() < this.#graceEndMs;
   }
 
   #patienceMs(workerId: WorkerId): number {
@@ -228,6 +241,10 @@ export class ClientUsage {
     if (connected().includes(workerId)) return ASK_TIMEOUT_MS;
     return Math.max(AWAY_TIMEOUT_MS, this.#graceEndMs - clock.monotonicMs());
   }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'deadline_exceeded';
 }
 
 function keyOf({ clientId, mode }: UsageOwner): string {
