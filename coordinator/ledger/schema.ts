@@ -11,6 +11,9 @@
  *                    route, status, requests,
  *                    queries, units, bytes_in,
  *                    bytes_out
+ *   storage_usage    client_id, mode, hour,      what a census found, for the day that begins with the hour:
+ *                    namespace, collection,      bytes of vectors and payloads, as the quota counts them
+ *                    points, bytes
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
  *   audit_chains     chain, sequence, hash       the last entry of each chain (`audit-table.ts`)
@@ -91,6 +94,16 @@ const MIGRATIONS: readonly string[] = [
      UNIQUE (chain, prev_hash)
    ) STRICT;
    INSERT INTO meta (key, value) VALUES ('changes', 0);`,
+  `CREATE TABLE storage_usage (
+     client_id TEXT NOT NULL,
+     mode TEXT NOT NULL,
+     hour INTEGER NOT NULL CHECK (hour % 24 = 0),
+     namespace TEXT NOT NULL,
+     collection TEXT NOT NULL,
+     points INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     PRIMARY KEY (client_id, mode, hour, namespace, collection)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /** Opens or makes the database, durable on return. Throws what SQLite throws, and an `Error` for the
