@@ -2,6 +2,7 @@
  * Builds the worker's parts once and hands each what it needs. Closing goes the other way round:
  * no new requests, shards saved, last commits done, the folder free for another process.
  */
+import path from 'node:path';
 import type { Clock } from '../shared/base/clock.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
@@ -35,7 +36,14 @@ export async function startWorker(config: WorkerConfig, deps: WorkerDeps, shutdo
   const builder = shutdown.add('graph builder', new BuilderThread(deps));
   const seed = deps.random.below(2 ** 31);
   const indexOptions = { graphFrom: config.flatPointsMax, seed, builder };
-  const registry = new ShardRegistry({ ...deps, store }, { dataDir, indexOptions, purgeAfterMs });
+  // Several workers may have one cold disk.
+  const coldDir = path.resolve(config.coldDir || path.join(dataDir, 'cold'), workerId);
+  const coldVerifyMs = config.coldVerifyHours * 3_600_000;
+  const folders = { dataDir, coldDir, coldVerifyMs };
+  const registry = new ShardRegistry(
+    { ...deps, store },
+    { ...folders, indexOptions, purgeAfterMs },
+  );
   shutdown.add('shards', registry);
   await registry.start();
 

@@ -13,6 +13,14 @@ test('the help of the worker is pinned', () => {
     folder of this worker's shards; no two workers share one
     path; must be set
 
+BULKHEAD_COLD_DIR
+    folder for the files of paused shards, best on another disk; by default "cold" in the data folder
+    text; default 
+
+BULKHEAD_COLD_VERIFY_HOURS
+    how often what is in the cold folder is read and held against its digests
+    integer, 1 to 8760 hours; default 168
+
 BULKHEAD_COORDINATOR_URL
     the coordinator's link port, which the worker dials
     ws://host:port or wss://host:port; default ws://127.0.0.1:6336

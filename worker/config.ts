@@ -4,6 +4,19 @@ import { LOG_LEVELS } from '../shared/log/events.ts';
 
 export const WORKER_OPTIONS = {
   dataDir: { kind: 'path', help: "folder of this worker's shards; no two workers share one" },
+  coldDir: {
+    kind: 'text',
+    default: '',
+    help: 'folder for the files of paused shards, best on another disk; by default "cold" in the data folder',
+  },
+  coldVerifyHours: {
+    kind: 'integer',
+    default: 168,
+    min: 1,
+    max: 8_760,
+    unit: 'hours',
+    help: 'how often what is in the cold folder is read and held against its digests',
+  },
   coordinatorUrl: {
     kind: 'text',
     default: 'ws://127.0.0.1:6336',

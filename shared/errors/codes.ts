@@ -8,6 +8,7 @@ interface ErrorSpec {
   status:
     | 400
     | 401
+    | 402
     | 403
     | 404
     | 405
@@ -31,7 +32,13 @@ export const ERROR_CODES = {
   invalid_argument: { status: 400, retryable: false, text: 'the request is not valid' },
   invalid_json: { status: 400, retryable: false, text: 'the body is not valid JSON' },
   unauthenticated: { status: 401, retryable: false, text: 'a valid API key is needed' },
+  budget_spent: {
+    status: 402,
+    retryable: false,
+    text: 'the budget of this month is spent: raise it, or wait for the next month',
+  },
   forbidden: { status: 403, retryable: false, text: 'the key may not do this' },
+  paused: { status: 403, retryable: false, text: 'paused by an operator; the data is kept' },
   quota_exceeded: { status: 403, retryable: false, text: 'the plan does not allow more' },
   not_found: { status: 404, retryable: false, text: 'not found' },
   collection_not_found: { status: 404, retryable: false, text: 'the collection does not exist' },
@@ -62,6 +69,11 @@ export const ERROR_CODES = {
     status: 503,
     retryable: true,
     text: 'the data on the disk is not what was written, and is set aside until it is restored',
+  },
+  waking: {
+    status: 503,
+    retryable: true,
+    text: 'the data was paused and is being brought back; repeat the request in a moment',
   },
   overloaded: { status: 503, retryable: true, text: 'the service is overloaded' },
   write_outcome_unknown: {

@@ -174,6 +174,21 @@ export const LOG_EVENTS = {
     fields: { shardId: 'text' },
     help: 'a shard in quarantine may be opened again, or a damaged one was mended and is served',
   },
+  shard_frozen: {
+    level: 'info',
+    fields: { shardId: 'text', bytes: 'number', ms: 'number' },
+    help: 'the files of a paused shard were moved to the cold disk; bytes there',
+  },
+  shard_thawed: {
+    level: 'info',
+    fields: { shardId: 'text', bytes: 'number', ms: 'number' },
+    help: 'a request needed a shard on the cold disk, and its files were brought back',
+  },
+  cold_scrub_failed: {
+    level: 'error',
+    fields: { shardId: 'text', error: 'error' },
+    help: 'a shard on the cold disk was read, and its files are not there or not what was written',
+  },
   shard_dropped: {
     level: 'info',
     fields: { shardId: 'text' },

@@ -18,6 +18,7 @@ import { rangeRead } from './messages/range-read.ts';
 import { shardConfigure } from './messages/shard-configure.ts';
 import { shardCreate } from './messages/shard-create.ts';
 import { shardDrop } from './messages/shard-drop.ts';
+import { shardFreeze } from './messages/shard-freeze.ts';
 import { shardRelease } from './messages/shard-release.ts';
 import { shardStatus } from './messages/shard-status.ts';
 import { shardUndo } from './messages/shard-undo.ts';
@@ -33,6 +34,7 @@ export const MESSAGES = {
   'shard-status': shardStatus,
   'shard-usage': shardUsage,
   'shard-verify': shardVerify,
+  'shard-freeze': shardFreeze,
   'shard-release': shardRelease,
   'worker-status': workerStatus,
   'points-upsert': pointsUpsert,

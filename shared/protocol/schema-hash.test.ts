@@ -16,6 +16,7 @@ const HASHES: Record<number, string> = {
   5: 'a218aaf1bd7b89ef8615f5aa79a13eaf19fe8d022167b6572a20e7cedb7a762d',
   6: 'f8b2dee4c8d68820efed5578143e35e42f0aa7dab437cf65858f9dc8a407fb2d',
   7: '9c1a7d683948eda891c653201cd88a070634836ba89118897929741c83c9a084',
+  8: 'c24786790bda66a233cde6788dff9e7ea6bcc406db02e2ebdd2fdbcb17dbb7e7',
 };
 
 test('the schemas are those that the protocol version promises', () => {

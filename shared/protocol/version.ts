@@ -12,5 +12,6 @@
  *    takes effect once, and one that can be undone; requests can be cancelled; `worker-status`,
  *    `shard-release`
  * 7  writes say on whose account they are, and shards what writes came to; `meter-read`
+ * 8  `shard-freeze`; a shard may be cold
  */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;

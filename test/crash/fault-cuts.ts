@@ -4,8 +4,9 @@
  * has written.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
 import { must } from '../../shared/base/assert.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { PointsReader } from '../../worker/points/points-reader.ts';
@@ -16,6 +17,7 @@ import type { JournalRecord } from './journal.ts';
 import { describe, endingOf, ShardLedger } from './ledger.ts';
 import { type Mark, parseMark } from './marks.ts';
 import { type Action, descriptorOf } from './shard-plan.ts';
+import { coldDirOf } from './shard-worker.ts';
 import { quickFolder } from './shim.ts';
 
 const SECTOR_BYTES = 512;
@@ -120,12 +122,23 @@ export class FaultCuts {
       : { kind: 'torn', random, sectorBytes: SECTOR_BYTES };
     assert.ok(this.#disk.restore(left, cut, [this.#run]), `${this.#run} is there`);
     try {
-      ledger.saw(rowsOf(shardFolder(left, descriptorOf(shard).place)));
+      const folder = shardFolder(left, descriptorOf(shard).place);
+      bringBack(folder, join(coldDirOf(left), relative(left, folder)));
+      ledger.saw(rowsOf(folder));
     } catch (error) {
       throw new Error(`a ${cut.kind} cut in ${this.#run}: ${error}`, { cause: error });
     }
     rmSync(left, { recursive: true });
   }
+}
+
+/** Of a shard that is cold, what it would have when it is back. */
+function bringBack(folder: string, coldFolder: string): void {
+  if (!existsSync(join(folder, 'cold.json'))) return;
+  const packed = readFileSync(join(coldFolder, 'points.db.zst'));
+  for (const name of ['points.db-wal', 'points.db-shm'])
+    rmSync(join(folder, name), { force: true });
+  writeFileSync(join(folder, 'points.db'), zstdDecompressSync(packed));
 }
 
 function rowsOf(folder: string): string {

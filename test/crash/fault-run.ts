@@ -10,7 +10,7 @@ import { describe, endingOf, ShardLedger } from './ledger.ts';
 import type { Marks } from './marks.ts';
 import { checkPoints } from './shard-check.ts';
 import { type Action, DIMENSION, type ShardPlan, shardIdOf } from './shard-plan.ts';
-import { inTime, ShardWorker, type Threads } from './shard-worker.ts';
+import { inTime, ShardWorker, type Threads, warmShard } from './shard-worker.ts';
 
 const ROWS_MAX = 1_000;
 export const NEW_IDS = [500, 501, 502];
@@ -175,8 +175,22 @@ export class FaultRun {
     for (const shard of this.#there) await this.#lookAt(shard);
   }
 
+  /** What is cold can not be brought back to such a disk: it is, when the disk lets it. */
+  async #warm(number: number): Promise<Shard> {
+    const { registry } = this.#worker;
+    try {
+      return await warmShard(registry, shardIdOf(number));
+    } catch (error) {
+      const { code } = error as AppError;
+      if (code !== 'unavailable' && code !== 'insufficient_storage') throw error;
+      this.#countRefused('thaw', code);
+      this.#heal();
+      return warmShard(registry, shardIdOf(number));
+    }
+  }
+
   async #lookAt(number: number): Promise<void> {
-    const shard = await this.#worker.registry.shard(shardIdOf(number));
+    const shard = await this.#warm(number);
     // Catching up, which a write that ended badly leads to, has ended then.
     await shard.idle();
     const saw = await describeShard(shard);

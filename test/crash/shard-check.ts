@@ -5,9 +5,12 @@
  *   rows       those after m writes of the plan, whole, with every acknowledged write among the m and
  *              none that had not begun
  *   index      holds what the rows hold; an image is there or not, and is never a wrong one
+ *   home       files on the hot disk or on the cold one, and after the first request on the hot one only
  *   shards     all whose creation was acknowledged; none whose drop was
  */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
@@ -29,7 +32,7 @@ import {
   shardIdOf,
   vectorOf,
 } from './shard-plan.ts';
-import { inTime, performWrite, registryOn } from './shard-worker.ts';
+import { coldDirOf, inTime, performWrite, registryOn, warmShard } from './shard-worker.ts';
 
 interface ShardActions {
   create: number;
@@ -77,7 +80,8 @@ export class ShardCheck {
     const opened: Shard[] = [];
     for (const [number, actions] of this.#shards.entries()) {
       const isThere = this.#checkPresence(registry, number, least, most);
-      if (isThere) opened.push(await this.#checkShard(registry, actions, { number, least, most }));
+      const known = { dataDir, number, least, most };
+      if (isThere) opened.push(await this.#checkShard(registry, actions, known));
     }
     await registry.close(Deadline.after(systemClock, 0));
     for (const shard of opened) {
@@ -103,10 +107,12 @@ export class ShardCheck {
   async #checkShard(
     registry: ShardRegistry,
     { writes, versions, indexField }: ShardActions,
-    { number, least, most }: { number: number; least: Said; most: Said },
+    { dataDir, number, least, most }: { dataDir: string; number: number; least: Said; most: Said },
   ): Promise<Shard> {
-    const shard = await registry.shard(shardIdOf(number));
+    const shard = await warmShard(registry, shardIdOf(number));
     checkIntegrity(shard.folder);
+    const cold = path.join(coldDirOf(dataDir), path.relative(dataDir, shard.folder));
+    assert.equal(existsSync(cold), false, 'what is hot is not cold, too');
     const { version } = this.#parts.store.reader(shard.folder).stats();
     const from = 1 + writes.findLastIndex((action) => least.acknowledged.has(action));
     const to = writes.filter((action) => action < most.began).length;

@@ -25,7 +25,7 @@ export type Write =
   | { kind: 'delete-where'; tag: number };
 
 export type Action =
-  | { kind: 'create' | 'drop' | 'save' | 'index-field'; shard: number }
+  | { kind: 'create' | 'drop' | 'save' | 'index-field' | 'freeze'; shard: number }
   /** The version is one above that of the shard's write before. */
   | { kind: 'write'; shard: number; version: number; write: Write }
   /** The whole worker, in order: images saved, databases closed. */
@@ -75,10 +75,13 @@ export function planOf(seed: number, rounds: number): ShardPlan {
     if (round % 3 === 1) beside.push({ kind: 'save', shard });
     steps.push(beside);
     if (round % 3 === 2) steps.push([{ kind: 'index-field', shard }]);
+    // What comes next for the shard brings it back.
+    if (round % 2 === 1) steps.push([{ kind: 'freeze', shard }]);
     if (round % 4 === 3) steps.push([{ kind: 'restart' }]);
   }
   steps.push([{ kind: 'save', shard: 0 }], [{ kind: 'drop', shard: 0 }]);
   steps.push([draw(1, true)], [{ kind: 'restart' }], [draw(1, false)]);
+  steps.push([{ kind: 'freeze', shard: 1 }], [{ kind: 'restart' }], [draw(1, false)]);
   return { seed, shards, steps };
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describeShard, NEW_IDS } from './fault-run.ts';
 import { Marks } from './marks.ts';
 import { type Action, shardIdOf, type Write } from './shard-plan.ts';
-import { ShardWorker } from './shard-worker.ts';
+import { ShardWorker, warmShard } from './shard-worker.ts';
 
 /** Above the numbers of the actions before, and above the versions of their writes. */
 const LATER = 1_000;
@@ -21,7 +21,7 @@ await worker.open();
 let next = LATER;
 for (let shard = 0; shard < SHARDS; shard += 1) {
   if (!worker.registry.has(shardIdOf(shard))) continue;
-  const opened = await worker.registry.shard(shardIdOf(shard));
+  const opened = await warmShard(worker.registry, shardIdOf(shard));
   const saw = await describeShard(opened);
   marks.say({ saw, shard });
   await write(shard, { kind: 'upsert', ids: NEW_IDS, round: 1 });

@@ -1,7 +1,9 @@
 /** A worker's shards without its link: what the tests of crashes do to them and ask of them. */
+import path from 'node:path';
 import { must } from '../../shared/base/assert.ts';
 import { systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
+import type { ShardId } from '../../shared/base/ids.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import type { PointsSelector, Written } from '../../shared/protocol/schema.ts';
 import { BuilderThread } from '../../worker/index/kernel/builder.ts';
@@ -101,7 +103,11 @@ export class ShardWorker {
         return undefined;
       }
       case 'index-field':
+        await this.#shard(action.shard);
         await this.registry.configure(descriptorOf(action.shard, true));
+        return undefined;
+      case 'freeze':
+        await this.registry.freeze(shardIdOf(action.shard));
         return undefined;
       case 'save':
         await (await this.#shard(action.shard)).image.save();
@@ -116,8 +122,18 @@ export class ShardWorker {
   }
 
   #shard(shard: number): Promise<Shard> {
-    return this.registry.shard(shardIdOf(shard));
+    return warmShard(this.registry, shardIdOf(shard));
   }
+}
+
+/** The shard, brought back if it is cold. */
+export async function warmShard(registry: ShardRegistry, shardId: ShardId): Promise<Shard> {
+  await registry.warming(shardId, inTime());
+  return registry.shard(shardId);
+}
+
+export function coldDirOf(dataDir: string): string {
+  return path.join(dataDir, 'cold');
 }
 
 export function registryOn(
@@ -128,6 +144,8 @@ export function registryOn(
     { store, clock: systemClock, log },
     {
       dataDir,
+      coldDir: coldDirOf(dataDir),
+      coldVerifyMs: 86_400_000,
       indexOptions: { graphFrom: GRAPH_FROM, seed: 1, builder },
       purgeAfterMs: 86_400_000,
     },

@@ -44,6 +44,10 @@ export class ShardRig {
     return must(this.#worker, 'the rig is open').registry;
   }
 
+  get coldDir(): string {
+    return path.join(this.#dataDir, 'cold');
+  }
+
   static async start(t: Cleanup, log = quietLog): Promise<ShardRig> {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-shard-'));
     const rig = new ShardRig(dataDir, log);
@@ -61,7 +65,9 @@ export class ShardRig {
     await store.start();
     const builder = new BuilderThread(deps);
     const indexOptions = { ...INDEX_OPTIONS, builder };
-    const options = { dataDir: this.#dataDir, indexOptions, purgeAfterMs };
+    const dataDir = this.#dataDir;
+    const cold = { coldDir: this.coldDir, coldVerifyMs: 86_400_000 };
+    const options = { dataDir, ...cold, indexOptions, purgeAfterMs };
     const registry = new ShardRegistry({ ...deps, store }, options);
     await registry.start();
     this.#worker = { store, registry, builder };

@@ -103,6 +103,10 @@ export function readMeter(
   return { sums: [...sums.values()], upTo: more ? last : Math.max(after, upTo), more };
 }
 
+export function newestNote(db: Database.Database): number {
+  return db.prepare<[], number>('SELECT ifnull(max(version), 0) FROM metered').pluck().get() ?? 0;
+}
+
 const NOTHING: Row = [0, '', 0, 0, 0, 0, 0];
 
 function checkOf(columns: Columns): number {

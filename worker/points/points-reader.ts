@@ -29,7 +29,7 @@ import type { OnceMark, OnceRow } from '../../shared/protocol/once.ts';
 import type { Range, Written } from '../../shared/protocol/schema.ts';
 import { checkDatabase } from './integrity.ts';
 import { MetaTable, numberIn } from './meta-table.ts';
-import { readMeter } from './meter-rows.ts';
+import { newestNote, readMeter } from './meter-rows.ts';
 import { onceRowsAfter } from './once-rows.ts';
 import { payloadCheck, rowSeedOfHex, vectorCheck } from './row-check.ts';
 import { openForReads } from './schema.ts';
@@ -355,6 +355,11 @@ export class PointsReader {
       const { last_version: last } = this.#counters();
       return readMeter(this.#db, { after, upTo: Math.min(upTo, last) });
     });
+  }
+
+  /** The highest version of which there is a note (`metered`); 0 when there is none. */
+  newestNote(): number {
+    return newestNote(this.#db);
   }
 
   /** What the shard held after its last write. */

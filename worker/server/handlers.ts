@@ -2,9 +2,8 @@
  * What this worker does for each message. The frame names the shard; everything else is in the
  * body. A handler adds nothing but the way from message to shard.
  */
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ShardId } from '../../shared/base/ids.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
@@ -40,9 +39,10 @@ export function createHandlers(
     'shard-configure': async (_shardId, { descriptor }) => {
       return plain({ version: await registry.configure(descriptor) });
     },
-    'shard-status': async (shardId) => {
-      const shard = await registry.shard(shardId);
-      return plain({ ...shard.reads.status(), diskBytes: await diskBytes(shard.folder) });
+    'shard-status': async (shardId) => plain(await registry.status(shardId)),
+    'shard-freeze': async (shardId) => {
+      await registry.freeze(shardId);
+      return plain({});
     },
     'worker-status': async () => plain(await ownStatus()),
     'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
@@ -89,6 +89,31 @@ export function createHandlers(
   });
 }
 
+/** Messages that a shard on the cold disk answers, or that bring it back themselves where they must. */
+const LEAVE_COLD: ReadonlySet<MessageName> = new Set([
+  'shard-create',
+  'shard-drop',
+  'shard-freeze',
+  'shard-release',
+  'shard-status',
+  'shard-usage',
+  'shard-verify',
+  'meter-read',
+  'worker-status',
+]);
+
+/** The same handler, called when the shard's rows are here. Those of one shard are called in their order. */
+function warmed(registry: ShardRegistry, name: MessageName, handler: AnyHandler): AnyHandler {
+  if (LEAVE_COLD.has(name)) return handler;
+  return (shardId, ...rest) => {
+    const [, , deadline] = rest as unknown as [unknown, unknown, Deadline];
+    const warming = registry.warming(shardId, deadline);
+    return warming === undefined
+      ? handler(shardId, ...rest)
+      : warming.then(() => handler(shardId, ...rest));
+  };
+}
+
 /**
  * The same handlers, with what a disk does to them in the words of the error table. Damage that one
  * meets is noted: from then on the shard is not served.
@@ -110,7 +135,7 @@ function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
   };
   const entries = Object.entries(handlers) as [MessageName, AnyHandler][];
   return Object.fromEntries(
-    entries.map(([name, one]) => [name, guard(one)]),
+    entries.map(([name, one]) => [name, guard(warmed(registry, name, one))]),
   ) as unknown as Handlers;
 }
 
@@ -120,7 +145,9 @@ type Answer = WithVectors<Reply<MessageName>>;
 /** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */
 function createFeedHandlers(registry: ShardRegistry, clock: Clock) {
   return {
-    'meter-read': (shardId, body) => plain(registry.rows(shardId)().metered(body)),
+    'meter-read': async (shardId, body, _vectors, deadline) => {
+      return plain(await registry.metered(shardId, body, deadline));
+    },
     'changes-read': (shardId, body) => readChanges(body, registry.rows(shardId)()),
     'changes-apply': async (shardId, body, vectors) => {
       const shard = await registry.shard(shardId);
@@ -151,10 +178,4 @@ function checkBatch(count: number): void {
   if (count > LIMITS.batchPointsMax) {
     throw new AppError('invalid_argument', `a batch has at most ${LIMITS.batchPointsMax} points`);
   }
-}
-
-async function diskBytes(folder: string): Promise<number> {
-  const names = ['points.db', 'points.db-wal', 'index.img'];
-  const sizes = await Promise.allSettled(names.map((name) => stat(path.join(folder, name))));
-  return sizes.reduce((sum, size) => sum + (size.status === 'fulfilled' ? size.value.size : 0), 0);
 }

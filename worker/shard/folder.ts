@@ -21,6 +21,7 @@ import {
   rename,
   rm,
   rmdir,
+  stat,
 } from 'node:fs/promises';
 import path from 'node:path';
 import { assert } from '../../shared/base/assert.ts';
@@ -29,7 +30,7 @@ import { isShardDescriptor } from '../../shared/protocol/descriptor-check.ts';
 
 const FORMAT = 1;
 const DESCRIPTOR_FILE = 'shard.json';
-const CREATING = '.creating';
+export const CREATING = '.creating';
 const DROPPED = '.dropped';
 /** Folder levels between DATA/clients and a shard: client, mode, namespace, collection, ordinal. */
 const DEPTH = 5;
@@ -105,6 +106,13 @@ export async function readDescriptor(folder: string): Promise<ShardDescriptor> {
   assert(format === FORMAT, `${DESCRIPTOR_FILE} has format ${FORMAT}`);
   assert(isShardDescriptor(descriptor), `${DESCRIPTOR_FILE} holds a descriptor`);
   return descriptor;
+}
+
+/** What the shard's files take of the disk. */
+export async function hotBytes(folder: string): Promise<number> {
+  const names = ['points.db', 'points.db-wal', 'index.img'];
+  const sizes = await Promise.allSettled(names.map((name) => stat(path.join(folder, name))));
+  return sizes.reduce((sum, size) => sum + (size.status === 'fulfilled' ? size.value.size : 0), 0);
 }
 
 /**

@@ -8,7 +8,8 @@
  *      |                drop                                  drop
  *      +---- erased ---- dropping (not served) <---------------+
  *
- * A shard whose opening ended the process is quarantined (`openings.ts`).
+ * A shard whose opening ended the process is quarantined (`openings.ts`). One that is paused has its files
+ * on the cold disk (`cold/cold-shards.ts`); what needs its rows brings them back first.
  * An open shard whose index met a trap is retired by its next request and opened from its rows.
  */
 import path from 'node:path';
@@ -18,15 +19,19 @@ import type { ShardId } from '../../shared/base/ids.ts';
 import type { ShardDescriptor, ShardPlace } from '../../shared/domain/collection.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Reply, Request } from '../../shared/protocol/messages.ts';
 import type { Written } from '../../shared/protocol/schema.ts';
 import { removeImage } from '../image/write-image.ts';
 import type { IndexOptions } from '../index/vector-index.ts';
 import type { PointsStore } from '../points/points-store.ts';
 import { fromSystemError, isDamage } from '../points/storage-errors.ts';
+import type { ColdFacts } from './cold/cold-home.ts';
+import { ColdShards } from './cold/cold-shards.ts';
 import type { ReaderOf } from './evaluate.ts';
 import {
   createShardFolder,
   findShardFolders,
+  hotBytes,
   readDescriptor,
   removeShardFolder,
   shardFolder,
@@ -47,6 +52,16 @@ interface Entry {
   mending: boolean;
 }
 
+export interface RegistryOptions {
+  dataDir: string;
+  /** Of this worker alone. */
+  coldDir: string;
+  /** How often what is cold is read. */
+  coldVerifyMs: number;
+  indexOptions: IndexOptions;
+  purgeAfterMs: number;
+}
+
 export class ShardRegistry {
   readonly #dataDir: string;
   readonly #store: PointsStore;
@@ -54,24 +69,30 @@ export class ShardRegistry {
   readonly #upkeep: Upkeep;
   readonly #openings: Openings;
   readonly #damaged: MarkedShards;
+  readonly #cold: ColdShards;
   readonly #entries = new Map<ShardId, Entry>();
   /** Creations and drops run one at a time, so that two of the same shard cannot meet. */
   #changes: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    deps: { store: PointsStore; clock: Clock; log: Log },
-    options: { dataDir: string; indexOptions: IndexOptions; purgeAfterMs: number },
-  ) {
+  constructor(deps: { store: PointsStore; clock: Clock; log: Log }, options: RegistryOptions) {
     this.#upkeep = new Upkeep(deps, options);
     this.#dataDir = options.dataDir;
     this.#store = deps.store;
     this.#openings = new Openings(deps, options);
     this.#damaged = new MarkedShards(path.join(options.dataDir, 'damaged'));
     this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
+    const { dataDir, coldDir, coldVerifyMs: verifyEveryMs } = options;
+    const onDamage = (shardId: ShardId, error: unknown) => this.noteDamage(shardId, error);
+    this.#cold = new ColdShards({ ...deps, onDamage }, { dataDir, coldDir, verifyEveryMs });
   }
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Those whose files are on the cold disk. */
+  get coldCount(): number {
+    return this.#cold.size;
   }
 
   /** Whether there is such a shard and it is served. */
@@ -88,12 +109,14 @@ export class ShardRegistry {
       const entry = [...this.#entries.values()].find((one) => one.folder === folder);
       if (entry !== undefined) this.noteDamage(entry.descriptor.shardId, new Error(problem));
     });
+    await this.#cold.start();
     for (const folder of await findShardFolders(this.#dataDir)) {
       try {
         const descriptor = await readDescriptor(folder);
         if (folder !== shardFolder(this.#dataDir, descriptor.place)) {
           throw new Error('its shard.json names another place');
         }
+        await this.#cold.find(descriptor.shardId, folder);
         this.#enter(descriptor, folder);
       } catch (error) {
         const where = path.relative(this.#dataDir, folder);
@@ -124,6 +147,9 @@ export class ShardRegistry {
     return this.#change(async () => {
       const entry = this.#entries.get(shardId);
       const folder = entry?.folder ?? shardFolder(this.#dataDir, place);
+      await this.#cold.drop(shardId, folder).catch((error: unknown) => {
+        this.#failed('drop', shardId, error);
+      });
       if (entry !== undefined) await this.#end(entry);
       await removeShardFolder(folder).catch((error: unknown) => {
         this.#failed('drop', shardId, error);
@@ -207,18 +233,91 @@ export class ShardRegistry {
   }
 
   /** Looks whether all that is on the disk is sound. Throws `DamagedData`. */
-  verify(shardId: ShardId): Promise<void> {
-    return this.#store.inspect(this.#served(shardId).folder);
+  async verify(shardId: ShardId): Promise<void> {
+    const { folder } = this.#served(shardId);
+    await this.#cold.settled(shardId);
+    if (this.#cold.isAside(shardId)) await this.#cold.verify(shardId);
+    else await this.#store.inspect(folder);
+  }
+
+  /**
+   * Moves the shard's files to the cold disk and frees its memory; what is there already stays so. Throws
+   * `conflict` when a request needs its rows meanwhile.
+   */
+  freeze(shardId: ShardId): Promise<void> {
+    const entry = this.#served(shardId);
+    return this.#cold.freeze(shardId, entry.folder, () => this.#closeToFreeze(entry));
+  }
+
+  /** Undefined when the rows are here; else resolves when they are. Rejects with `waking` when that takes
+   * longer. */
+  warming(shardId: ShardId, deadline: Deadline): Promise<void> | undefined {
+    if (!this.#cold.isAside(shardId)) return undefined;
+    this.#served(shardId);
+    return this.#cold.warm(shardId, deadline);
+  }
+
+  async #closeToFreeze(entry: Entry): Promise<ColdFacts> {
+    const { folder } = entry;
+    const shard = await this.#shardOf(entry);
+    await shard.idle();
+    if (shard.image.behind) await shard.image.save();
+    const status = shard.reads.status();
+    const { shardId } = entry.descriptor;
+    await this.#retire(entry);
+    await this.#store.settle(folder);
+    const reader = this.#store.reader(folder);
+    const facts = { shardId, held: reader.usage(), newestNote: reader.newestNote(), status };
+    // The last connection folds the log into the database, and it has to be one that writes.
+    this.#store.forgetSound(folder);
+    await this.#store.drop(folder);
+    return facts;
   }
 
   /** What is stored once every write that came before has ended. A closed shard has none, and
    * rows to ask without opening it. */
   async usage(shardId: ShardId): Promise<Written> {
+    if (this.#cold.isAside(shardId)) await this.#cold.settled(shardId);
     const { shard, opening, folder } = this.#served(shardId);
+    const cold = this.#cold.manifest(shardId);
+    if (cold !== undefined) return cold.held;
     if (shard === undefined && opening === undefined) {
       return this.#deps.store.reader(folder).usage();
     }
     return (await this.shard(shardId)).usage();
+  }
+
+  /** How much it holds and what of the machine it takes. */
+  async status(shardId: ShardId): Promise<Reply<'shard-status'>> {
+    if (this.#cold.isAside(shardId)) await this.#cold.settled(shardId);
+    const { folder } = this.#served(shardId);
+    const cold = this.#cold.manifest(shardId);
+    if (cold !== undefined) {
+      return {
+        ...cold.status,
+        state: 'cold',
+        memoryBytes: 0,
+        diskBytes: this.#cold.bytes(shardId),
+      };
+    }
+    const { reads } = await this.shard(shardId);
+    return { ...reads.status(), diskBytes: await hotBytes(folder) };
+  }
+
+  /** What is noted of writes. Of a cold shard that has no such notes it is known. */
+  async metered(
+    shardId: ShardId,
+    wanted: Request<'meter-read'>,
+    deadline: Deadline,
+  ): Promise<Reply<'meter-read'>> {
+    if (this.#cold.isAside(shardId)) await this.#cold.settled(shardId);
+    const cold = this.#cold.manifest(shardId);
+    const { after, upTo } = wanted;
+    if (cold !== undefined && after >= cold.newestNote) {
+      return { sums: [], upTo: Math.max(after, Math.min(upTo, cold.held.version)), more: false };
+    }
+    await this.warming(shardId, deadline);
+    return this.rows(shardId)().metered(wanted);
   }
 
   /** The shard's rows as they are committed, without opening it. */
@@ -285,6 +384,7 @@ export class ShardRegistry {
   async close(deadline: Deadline): Promise<void> {
     this.#openings.close();
     await this.#changes;
+    await this.#cold.close();
     await this.#upkeep.close();
     for (const { shard, mending } of this.#entries.values()) {
       if (shard === undefined || mending) continue;

@@ -11,7 +11,8 @@ export const shardStatus = {
     /** Points linked into the graph; the others are scanned exactly. */
     indexed: Type.Integer({ minimum: 0 }),
     version: Type.Integer({ minimum: 0 }),
-    state: Type.Enum(['ready', 'linking']),
+    /** `cold`: its files are on the cold disk, and its graph is what it was before. */
+    state: Type.Enum(['ready', 'linking', 'cold']),
     /** Points that have a value under each payload index. */
     payloadIndexPoints: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
     diskBytes: Type.Integer({ minimum: 0 }),
