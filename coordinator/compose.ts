@@ -13,6 +13,7 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
+import type { Notice } from '../shared/domain/notices.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -36,6 +37,7 @@ import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { AuditTrail } from './control-plane/audit-trail.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
+import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin } from './control-plane/keys.ts';
@@ -51,7 +53,8 @@ import { createDataServer } from './http/data-server.ts';
 import { GracefulClose } from './http/graceful-close.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { BadKeys } from './limits/bad-keys.ts';
-import { ClientLimits } from './limits/client-limits.ts';
+import { ClientLimits, type ClientTerms } from './limits/client-limits.ts';
+import { ClientPauses } from './limits/client-pauses.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { RateLimiter } from './limits/rate-limiter.ts';
 import { RequestRates } from './limits/request-rates.ts';
@@ -102,7 +105,7 @@ export async function startCoordinator(
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router } = fleet;
 
-  const clientLimits = new ClientLimits((clientId) => limitsIn(store, clientId));
+  const clientLimits = new ClientLimits((clientId) => termsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const usage = new Usage({ ledger, clock });
   const requestMeter = new RequestMeter({ ledger, clock });
@@ -128,7 +131,13 @@ export async function startCoordinator(
   const stored = { store: collections, resharding };
   const copiesChanged = () => moves.soon();
   const planned = { work, copiesChanged, requestTimeoutMs };
-  const dataPlane = new DataPlane({ ...known, ...fleet, ...stored, ...planned });
+  const dataPlane = new DataPlane({
+    ...known,
+    ...fleet,
+    ...stored,
+    ...planned,
+    ...pausesOver(known),
+  });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
   const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };
@@ -204,11 +213,24 @@ function composeMoves(
   return shutdown.add('moves', moves);
 }
 
-function limitsIn(store: ControlStore, clientId: ClientId): PlanLimits | undefined {
+/** Of pauses, what the data plane has to know. */
+function pausesOver({ store, clientLimits, log }: Pick<Known, 'store' | 'clientLimits' | 'log'>) {
+  return {
+    control: store,
+    idleDaysOf: (clientId: ClientId) => clientLimits.find(clientId)?.idle_days_before_pause ?? 0,
+    isClientPaused: (clientId: ClientId) => clientLimits.pauseOf(clientId)?.scope === 'all',
+    tell: ({ type, clientId, key }: Notice) => {
+      log.event('notice', { type, clientId: clientId ?? '', key });
+    },
+  };
+}
+
+function termsIn(store: ControlStore, clientId: ClientId): ClientTerms | undefined {
   const client = store.clients.get(clientId);
   if (client === undefined) return undefined;
   const plan = must(store.plans.get(client.planId), 'a client is on a plan');
-  return effectiveLimits(plan.limits, client.overrides);
+  const paused = client.state === 'paused' ? client.paused : null;
+  return { limits: effectiveLimits(plan.limits, client.overrides), paused };
 }
 
 interface Known extends CoordinatorDeps {
@@ -263,10 +285,13 @@ function composeAdmin(config: CoordinatorConfig, composed: Composed) {
     return (await composed.router.ask(shard, 'shard-release', {}, undefined, deadline)).body
       .released;
   };
+  const clients = new ClientAdmin({ ...composed, caches, limitsChanged, erasure });
+  const { pausing } = dataPlane;
   const admin = createAdminServer(
     {
       ...composed,
-      clients: new ClientAdmin({ ...composed, caches, limitsChanged, erasure }),
+      clients,
+      collections: new CollectionAdmin({ clients, pausing }),
       plans: new PlanAdmin({ ...composed, limitsChanged }),
       audit: new AuditAdmin({ store }),
       workers: new WorkerAdmin({
@@ -307,6 +332,10 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         usage: composed.usage,
         auditTrail: composed.auditTrail,
       },
+      pauses: new ClientPauses({
+        pauseOf: (clientId) => composed.clientLimits.pauseOf(clientId),
+        billingUrl: config.billingUrl === 'none' ? undefined : config.billingUrl,
+      }),
       badKeys: new BadKeys(new RateLimiter(composed)),
       rates: new RequestRates({
         clients: new RateLimiter(composed),

@@ -20,6 +20,13 @@ export const COORDINATOR_OPTIONS = {
     default: 'none',
     help: 'addresses or networks of proxies whose X-Forwarded-For is believed, with commas between',
   },
+  billingUrl: {
+    kind: 'text',
+    default: 'none',
+    pattern: /^(?:none|https?:\/\/[!-~]+)$/,
+    form: 'none or an address that begins with https://',
+    help: 'where clients see and raise their budgets; named when one is spent',
+  },
   requestTimeoutMs: {
     kind: 'integer',
     default: 30_000,

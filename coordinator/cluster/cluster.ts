@@ -34,6 +34,14 @@ export interface PlacedShard {
   replicas: readonly ReplicaPlacement[];
 }
 
+/** What those who know the collections say of a shard. */
+export interface ShardFacts {
+  /** What a worker has to know of it; undefined when there is none any more. */
+  describe: (shardId: ShardId) => ShardDescriptor | undefined;
+  /** Whether its data is on the cold disks, or is to be. */
+  isPaused: (shardId: ShardId) => boolean;
+}
+
 export interface ClusterCounts {
   /** Those that are read and written. */
   shards: number;
@@ -74,7 +82,8 @@ export class Cluster {
   #closed = false;
   #onLevelled: () => void = () => undefined;
 
-  #describe: (shardId: ShardId) => ShardDescriptor | undefined = () => undefined;
+  #describe: ShardFacts['describe'] = () => undefined;
+  #isPaused: ShardFacts['isPaused'] = () => false;
 
   constructor(deps: ClusterDeps) {
     const { link, store, ledger, clock, log, timing } = deps;
@@ -93,7 +102,10 @@ export class Cluster {
     });
     this.metering = metering;
     this.#levelling = new Levelling({ pages, metering, clock, log, describe });
-    const setOf = (shardId: ShardId) => this.#sets.get(shardId);
+    // What is paused is not brought back to be compared: its workers read it where it is.
+    const setOf = (shardId: ShardId) => {
+      return this.#isPaused(shardId) ? undefined : this.#sets.get(shardId);
+    };
     this.scrub = new Scrub({ pages, setOf, store, clock, log });
     const graceEndMs = clock.monotonicMs() + timing.startGraceMs;
     const fellBehind = (set: ReplicaSet, replica: Replica) => this.#enqueue({ set, replica });
@@ -113,9 +125,9 @@ export class Cluster {
     link.onDamage((shardId, workerId) => this.#sets.get(shardId)?.damaged(workerId));
   }
 
-  /** `describe` says what a worker has to know of a shard; undefined when there is none any more. */
-  start(describe: (shardId: ShardId) => ShardDescriptor | undefined): void {
+  start({ describe, isPaused }: ShardFacts): void {
     this.#describe = describe;
+    this.#isPaused = isPaused;
     this.scrub.start();
     this.metering.start(this.#sets.values());
   }

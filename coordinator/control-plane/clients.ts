@@ -1,6 +1,6 @@
 /** Clients as operators see them. Each change is one transaction with its row in the audit log. */
 import type { Clock } from '../../shared/base/clock.ts';
-import { type ClientId, randomId } from '../../shared/base/ids.ts';
+import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
@@ -8,7 +8,7 @@ import { PLAN_DEFAULT } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Origin } from '../store/admin-audit.ts';
-import type { ClientChange, ClientRecord } from '../store/clients.ts';
+import type { ClientChange, ClientPause, ClientRecord } from '../store/clients.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import { checkGrace } from './grace.ts';
 import type { KeyCaches } from './keys.ts';
@@ -118,20 +118,59 @@ export class ClientAdmin {
     const stateReason = parseName(reason, 'reason');
     return this.#change(origin, 'client.suspend', clientId, expected, (client) => {
       checkNotDeleting(client);
-      return { state: 'suspended', stateReason };
+      return { state: 'suspended', stateReason, paused: null };
     });
   }
 
   /**
-   * Makes a suspended client active again, and one that is being deleted what it was before. Throws
-   * `not_found`, or `conflict` when it is too late.
+   * From the return of this call on its keys may not write, or do nothing with its data; that is kept,
+   * and without reads moved to the cold disks. Throws `not_found`, `InvalidInput` for an empty reason,
+   * or `conflict` when it is suspended or being deleted.
+   */
+  pause(
+    origin: Origin,
+    clientId: string,
+    { reason, scope, ...expected }: { reason: string; scope: ClientPause['scope'] } & Expected,
+  ): ClientRecord {
+    const stateReason = parseName(reason, 'reason');
+    return this.#change(origin, 'client.pause', clientId, expected, (client) => {
+      checkMayPause(client);
+      return { state: 'paused', stateReason, paused: { pause: 'manual', scope } };
+    });
+  }
+
+  /** The same since its budget is spent; a pause by an operator stays. No change when it is so already. */
+  pauseForBudget(clientId: ClientId, scope: ClientPause['scope']): void {
+    const client = this.#deps.store.clients.get(clientId);
+    if (client === undefined || (client.state !== 'active' && client.state !== 'paused')) return;
+    if (client.paused?.pause === 'manual' || client.paused?.scope === scope) return;
+    const stateReason = 'the budget of this month is spent';
+    const change = { state: 'paused', stateReason, paused: { pause: 'budget', scope } } as const;
+    this.#change(this.#system(), 'client.pause', clientId, {}, () => change);
+  }
+
+  /** Ends such a pause. No change when there is none. */
+  liftBudgetPause(clientId: ClientId): void {
+    const client = this.#deps.store.clients.get(clientId);
+    if (client?.state !== 'paused' || client.paused?.pause !== 'budget') return;
+    this.#change(this.#system(), 'client.resume', clientId, {}, () => ACTIVE);
+  }
+
+  #system(): Origin {
+    return { actor: 'system', requestId: randomId<RequestId>('req_', this.#deps.random.bytes) };
+  }
+
+  /**
+   * Makes a suspended or paused client active again, and one that is being deleted what it was before.
+   * Throws `not_found`, or `conflict` when it is too late.
    */
   resume(origin: Origin, clientId: string, expected: Expected): ClientRecord {
     return this.#change(origin, 'client.resume', clientId, expected, (client) => {
-      const { state, stateReason } = client;
-      if (state !== 'deleting') return { state: 'active', stateReason: null };
+      const { state, stateReason, paused } = client;
+      if (state !== 'deleting') return ACTIVE;
       this.#checkNotLate(client);
-      return { state: stateReason === null ? 'active' : 'suspended', eraseAt: null };
+      if (stateReason === null) return { state: 'active', eraseAt: null };
+      return { state: paused === null ? 'suspended' : 'paused', eraseAt: null };
     });
   }
 
@@ -195,17 +234,26 @@ export class ClientAdmin {
   }
 }
 
+const ACTIVE = { state: 'active', stateReason: null, paused: null } as const;
+
+function checkMayPause(client: ClientRecord): void {
+  checkNotDeleting(client);
+  if (client.state !== 'suspended') return;
+  throw new AppError('conflict', 'the client is suspended, which is more than paused');
+}
+
 function checkNotDeleting({ state }: ClientRecord): void {
   if (state === 'deleting') throw new AppError('conflict', 'the client is being deleted');
 }
 
 /** What the audit log may show of a client. */
 export function shownOf(client: ClientRecord): object {
-  const { name, state, stateReason, planId, overrides, eraseAt } = client;
+  const { name, state, stateReason, paused, planId, overrides, eraseAt } = client;
   return {
     name,
     state,
     reason: stateReason,
+    paused,
     plan: planId,
     overrides,
     erase_at: eraseAt && Math.abs(eraseAt),

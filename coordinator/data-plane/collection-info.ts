@@ -19,8 +19,7 @@ export function describeCollection(
     return statuses.reduce((total, status) => total + of(status), 0);
   };
   return {
-    // Yellow: some points are still found by an exact scan, because the graph lacks them.
-    status: statuses.every(({ state }) => state === 'ready') ? 'green' : 'yellow',
+    status: colourOf(statuses),
     optimizer_status: 'ok',
     points_count: sum(({ points }) => points),
     indexed_vectors_count: sum(({ indexed }) => indexed),
@@ -29,6 +28,13 @@ export function describeCollection(
     payload_schema: describeIndexes(record, sum),
     ...describeResharding(record, pointsCopied),
   };
+}
+
+/** Yellow: some points are still found by an exact scan, because the graph lacks them. Grey: it is paused, and
+ * the first request brings its data back from the cold disk. */
+function colourOf(statuses: readonly ShardStatus[]): 'green' | 'yellow' | 'grey' {
+  if (statuses.some(({ state }) => state === 'cold')) return 'grey';
+  return statuses.every(({ state }) => state === 'ready') ? 'green' : 'yellow';
 }
 
 /** Beside the dialect, and only while it goes on. */

@@ -47,6 +47,7 @@ import {
   parseUpdate,
   type UpdateInput,
 } from './parse-collection.ts';
+import type { Pausing } from './pausing/pausing.ts';
 import { Places } from './places.ts';
 import type { Reconciler } from './reconcile.ts';
 import { checkReplicas, isSameReplication, replicationOf, spreadCost } from './replication.ts';
@@ -63,6 +64,7 @@ type Caller = Owner & Payer;
 
 export interface CollectionsDeps extends NewShardsDeps {
   catalog: Catalog;
+  pausing: Pick<Pausing, 'use'>;
   locks: CollectionLocks;
   store: Pick<
     CollectionsTable,
@@ -354,8 +356,8 @@ export class Collections {
     name: string,
     change: (record: CollectionRecord) => Promise<T>,
   ): Promise<T> {
-    const { catalog, locks } = this.#deps;
-    const { collectionId } = catalog.find(owner, name);
+    const { catalog, locks, pausing } = this.#deps;
+    const { collectionId } = pausing.use(owner, name);
     return locks.run(collectionId, async () => {
       const current = catalog.find(owner, name);
       if (current.collectionId !== collectionId) throw new AppError('collection_not_found');

@@ -22,6 +22,7 @@ import { Collections, type CollectionsDeps, type LimitsOf } from './collections.
 import { ConfigRepair } from './config-repair.ts';
 import type { Work } from './cost.ts';
 import { FilterCosts } from './filter-costs.ts';
+import { Pausing, type PausingDeps } from './pausing/pausing.ts';
 import { Queries } from './queries.ts';
 import { Reconciler } from './reconcile.ts';
 import { Resharding } from './resharding.ts';
@@ -39,6 +40,11 @@ export interface DataPlaneDeps {
   /** See `CollectionsDeps`. */
   placesFor: CollectionsDeps['placesFor'];
   limitsOf: (clientId: ClientId) => ReturnType<LimitsOf> & Quota;
+  /** See `PausingDeps`. */
+  control: PausingDeps['store'];
+  idleDaysOf: PausingDeps['idleDaysOf'];
+  isClientPaused: PausingDeps['isClientPaused'];
+  tell: PausingDeps['tell'];
   /** See `CollectionsDeps`. */
   copiesChanged: CollectionsDeps['copiesChanged'];
   work: Work;
@@ -56,6 +62,7 @@ export class DataPlane {
   readonly queries: Queries;
   readonly writes: Writes;
   readonly clusterInfo: ClusterInfo;
+  readonly pausing: Pausing;
   readonly #catalog: Catalog;
   readonly #router: Router;
   readonly #cluster: Cluster;
@@ -99,18 +106,20 @@ export class DataPlane {
     const making = { placesFor, random, usage, requestTimeoutMs };
     const resharding = new Resharding({ ...known, ...making, store: deps.resharding });
     this.#resharding = resharding;
-    const living = { reconciler, repair, usage, placesFor, copiesChanged, resharding };
+    const pausing = new Pausing({ ...deps, catalog, store: deps.control });
+    this.pausing = pausing;
+    const living = { pausing, reconciler, repair, usage, placesFor, copiesChanged, resharding };
     this.collections = new Collections({ ...known, ...living, limitsOf, random });
     this.clusterInfo = new ClusterInfo(known);
     const pointsOf = (record: CollectionRecord) => usage.pointsOf(record);
     const filterCosts = new FilterCosts(pointsOf);
     const reads = new CollectionReads({ router, clock });
-    this.queries = new Queries({ catalog, reads, work, filterCosts, pointsOf, clock });
+    this.queries = new Queries({ pausing, reads, work, filterCosts, pointsOf, clock });
     const quotaOf = (owner: UsageOwner) => limitsFor(owner, limitsOf(owner.clientId));
     const bounded = new BoundedWrites({ router, usage, quotaOf, clock });
     const current = (record: CollectionRecord) => catalog.current(record);
     const collectionWrites = new CollectionWrites({ bounded, current, clock });
-    this.writes = new Writes({ catalog, collectionWrites, work, filterCosts, clock });
+    this.writes = new Writes({ pausing, collectionWrites, work, filterCosts, clock });
   }
 
   /** Takes up what an earlier run left half done; before the first request is served. */
@@ -119,15 +128,20 @@ export class DataPlane {
       this.#cluster.add(shards, writeConsistencyFactor, false);
       this.#cluster.fill(filling, writeConsistencyFactor, false);
     }
-    this.#cluster.start((shardId) => this.#describe(shardId));
+    this.#cluster.start({
+      describe: (shardId) => this.#describe(shardId),
+      isPaused: (shardId) => this.#isPaused(shardId),
+    });
     this.#router.onConnect((workerId) => this.#usage.workerCame(workerId));
     this.#reconciler.start();
     this.#repair.start(this.#store.all().filter(isPending));
     this.#resharding.start();
+    this.pausing.start();
   }
 
   /** Tries nothing again from now on. */
   close(): void {
+    this.pausing.close();
     this.#reconciler.close();
     this.#repair.close();
     this.#resharding.close();
@@ -158,6 +172,11 @@ export class DataPlane {
     const record = this.#catalog.ofShard(shardId);
     const shard = record && allShards(record).find((one) => one.shardId === shardId);
     return record && shard && descriptorOf(record, shard);
+  }
+
+  #isPaused(shardId: ShardId): boolean {
+    const record = this.#catalog.ofShard(shardId);
+    return record !== undefined && this.pausing.isAside(record);
   }
 
   /** Why not every collection can be served; undefined when all can. */

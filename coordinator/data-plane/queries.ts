@@ -18,7 +18,7 @@ import type { Records } from '../../shared/protocol/schema.ts';
 import { type Principal, requirePermission } from '../auth/principal.ts';
 import type { Payer, Tally } from '../limits/tally.ts';
 import type { CollectionRecord } from '../store/collections.ts';
-import type { Catalog, Owner } from './catalog.ts';
+import type { Owner } from './catalog.ts';
 import type { CollectionReads } from './collection-reads.ts';
 import { readCost, searchCost, sumOf, unitsOf, type Work } from './cost.ts';
 import {
@@ -46,10 +46,11 @@ import {
   parsePayloadSelector,
   parseWithVector,
 } from './parse-selectors.ts';
+import type { Pausing } from './pausing/pausing.ts';
 import { settled } from './settle-work.ts';
 
 export interface QueriesDeps {
-  catalog: Catalog;
+  pausing: Pick<Pausing, 'use'>;
   reads: CollectionReads;
   work: Work;
   filterCosts: FilterCosts;
@@ -89,7 +90,7 @@ export class Queries {
 
   /** Writes `{"points": [...]}`. */
   async query(call: ReadCall, input: QueryInput): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const parsed = parseQuery(input, record.config.vector);
     checkListing(call, [parsed]);
     const [found] = await this.#search(call, record, [parsed]);
@@ -98,7 +99,7 @@ export class Queries {
 
   /** Writes `[{"points": [...]}, ...]`. */
   async queryBatch(call: ReadCall, inputs: QueryInput[]): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseQuery);
     checkListing(call, parsed);
     const results = await this.#search(call, record, parsed);
@@ -107,7 +108,7 @@ export class Queries {
 
   /** Writes `[point, ...]`, as the older search does. */
   async oldSearch(call: ReadCall, input: OldSearchInput): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const parsed = parseOldSearch(input, record.config.vector);
     const [found] = await this.#search(call, record, [parsed]);
     return found && writeScoredPoints(call.out, found, this.#slices());
@@ -115,7 +116,7 @@ export class Queries {
 
   /** Writes `[[point, ...], ...]`. */
   async oldSearchBatch(call: ReadCall, inputs: OldSearchInput[]): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const parsed = parseEach(inputs, record.config.vector, parseOldSearch);
     const results = await this.#search(call, record, parsed);
     await writeEach(call.out, results, this.#slices(), writeScoredPoints);
@@ -144,7 +145,7 @@ export class Queries {
 
   /** Writes `{"points": [...], "next_page_offset": id | null}`. */
   async scroll(call: ReadCall, input: ScrollInput): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const body = parseScroll(input);
     const { deadline } = call;
     const costs = [readCost(body.limit, body.filter)];
@@ -164,7 +165,7 @@ export class Queries {
 
   /** Writes `{"count": n}`. */
   async count(call: ReadCall, input: { filter?: unknown; exact?: boolean | null }): Promise<void> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const filter = parseOptionalFilter(input.filter);
     const exact = input.exact ?? true;
     const body = filter === undefined ? { exact } : { exact, filter };
@@ -178,7 +179,7 @@ export class Queries {
   }
 
   async #retrieve(call: ReadCall, body: Request<'points-retrieve'>): Promise<RecordList> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const { reads, work } = this.#deps;
     const { tally } = call.owner;
     work.spend(call.owner, unitsOf([readCost(body.ids.length, undefined)]));

@@ -19,18 +19,19 @@ import type { Principal } from '../auth/principal.ts';
 import { isByFilter } from '../cluster/replicas/write-round.ts';
 import type { Payer, Tally } from '../limits/tally.ts';
 import type { CollectionRecord } from '../store/collections.ts';
-import type { Catalog, Owner } from './catalog.ts';
+import type { Owner } from './catalog.ts';
 import type { CollectionWrites, Total } from './collection-writes.ts';
 import { unitsOf, type Work, writeCost } from './cost.ts';
 import { within } from './field-path.ts';
 import type { FilterCosts } from './filter-costs.ts';
 import { encodePayload, parsePointVectors, parseUpsert, type UpsertInput } from './parse-points.ts';
 import { parsePaths, parsePointsSelector } from './parse-selectors.ts';
+import type { Pausing } from './pausing/pausing.ts';
 import { settled } from './settle-work.ts';
 import { onceOfOperation, storedBytes, type Write, withMeter, withOnce } from './write.ts';
 
 export interface WritesDeps {
-  catalog: Catalog;
+  pausing: Pick<Pausing, 'use'>;
   collectionWrites: Pick<CollectionWrites, 'send'>;
   work: Work;
   filterCosts: FilterCosts;
@@ -78,7 +79,7 @@ export class Writes {
   }
 
   async run(call: WriteCall, parse: ParseWrite): Promise<WriteVersion> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const write = await parse(record.config.vector, new Slices(this.#deps.clock));
     const [planned] = this.#take(call.owner, record, [write]);
     const once = await claim(call, record);
@@ -87,7 +88,7 @@ export class Writes {
 
   /** All are checked before the first is sent; each is then stored whole, in order. */
   async runAll(call: WriteCall, parses: ParseWrite[]): Promise<WriteVersion[]> {
-    const record = this.#deps.catalog.find(call.owner, call.collection);
+    const record = this.#deps.pausing.use(call.owner, call.collection);
     const slices = new Slices(this.#deps.clock);
     const writes: Write[] = [];
     for (const parse of parses) writes.push(await parse(record.config.vector, slices));

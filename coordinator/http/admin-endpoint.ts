@@ -6,6 +6,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
+import type { CollectionAdmin } from '../control-plane/collections.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { ReplicaAdmin } from '../control-plane/replicas.ts';
@@ -17,6 +18,7 @@ import { closedObject } from './validation.ts';
 /** What operators work on. */
 export interface ControlPlane {
   clients: ClientAdmin;
+  collections: CollectionAdmin;
   keys: KeyAdmin;
   plans: PlanAdmin;
   audit: AuditAdmin;

@@ -36,11 +36,32 @@ export const Client = closedObject({
   name: Type.String(),
   state: Type.Enum(['active', 'paused', 'suspended', 'deleting']),
   reason: orNull(Type.String()),
+  paused: orNull(
+    closedObject({
+      pause: Type.Enum(['budget', 'manual']),
+      scope: Type.Enum(['writes', 'all'], { description: 'what is refused' }),
+    }),
+  ),
   plan: Type.String(),
   overrides: Type.Partial(Limits),
   version: Version,
   created_at: Time,
   erase_at: orNull(Time),
+});
+
+export const Collection = closedObject({
+  collection_id: Type.String(),
+  client_id: Type.String(),
+  mode: Type.Enum(['live', 'test']),
+  namespace: Type.String(),
+  name: Type.String(),
+  shards: Type.Integer({ minimum: 1 }),
+  replication_factor: Type.Integer({ minimum: 1 }),
+  created_at: Time,
+  used_at: { ...Time, description: 'the last request for its points, or later' },
+  pause: orNull(Type.Enum(['idle', 'manual'], { description: 'idle: its next request wakes it' })),
+  reason: orNull(Type.String()),
+  paused_at: orNull(Time),
 });
 
 export const Plan = closedObject({

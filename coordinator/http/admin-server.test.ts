@@ -16,6 +16,7 @@ import { createKeyHash } from '../auth/key-hash.ts';
 import type { LiveWorker } from '../cluster/workers/workforce.ts';
 import { AuditAdmin } from '../control-plane/audit.ts';
 import { ClientAdmin } from '../control-plane/clients.ts';
+import { CollectionAdmin } from '../control-plane/collections.ts';
 import { Idempotency } from '../control-plane/idempotency.ts';
 import { KeyAdmin } from '../control-plane/keys.ts';
 import { PlanAdmin } from '../control-plane/plans.ts';
@@ -62,6 +63,10 @@ before(async () => {
         caches,
         limitsChanged,
         erasure: { plan: () => undefined },
+      }),
+      collections: new CollectionAdmin({
+        clients: { show: () => assert.fail('nobody asks for them') },
+        pausing: { ofClient: () => [], pause: () => assert.fail(), wake: () => assert.fail() },
       }),
       keys: new KeyAdmin({ ...base, caches, digest, keysMax: () => 100 }),
       plans: new PlanAdmin({ ...base, limitsChanged }),
@@ -123,6 +128,7 @@ describe('clients and keys', () => {
       name: 'Acme & Söhne',
       state: 'active',
       reason: null,
+      paused: null,
       plan: 'standard',
       overrides: {},
       version: 1,

@@ -4,6 +4,7 @@
  */
 
 import type { WorkerLoad } from '../cluster/workers/worker-loads.ts';
+import type { CollectionView } from '../control-plane/collections.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
 import type { RequestAmounts, UsageReport, WriteAmounts } from '../control-plane/usage.ts';
@@ -19,11 +20,29 @@ export function viewClient(client: ClientRecord) {
     name: client.name,
     state: client.state,
     reason: client.stateReason,
+    paused: client.paused,
     plan: client.planId,
     overrides: client.overrides,
     version: client.version,
     created_at: formatTime(client.createdAt),
     erase_at: timeOrNull(client.eraseAt && Math.abs(client.eraseAt)),
+  };
+}
+
+export function viewCollection({ record, use }: CollectionView) {
+  return {
+    collection_id: record.collectionId,
+    client_id: record.clientId,
+    mode: record.mode,
+    namespace: record.namespace,
+    name: record.name,
+    shards: record.shards.length,
+    replication_factor: record.replicationFactor,
+    created_at: formatTime(record.createdAt),
+    used_at: formatTime(use.usedAt),
+    pause: use.pause,
+    reason: use.reason,
+    paused_at: timeOrNull(use.pausedAt),
   };
 }
 

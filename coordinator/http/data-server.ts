@@ -22,6 +22,7 @@ import type { WriteOnce } from '../control-plane/write-once.ts';
 import { BODY_BYTES_PER_UNIT } from '../data-plane/cost.ts';
 import type { BadKeys } from '../limits/bad-keys.ts';
 import type { ClientLimits } from '../limits/client-limits.ts';
+import type { ClientPauses } from '../limits/client-pauses.ts';
 import type { InFlight } from '../limits/in-flight.ts';
 import { RateLimited } from '../limits/rate-limited.ts';
 import type { RequestRates } from '../limits/request-rates.ts';
@@ -58,6 +59,7 @@ export interface DataServerDeps extends RequestNotesDeps {
   plane: Plane;
   writeOnce: Pick<WriteOnce, 'claim'>;
   clientLimits: Pick<ClientLimits, 'of'>;
+  pauses: Pick<ClientPauses, 'check'>;
   rates: RequestRates;
   inFlight: InFlight;
   random: Pick<SecureRandom, 'bytes'>;
@@ -114,6 +116,7 @@ declare module 'fastify' {
     needs?: Permission;
     /** See `Endpoint`. */
     floatsField?: string;
+    frees?: boolean;
   }
 }
 
@@ -205,7 +208,11 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       takeOne(rates, principal, limits, reply);
       state.principal = { ...inNamespace(request.raw, principal), ...inRequest };
       state.epoch = deps.authenticator.epochOf(clientId);
-      if (route.config.needs !== undefined) requirePermission(state.principal, route.config.needs);
+      const { needs, frees = false } = route.config;
+      if (needs !== undefined) {
+        requirePermission(state.principal, needs);
+        deps.pauses.check(clientId, { needs, frees });
+      }
       deps.work.admitBody(state.principal, Math.floor(state.bytesIn / BODY_BYTES_PER_UNIT));
       state.place = enterRequest(inFlight, clientId, limits, request.headers);
     } catch (error) {
@@ -341,8 +348,8 @@ function addEndpoint(
     if (isSecret) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs, state.tally));
   };
-  const { method, url, needs, schema, floatsField, bodyBytesMax } = endpoint;
-  const config = floatsField === undefined ? { needs } : { needs, floatsField };
+  const { method, url, needs, frees = false, schema, floatsField, bodyBytesMax } = endpoint;
+  const config = floatsField === undefined ? { needs, frees } : { needs, frees, floatsField };
   const limit = bodyBytesMax === undefined ? {} : { bodyLimit: bodyBytesMax };
   server.route({ method, url, schema, config, handler, ...limit });
 }
@@ -354,8 +361,8 @@ function addEndpoint(
  */
 function principalNow(
   request: FastifyRequest,
-  { needs }: Endpoint,
-  { authenticator, clock }: DataServerDeps,
+  { needs, frees = false }: Endpoint,
+  { authenticator, pauses, clock }: DataServerDeps,
 ): Principal & Payer {
   const { principal, epoch, tally } = request.dataState;
   if (principal === undefined) throw new AppError('unauthenticated');
@@ -363,6 +370,7 @@ function principalNow(
   if (!hasEnded && authenticator.epochOf(principal.clientId) === epoch) return principal;
   const known = authenticator.authenticate(presentedKey(request.raw));
   requirePermission(known, needs);
+  pauses.check(known.clientId, { needs, frees });
   return { ...inNamespace(request.raw, known), tally, requestId: request.id as RequestId };
 }
 

@@ -52,6 +52,8 @@ export interface Endpoint {
   url: string;
   kind: EndpointKind;
   needs: Permission;
+  /** Whether it deletes and does nothing else: a client whose writes are paused may still do that. */
+  frees?: boolean;
   /** When it is less than that of the server. */
   bodyBytesMax?: number;
   /** Whether its answer holds the secret of a key. */
@@ -66,7 +68,7 @@ export interface Endpoint {
 export function endpoint<Body extends TSchema>(
   spec: Pick<
     Endpoint,
-    'method' | 'url' | 'kind' | 'needs' | 'floatsField' | 'showsSecret' | 'bodyBytesMax'
+    'method' | 'url' | 'kind' | 'needs' | 'frees' | 'floatsField' | 'showsSecret' | 'bodyBytesMax'
   > & {
     body: Body;
     run(plane: Plane, call: Call<Static<Body>>): Promise<void> | void;
@@ -78,7 +80,7 @@ export function endpoint<Body extends TSchema>(
 }
 
 export function bodylessEndpoint(
-  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'run'> & { query?: TSchema },
+  spec: Pick<Endpoint, 'method' | 'url' | 'kind' | 'needs' | 'frees' | 'run'> & { query?: TSchema },
 ): Endpoint {
   const { query, ...rest } = spec;
   return { ...rest, schema: { querystring: query ?? QUERY_STRINGS[spec.kind] } };

@@ -231,7 +231,7 @@ function prepare(database: Database.Database) {
           c.epoch
         FROM api_key_secrets s JOIN api_keys k ON k.key_id = s.key_id
           JOIN clients c ON c.client_id = k.client_id
-        WHERE s.prefix = ? AND k.revoked_at IS NULL AND c.state = 'active'`,
+        WHERE s.prefix = ? AND k.revoked_at IS NULL AND c.state IN ('active', 'paused')`,
     ),
     update: database.prepare(
       `UPDATE api_keys SET name = @name, role = @role, namespaces = @namespaces,

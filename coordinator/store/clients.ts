@@ -1,8 +1,9 @@
 /**
  * Clients and their states:
  *
- *   active <--> suspended (by an operator, with a reason)
- *      ^            |
+ *   active <--> suspended (by an operator, with a reason): no key holds
+ *      ^  <--> paused (by an operator, or since the budget is spent): keys hold, and say so
+ *      |            |
  *      +--> deleting, until `erase_at` --> deleting, `erase_at` < 0 --> (gone, with all it has)
  *
  * A negative `erase_at` says that the erasure has begun: from then on nothing takes it back, whatever
@@ -20,6 +21,12 @@ import { guarded } from './sql-errors.ts';
 
 export type ClientState = 'active' | 'paused' | 'suspended' | 'deleting';
 
+/** Of a client that is paused: why, and what is refused. Its data is kept. */
+export interface ClientPause {
+  pause: 'budget' | 'manual';
+  scope: 'writes' | 'all';
+}
+
 export interface ClientRecord {
   clientId: ClientId;
   name: string;
@@ -36,17 +43,27 @@ export interface ClientRecord {
   createdAt: number;
   /** When everything of a client that is `deleting` is erased; negative once that has begun. */
   eraseAt: number | null;
+  /** Kept while it is being deleted. */
+  paused: ClientPause | null;
 }
 
 /** What an operator may change. */
 export type ClientChange = Partial<
-  Pick<ClientRecord, 'name' | 'state' | 'stateReason' | 'planId' | 'overrides' | 'eraseAt'>
+  Pick<
+    ClientRecord,
+    'name' | 'state' | 'stateReason' | 'planId' | 'overrides' | 'eraseAt' | 'paused'
+  >
 >;
 
-type ClientRow = Omit<ClientRecord, 'overrides'> & { overrides: string };
+type ClientRow = Omit<ClientRecord, 'overrides' | 'paused'> & {
+  overrides: string;
+  pause: ClientPause['pause'] | null;
+  scope: ClientPause['scope'] | null;
+};
 
 const COLUMNS = `client_id AS clientId, name, state, state_reason AS stateReason,
-  plan_id AS planId, overrides, epoch, version, created_at AS createdAt, erase_at AS eraseAt`;
+  plan_id AS planId, overrides, epoch, version, created_at AS createdAt, erase_at AS eraseAt,
+  pause, pause_scope AS scope`;
 
 export class ClientsTable {
   readonly #clock: Clock;
@@ -67,12 +84,12 @@ export class ClientsTable {
     this.#clock = clock;
     this.#insert = database.prepare(
       `INSERT INTO clients VALUES (@clientId, @name, @state, @stateReason, @planId, @overrides,
-        @epoch, @version, @createdAt, @eraseAt)`,
+        @epoch, @version, @createdAt, @eraseAt, @pause, @scope)`,
     );
     this.#update = database.prepare(
       `UPDATE clients SET name = @name, state = @state, state_reason = @stateReason,
         plan_id = @planId, overrides = @overrides, epoch = @epoch, version = @version,
-        erase_at = @eraseAt
+        erase_at = @eraseAt, pause = @pause, pause_scope = @scope
         WHERE client_id = @clientId`,
     );
     this.#byId = database.prepare(`SELECT ${COLUMNS} FROM clients WHERE client_id = ?`);
@@ -105,6 +122,7 @@ export class ClientsTable {
       version: 1,
       createdAt: this.#clock.now(),
       eraseAt: null,
+      paused: null,
     };
     guarded(() => this.#insert.run(toRow(record)));
     return record;
@@ -158,10 +176,12 @@ export class ClientsTable {
   }
 }
 
-function toRow(record: ClientRecord): ClientRow {
-  return { ...record, overrides: JSON.stringify(record.overrides) };
+function toRow({ overrides, paused, ...record }: ClientRecord): ClientRow {
+  const { pause, scope } = paused ?? { pause: null, scope: null };
+  return { ...record, overrides: JSON.stringify(overrides), pause, scope };
 }
 
-function fromRow(row: ClientRow): ClientRecord {
-  return { ...row, overrides: JSON.parse(row.overrides) as Partial<PlanLimits> };
+function fromRow({ overrides, pause, scope, ...row }: ClientRow): ClientRecord {
+  const paused = pause === null || scope === null ? null : { pause, scope };
+  return { ...row, overrides: JSON.parse(overrides) as Partial<PlanLimits>, paused };
 }

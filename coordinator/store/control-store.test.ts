@@ -66,6 +66,7 @@ describe('opening', () => {
       version: 1,
       createdAt: clock.now(),
       eraseAt: null,
+      paused: null,
     });
     const firstSeenAt = clock.now();
     clock.advance(5_000);

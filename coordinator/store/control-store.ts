@@ -18,6 +18,7 @@ import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { ClientsTable } from './clients.ts';
+import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
 import { migrate } from './migrations.ts';
@@ -48,6 +49,7 @@ export class ControlStore {
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
   readonly collections: CollectionsTable;
+  readonly collectionUses: CollectionUsesTable;
   readonly replicas: ReplicasTable;
   readonly resharding: ReshardingTable;
   readonly workers: WorkersTable;
@@ -65,6 +67,7 @@ export class ControlStore {
     this.clients = new ClientsTable(database, clock);
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
+    this.collectionUses = new CollectionUsesTable(database);
     this.replicas = new ReplicasTable(database, clock);
     this.resharding = new ReshardingTable(database, clock);
     this.workers = new WorkersTable(database, clock);

@@ -257,6 +257,18 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX write_keys_age ON write_keys (at);
   ALTER TABLE collections ADD COLUMN keys_known_since INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  CREATE TABLE collection_uses (
+    collection_id TEXT PRIMARY KEY REFERENCES collections (collection_id) ON DELETE CASCADE,
+    used_at INTEGER NOT NULL,
+    pause TEXT CHECK (pause IN ('idle', 'manual')),
+    reason TEXT,
+    paused_at INTEGER,
+    CHECK ((pause IS NULL) = (paused_at IS NULL))
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE clients ADD COLUMN pause TEXT CHECK (pause IN ('budget', 'manual'));
+  ALTER TABLE clients ADD COLUMN pause_scope TEXT CHECK (pause_scope IN ('writes', 'all'));
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -12,6 +12,7 @@ import { ConfigError } from '../../shared/config/config-error.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
 import { addAuditCommands } from './admin/audit.ts';
 import { addClientCommands } from './admin/client.ts';
+import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
 import { addKeyCommands } from './admin/key.ts';
 import { addPlanCommands } from './admin/plan.ts';
@@ -80,6 +81,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
     setExitCode(await up(options, { ...context, ...sources }));
   });
   addClientCommands(program, context);
+  addCollectionCommands(program, context);
   addUsageCommand(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);

@@ -377,6 +377,26 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: 'a deleted or half-made collection could not be erased; tried again after delayMs',
   },
+  notice: {
+    level: 'info',
+    fields: { type: 'text', clientId: 'text', key: 'text' },
+    help: 'something that operators or a client are told of',
+  },
+  collection_pause: {
+    level: 'info',
+    fields: { collectionId: 'text', pause: 'text' },
+    help: 'a collection was paused (idle, manual), or is none any more',
+  },
+  freeze_failed: {
+    level: 'warn',
+    fields: { collectionId: 'text', error: 'error' },
+    help: 'the files of a paused collection could not be moved to the cold disk; tried again within a minute',
+  },
+  pausing_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'it could not be looked for idle collections, or written down which are; tried again within a minute',
+  },
   usage_unknown: {
     level: 'warn',
     fields: { clientId: 'text', shards: 'number', error: 'error' },

@@ -1,4 +1,5 @@
 /** The admin API over HTTP, with a store of its own and no workers. */
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,6 +15,7 @@ import type { LiveWorker } from '../../coordinator/cluster/workers/workforce.ts'
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
 import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
+import { CollectionAdmin } from '../../coordinator/control-plane/collections.ts';
 import { Erasure } from '../../coordinator/control-plane/erasure.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
@@ -21,6 +23,8 @@ import { PlanAdmin } from '../../coordinator/control-plane/plans.ts';
 import { ReplicaAdmin } from '../../coordinator/control-plane/replicas.ts';
 import { Usage } from '../../coordinator/control-plane/usage.ts';
 import { type HeldShard, WorkerAdmin } from '../../coordinator/control-plane/workers.ts';
+import { Catalog } from '../../coordinator/data-plane/catalog.ts';
+import { Pausing, type PausingDeps } from '../../coordinator/data-plane/pausing/pausing.ts';
 import { createAdminServer } from '../../coordinator/http/admin-server.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
@@ -81,6 +85,22 @@ export class Fleet {
   }
 }
 
+/** Over collections without workers. */
+function pausingOver(
+  base: Pick<PausingDeps, 'store' | 'random' | 'clock' | 'log'>,
+  catalog: Catalog,
+): Pausing {
+  return new Pausing({
+    ...base,
+    catalog,
+    cluster: { find: () => undefined, metering: { carry: async () => undefined } },
+    router: { ask: () => assert.fail('there are no workers'), connected: () => [] },
+    idleDaysOf: () => 0,
+    isClientPaused: () => false,
+    tell: () => undefined,
+  });
+}
+
 export interface Answer {
   status: number;
   headers: Headers;
@@ -93,6 +113,7 @@ export class AdminRig {
   readonly store: ControlStore;
   readonly ledger: SyncLedger;
   readonly fleet: Fleet;
+  readonly catalog: Catalog;
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
   /** Shards that workers have quarantined. */
@@ -107,6 +128,7 @@ export class AdminRig {
     store: ControlStore;
     ledger: SyncLedger;
     fleet: Fleet;
+    catalog: Catalog;
     url: string;
     left: { collections: number };
     told: { limits: number };
@@ -118,6 +140,7 @@ export class AdminRig {
     this.store = parts.store;
     this.ledger = parts.ledger;
     this.fleet = parts.fleet;
+    this.catalog = parts.catalog;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
@@ -155,9 +178,12 @@ export class AdminRig {
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
+    const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
+    const catalog = new Catalog();
     const server = createAdminServer(
       {
-        clients: new ClientAdmin({ ...base, limitsChanged, erasure }),
+        clients,
+        collections: new CollectionAdmin({ clients, pausing: pausingOver(base, catalog) }),
         keys: new KeyAdmin({ ...base, digest, keysMax: () => 100 }),
         plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
@@ -183,8 +209,8 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const parts = { clock, authenticator, store, ledger, fleet, url, left, told, quarantined };
-    const rig = new AdminRig(parts);
+    const known = { clock, authenticator, store, ledger, fleet, catalog };
+    const rig = new AdminRig({ ...known, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

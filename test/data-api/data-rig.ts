@@ -21,6 +21,7 @@ import { createDataServer } from '../../coordinator/http/data-server.ts';
 import type { Plane } from '../../coordinator/http/endpoint.ts';
 import { GracefulClose } from '../../coordinator/http/graceful-close.ts';
 import { BadKeys } from '../../coordinator/limits/bad-keys.ts';
+import { ClientPauses } from '../../coordinator/limits/client-pauses.ts';
 import { InFlight } from '../../coordinator/limits/in-flight.ts';
 import { RateLimiter } from '../../coordinator/limits/rate-limiter.ts';
 import { RequestRates } from '../../coordinator/limits/request-rates.ts';
@@ -220,7 +221,13 @@ function serverOptionsOf({ queryTimeoutMs = 2_000, trustedProxies, bodyBytesMax 
 
 function storedIn(store: ControlStore) {
   const { collections, resharding } = store;
-  return { store: collections, resharding, requestTimeoutMs: REQUEST_TIMEOUT_MS };
+  const pausing = {
+    control: store,
+    idleDaysOf: () => 0,
+    isClientPaused: () => false,
+    tell: () => undefined,
+  };
+  return { store: collections, resharding, ...pausing, requestTimeoutMs: REQUEST_TIMEOUT_MS };
 }
 
 function ratesOver(clock: Clock): RequestRates {
@@ -275,7 +282,8 @@ function notingOver(t: Cleanup, ledger: SyncLedger, clock: Clock) {
   const requestMeter = new RequestMeter({ ledger, clock });
   const auditLog = new AuditLog({ ledger, clock });
   cleanUp(t, () => auditLog.close());
-  return { requestMeter, auditLog, random: secureRandom };
+  const pauses = new ClientPauses({ pauseOf: () => null, billingUrl: undefined });
+  return { requestMeter, auditLog, pauses, random: secureRandom };
 }
 
 function planeOf(

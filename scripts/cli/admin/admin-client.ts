@@ -36,6 +36,7 @@ import {
   parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
+import { type CollectionRow, parseCollection } from './collection-replies.ts';
 
 const CLIENTS = '/admin/v1/clients';
 const COMPARISON = '/admin/v1/replicas/compare';
@@ -86,8 +87,34 @@ export class AdminClient {
     return parseClient(await this.#call('POST', `${clientPath(clientId)}/suspend`, { reason }));
   }
 
+  async pauseClient(
+    clientId: string,
+    pause: { reason: string; scope: string },
+  ): Promise<ClientRow> {
+    return parseClient(await this.#call('POST', `${clientPath(clientId)}/pause`, pause));
+  }
+
   async resumeClient(clientId: string): Promise<ClientRow> {
     return parseClient(await this.#call('POST', `${clientPath(clientId)}/resume`));
+  }
+
+  listCollections(clientId: string): Promise<CollectionRow[]> {
+    const parse = (reply: unknown) => parsePage(reply, 'collections', parseCollection);
+    return this.#listAll(`${clientPath(clientId)}/collections`, parse);
+  }
+
+  async pauseCollection(
+    clientId: string,
+    collectionId: string,
+    reason: string,
+  ): Promise<CollectionRow> {
+    const path = `${collectionPath(clientId, collectionId)}/pause`;
+    return parseCollection(await this.#call('POST', path, { reason }));
+  }
+
+  async wakeCollection(clientId: string, collectionId: string): Promise<CollectionRow> {
+    const path = `${collectionPath(clientId, collectionId)}/wake`;
+    return parseCollection(await this.#call('POST', path));
   }
 
   async listPlans(): Promise<PlanRow[]> {
@@ -301,6 +328,10 @@ function clientPath(clientId: string): string {
 
 function workerPath(workerId: string): string {
   return `/admin/v1/workers/${encodeURIComponent(workerId)}`;
+}
+
+function collectionPath(clientId: string, collectionId: string): string {
+  return `${clientPath(clientId)}/collections/${encodeURIComponent(collectionId)}`;
 }
 
 function keysPath(clientId: string): string {

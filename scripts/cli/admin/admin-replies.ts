@@ -2,9 +2,17 @@
  * What the admin API answers, checked once here. Rows keep the API's own field names: they are
  * printed as they are with `--json`.
  */
-import { CommandError } from '../command-error.ts';
-
-type Fields = Record<string, unknown>;
+import {
+  type Fields,
+  list,
+  type Numbers,
+  number,
+  numberOrNull,
+  numbers,
+  object,
+  text,
+  textOrNull,
+} from './reply-fields.ts';
 
 export interface ClientRow {
   client_id: string;
@@ -18,8 +26,6 @@ export interface ClientRow {
   /** When all that the client has is erased, if it is being deleted. */
   erase_at: string | null;
 }
-
-export type Numbers = Readonly<Record<string, number>>;
 
 export interface PlanRow {
   plan: string;
@@ -399,44 +405,4 @@ export function parseStatus(value: unknown): StatusRow {
 export function parsePage<T>(value: unknown, name: string, parse: (item: unknown) => T): Page<T> {
   const fields = object(value);
   return { items: list(fields, name).map(parse), next: textOrNull(fields, 'next') };
-}
-
-function object(value: unknown): Fields {
-  if (typeof value !== 'object' || value === null) throw unexpected('an object');
-  return { ...value };
-}
-
-function list(fields: Fields, name: string): unknown[] {
-  const value = fields[name];
-  if (!Array.isArray(value)) throw unexpected(name);
-  return value;
-}
-
-function numbers(fields: Fields, name: string): Numbers {
-  const values = object(fields[name]);
-  return Object.fromEntries(Object.keys(values).map((key) => [key, number(values, key)]));
-}
-
-function text(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== 'string') throw unexpected(name);
-  return value;
-}
-
-function textOrNull(fields: Fields, name: string): string | null {
-  return fields[name] === null ? null : text(fields, name);
-}
-
-function number(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (typeof value !== 'number') throw unexpected(name);
-  return value;
-}
-
-function numberOrNull(fields: Fields, name: string): number | null {
-  return fields[name] === null ? null : number(fields, name);
-}
-
-function unexpected(what: string): CommandError {
-  return new CommandError(`the answer is not one of a Bulkhead admin API: ${what} is missing`);
 }

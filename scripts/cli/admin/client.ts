@@ -1,4 +1,4 @@
-/** `bulkhead client create|list|show|set|suspend|resume|delete`. */
+/** `bulkhead client create|list|show|set|suspend|pause|resume|delete`. */
 import type { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
 import type { ProgramContext } from '../context.ts';
@@ -65,6 +65,19 @@ export function addClientCommands(program: Command, context: ProgramContext): vo
     .action((client: string, options: AdminOptions & { reason: string }) => {
       return run(options, async ({ admin, output }) => {
         print(output, [await admin.suspendClient(await clientIdOf(admin, client), options.reason)]);
+      });
+    });
+  const described = clients
+    .command('pause <client>')
+    .description('refuse its requests, keep its data');
+  addAdminOptions(described)
+    .requiredOption('--reason <text>', 'why, for whoever asks')
+    .option('--writes', 'refuse writes alone; without it reads, too', false)
+    .action((client: string, options: AdminOptions & { reason: string; writes: boolean }) => {
+      return run(options, async ({ admin, output }) => {
+        const { reason, writes } = options;
+        const pause = { reason, scope: writes ? 'writes' : 'all' };
+        print(output, [await admin.pauseClient(await clientIdOf(admin, client), pause)]);
       });
     });
   addDelete(clients, context);

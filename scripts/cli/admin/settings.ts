@@ -1,6 +1,6 @@
 /** `NAME=NUMBER` as options give them, for limits and prices. */
 import { InvalidArgumentError } from 'commander';
-import type { Numbers } from './admin-replies.ts';
+import type { Numbers } from './reply-fields.ts';
 
 /** What is set, and null for what is taken away (`NAME=`). */
 export type Settings = Readonly<Record<string, number | null>>;

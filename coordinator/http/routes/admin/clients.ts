@@ -84,6 +84,20 @@ export const CLIENT_ENDPOINTS: readonly AdminEndpoint[] = [
     },
   }),
   adminEndpoint({
+    name: 'pauseClient',
+    help: 'refuse writes of a client, or all requests for its data, which then goes to the cold disks',
+    method: 'POST',
+    url: '/admin/v1/clients/:client/pause',
+    body: closedObject({
+      reason: Type.String(),
+      scope: Type.Optional(Type.Enum(['writes', 'all'])),
+    }),
+    reply: Client,
+    run({ clients }, { origin, params, ifVersion, body: { reason, scope = 'all' } }) {
+      return viewClient(clients.pause(origin, params.client, { reason, scope, ifVersion }));
+    },
+  }),
+  adminEndpoint({
     name: 'deleteClient',
     help: 'refuse all keys of a client at once, and erase all it has after the grace',
     method: 'DELETE',

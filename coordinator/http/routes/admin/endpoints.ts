@@ -2,6 +2,7 @@
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
+import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
 import { PLAN_ENDPOINTS } from './plans.ts';
 import { REPLICA_ENDPOINTS } from './replicas.ts';
@@ -9,6 +10,7 @@ import { WORKER_ENDPOINTS } from './workers.ts';
 
 export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...CLIENT_ENDPOINTS,
+  ...COLLECTION_ENDPOINTS,
   ...KEY_ENDPOINTS,
   ...PLAN_ENDPOINTS,
   ...AUDIT_ENDPOINTS,

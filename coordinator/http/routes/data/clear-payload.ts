@@ -9,6 +9,7 @@ export const clearPayload = endpoint({
   url: '/collections/:collection/points/payload/clear',
   kind: 'write',
   needs: 'points:write',
+  frees: true,
   body: SelectPoints,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, clearPayloadWrite(call.body)));

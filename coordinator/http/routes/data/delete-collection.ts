@@ -6,6 +6,7 @@ export const deleteCollection = bodylessEndpoint({
   url: '/collections/:collection',
   kind: 'write',
   needs: 'collections:manage',
+  frees: true,
   async run({ collections }, { owner, collection, deadline, out }) {
     out.value(await collections.delete(owner, collection, deadline));
   },

@@ -7,6 +7,7 @@ export const deleteIndex = bodylessEndpoint({
   url: '/collections/:collection/index/:field_name',
   kind: 'write',
   needs: 'collections:manage',
+  frees: true,
   async run({ collections }, { owner, collection, fieldName, deadline, out }) {
     writeUpdated(out, await collections.deleteIndex(owner, collection, fieldName, deadline));
   },

@@ -9,6 +9,7 @@ export const deletePayload = endpoint({
   url: '/collections/:collection/points/payload/delete',
   kind: 'write',
   needs: 'points:write',
+  frees: true,
   body: DeletePayload,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, deletePayloadWrite(call.body)));

@@ -9,6 +9,7 @@ export const deletePoints = endpoint({
   url: '/collections/:collection/points/delete',
   kind: 'write',
   needs: 'points:write',
+  frees: true,
   body: SelectPoints,
   async run({ writes }, call) {
     writeUpdated(call.out, await writes.run(call, deleteWrite(call.body)));

@@ -8,6 +8,7 @@ export const deleteVectors = endpoint({
   url: '/collections/:collection/points/vectors/delete',
   kind: 'write',
   needs: 'points:write',
+  frees: true,
   body: DeleteVectors,
   run({ collections }, { owner, collection }) {
     collections.mustExist(owner, collection);

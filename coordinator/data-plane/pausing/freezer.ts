@@ -1,0 +1,102 @@
+/**
+ * Has workers move the files of paused collections to their cold disks, one collection after the other, and
+ * again until each has said that it did. What is frozen already says so at once; so all are asked again
+ * once in a while, also after a start, and whoever was away or has got a copy since hears of it then.
+ *
+ *   notes of writes to the ledger --> shard-freeze at each replica in sync --> frozen
+ */
+import type { Clock } from '../../../shared/base/clock.ts';
+import { Deadline } from '../../../shared/base/deadline.ts';
+import type { CollectionId } from '../../../shared/base/ids.ts';
+import { AppError } from '../../../shared/errors/app-error.ts';
+import type { Log } from '../../../shared/log/log.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { Router } from '../../routing/router.ts';
+import type { CollectionRecord } from '../../store/collections.ts';
+
+export interface FreezerDeps {
+  cluster: {
+    find: Cluster['find'];
+    metering: Pick<Cluster['metering'], 'carry'>;
+  };
+  router: Pick<Router, 'ask' | 'connected'>;
+  /** Whether it is still to be frozen. */
+  isWanted: (record: CollectionRecord) => boolean;
+  clock: Clock;
+  log: Log;
+}
+
+/** Packing a large shard takes a minute for some gigabytes. */
+const FREEZE_TIMEOUT_MS = 30 * 60_000;
+const AGAIN_MS = 3_600_000;
+
+export class Freezer {
+  readonly #deps: FreezerDeps;
+  /** When all workers had frozen theirs; in monotonic time. */
+  readonly #frozen = new Map<CollectionId, number>();
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(deps: FreezerDeps) {
+    this.#deps = deps;
+  }
+
+  /** It was brought back, or is about to be. */
+  woke(collectionId: CollectionId): void {
+    this.#frozen.delete(collectionId);
+  }
+
+  /** Freezes those that are not known to be, if that is not under way already. */
+  freeze(records: readonly CollectionRecord[]): Promise<void> {
+    this.#running ??= this.#freezeAll(records).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #freezeAll(records: readonly CollectionRecord[]): Promise<void> {
+    const { clock, isWanted, log } = this.#deps;
+    for (const record of records) {
+      const { collectionId } = record;
+      const at = this.#frozen.get(collectionId);
+      if (at !== undefined && clock.monotonicMs() - at < AGAIN_MS) continue;
+      if (this.#closed) return;
+      try {
+        if (!isWanted(record) || !(await this.#freezeOne(record))) continue;
+        this.#frozen.set(collectionId, clock.monotonicMs());
+      } catch (error) {
+        // A request that needed it is no failure.
+        if (error instanceof AppError && error.code === 'conflict') continue;
+        if (!this.#closed) log.event('freeze_failed', { collectionId, error });
+      }
+    }
+  }
+
+  /** False when not all replicas could be asked: some are behind, or away. */
+  async #freezeOne(record: CollectionRecord): Promise<boolean> {
+    const { cluster, router, clock } = this.#deps;
+    let isWhole = true;
+    for (const { shardId } of record.shards) {
+      const set = cluster.find(shardId);
+      if (set === undefined) return false;
+      const connected = router.connected();
+      const isHere = set.replicas.every(({ workerId, state }) => {
+        return state === 'in_sync' && connected.includes(workerId);
+      });
+      if (!isHere) {
+        isWhole = false;
+        continue;
+      }
+      await cluster.metering.carry(set);
+      for (const { workerId } of set.replicas) {
+        const deadline = Deadline.after(clock, FREEZE_TIMEOUT_MS);
+        await router.ask({ shardId, workerId }, 'shard-freeze', {}, undefined, deadline);
+      }
+    }
+    return isWhole;
+  }
+}
