@@ -3,7 +3,7 @@
  * point is lost, none is there twice, and what was frozen takes its room on the cold disk only.
  */
 import assert from 'node:assert/strict';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -84,6 +84,25 @@ function packedOf(service: Service): string[] {
   return globSync(`${service.data.folder}/*/cold/**/*.zst`).map((file) => path.basename(file));
 }
 
+/** One bit of one copy. */
+function rotOne(service: Service): void {
+  const [file = ''] = globSync(`${service.data.folder}/*/cold/**/points.db.zst`);
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+async function untilInSync(operator: Operator): Promise<void> {
+  const deadline = Deadline.after(systemClock, WAIT_MS);
+  for (;;) {
+    const { replicas } = await operator.call('GET', '/replicas');
+    const states = (replicas as { state: string }[]).map(({ state }) => state);
+    if (states.length === 2 && states.every((state) => state === 'in_sync')) return;
+    assert.ok(!deadline.expired, `the copies are ${states.join(', ')}`);
+    await sleep(50);
+  }
+}
+
 test('a collection is paused, frozen and back, whatever dies meanwhile', async (t) => {
   const random = new SeededRandom(takeSeed(t, 20_261_127));
   const { service, operator } = await startFilled(t, random);
@@ -115,6 +134,13 @@ test('a collection is paused, frozen and back, whatever dies meanwhile', async (
     const { count } = await service.client().count(NAME, { exact: true });
     assert.equal(count, POINTS);
   }
+  await operator.call('POST', `${operator.path}/pause`, { reason: 'rot' });
+  await untilFrozen(service);
+  rotOne(service);
+  await operator.call('POST', `${operator.path}/wake`);
+  for (let query = 0; query < 4; query += 1) assert.deepEqual(await ask(), before);
+  await untilInSync(operator);
+
   await service.client().upsert(NAME, { wait: true, points: [{ id: POINTS, vector: query }] });
   assert.equal((await ask()).points[0]?.id, POINTS, 'it goes on');
 

@@ -21,7 +21,7 @@ import { type Distance, Model } from './model.ts';
 import { ModelSession, type Recall } from './session.ts';
 
 /** The other engine has its own indexes and shares the rest. */
-const ROUNDS = { kernel: byProfile(3, 60), hnswlib: byProfile(2, 60) };
+const ROUNDS = { kernel: byProfile(2, 60), hnswlib: byProfile(1, 60) };
 /** Of each collection, in each round. */
 const OPERATIONS = 100;
 const IDS = { first: 0, count: 3_000 };

@@ -34,7 +34,6 @@ export class Freezer {
   readonly #deps: FreezerDeps;
   /** When all workers had frozen theirs; in monotonic time. */
   readonly #frozen = new Map<CollectionId, number>();
-  #running: Promise<void> | undefined;
   #closed = false;
 
   constructor(deps: FreezerDeps) {
@@ -46,33 +45,36 @@ export class Freezer {
     this.#frozen.delete(collectionId);
   }
 
-  /** Freezes those that are not known to be, if that is not under way already. */
-  freeze(records: readonly CollectionRecord[]): Promise<void> {
-    this.#running ??= this.#freezeAll(records).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+  /** Freezes those that are not known to be. False when not all are in the end. */
+  async freeze(records: readonly CollectionRecord[]): Promise<boolean> {
+    const { clock } = this.#deps;
+    let isWhole = true;
+    for (const record of records) {
+      const at = this.#frozen.get(record.collectionId);
+      if (at !== undefined && clock.monotonicMs() - at < AGAIN_MS) continue;
+      if (this.#closed) return false;
+      if (!(await this.#tryFreeze(record))) isWhole = false;
+    }
+    return isWhole;
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  async #freezeAll(records: readonly CollectionRecord[]): Promise<void> {
+  async #tryFreeze(record: CollectionRecord): Promise<boolean> {
     const { clock, isWanted, log } = this.#deps;
-    for (const record of records) {
-      const { collectionId } = record;
-      const at = this.#frozen.get(collectionId);
-      if (at !== undefined && clock.monotonicMs() - at < AGAIN_MS) continue;
-      if (this.#closed) return;
-      try {
-        if (!isWanted(record) || !(await this.#freezeOne(record))) continue;
-        this.#frozen.set(collectionId, clock.monotonicMs());
-      } catch (error) {
-        // A request that needed it is no failure.
-        if (error instanceof AppError && error.code === 'conflict') continue;
-        if (!this.#closed) log.event('freeze_failed', { collectionId, error });
-      }
+    const { collectionId } = record;
+    try {
+      if (!isWanted(record)) return true;
+      if (!(await this.#freezeOne(record))) return false;
+      this.#frozen.set(collectionId, clock.monotonicMs());
+      return true;
+    } catch (error) {
+      // A request that needed it is no failure.
+      const isNeeded = error instanceof AppError && error.code === 'conflict';
+      if (!isNeeded && !this.#closed) log.event('freeze_failed', { collectionId, error });
+      return false;
     }
   }
 

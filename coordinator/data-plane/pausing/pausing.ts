@@ -45,6 +45,8 @@ export interface PausedCollection {
 }
 
 const LOOK_MS = 60_000;
+/** While some are not frozen yet that should be; each time twice as long, up to the usual. */
+const AGAIN_MS = 1_000;
 const DAY_MS = 86_400_000;
 /** How exactly a process that is killed remembers when a collection was used last. */
 const KEPT_MS = 3_600_000;
@@ -58,6 +60,9 @@ export class Pausing {
   /** The last use that is in the store. */
   readonly #kept = new Map<CollectionId, number>();
   #cancel: (() => void) | undefined;
+  #looking: Promise<void> | undefined;
+  #againMs = AGAIN_MS;
+  #closed = false;
 
   constructor(deps: PausingDeps) {
     this.#deps = deps;
@@ -69,10 +74,11 @@ export class Pausing {
       this.#uses.set(use.collectionId, use);
       this.#kept.set(use.collectionId, use.usedAt);
     }
-    this.#lookLater();
+    this.#lookIn(LOOK_MS);
   }
 
   close(): void {
+    this.#closed = true;
     this.#cancel?.();
     this.#freezer.close();
     try {
@@ -113,7 +119,7 @@ export class Pausing {
   pause(record: CollectionRecord, reason: string, origin: Origin): Readonly<CollectionUse> {
     const use = this.#change(record, { pause: 'manual', reason }, origin);
     this.#tellPaused(record, use);
-    void this.#freezer.freeze([record]);
+    this.#soon();
     return use;
   }
 
@@ -124,29 +130,47 @@ export class Pausing {
   }
 
   /** Looks now instead of later; resolves when what is to be frozen is, as far as it can be. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
     this.#cancel?.();
+    this.#looking ??= this.#tryLook().then((isWhole) => {
+      this.#looking = undefined;
+      if (this.#closed) return;
+      this.#againMs = isWhole ? AGAIN_MS : Math.min(LOOK_MS, 2 * this.#againMs);
+      this.#lookIn(isWhole ? LOOK_MS : this.#againMs);
+    });
+    return this.#looking;
+  }
+
+  /** Also when a look is under way, which may have passed it. */
+  #soon(): void {
+    this.#againMs = AGAIN_MS;
+    void (this.#looking ?? Promise.resolve()).then(() => {
+      if (!this.#closed) void this.look();
+    });
+  }
+
+  #lookIn(ms: number): void {
+    this.#cancel = this.#deps.clock.after(ms, () => void this.look());
+  }
+
+  /** False when it has to be looked again soon. */
+  async #tryLook(): Promise<boolean> {
     try {
-      await this.#look();
+      return await this.#look();
     } catch (error) {
       this.#deps.log.event('pausing_failed', { error });
-    } finally {
-      this.#lookLater();
+      return true;
     }
   }
 
-  #lookLater(): void {
-    this.#cancel = this.#deps.clock.after(LOOK_MS, () => void this.look());
-  }
-
-  async #look(): Promise<void> {
+  #look(): Promise<boolean> {
     const { catalog, clock } = this.#deps;
     const now = clock.now();
     const records = [...catalog.all()];
     this.#forgetGone(records);
     for (const record of records) this.#considerPausing(record, now);
     this.#keep(KEPT_MS);
-    await this.#freezer.freeze(records.filter((record) => this.isAside(record)));
+    return this.#freezer.freeze(records.filter((record) => this.isAside(record)));
   }
 
   #considerPausing(record: CollectionRecord, now: number): void {
