@@ -13,5 +13,6 @@
  *    `shard-release`
  * 7  writes say on whose account they are, and shards what writes came to; `meter-read`
  * 8  `shard-freeze`; a shard may be cold
+ * 9  what each replica holds and takes of its worker; `shard-census`
  */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;

@@ -159,6 +159,10 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       memoryBytes: 0,
     }),
   'shard-usage': (shard) => reply(usageOf(shard)),
+  'shard-census': (shard) => {
+    const { version, points, bytes } = usageOf(shard);
+    return reply({ version, points, bytes, memoryBytes: 1_000, diskBytes: 2_000 });
+  },
   // Nobody looks at bills here.
   'meter-read': (_, { upTo }: Request<'meter-read'>) => reply({ sums: [], upTo, more: false }),
   'shard-release': () => reply({ released: false }),

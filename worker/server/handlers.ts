@@ -46,6 +46,7 @@ export function createHandlers(
     },
     'worker-status': async () => plain(await ownStatus()),
     'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
+    'shard-census': async (shardId) => plain(await registry.census(shardId)),
     'shard-verify': async (shardId) => {
       await registry.verify(shardId);
       return plain({});
@@ -97,6 +98,7 @@ const LEAVE_COLD: ReadonlySet<MessageName> = new Set([
   'shard-release',
   'shard-status',
   'shard-usage',
+  'shard-census',
   'shard-verify',
   'meter-read',
   'worker-status',
