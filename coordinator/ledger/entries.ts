@@ -1,6 +1,7 @@
 /** What is written to the ledger and asked of it, as it crosses to the ledger's thread and back. */
 import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
 import type { EntryText, SignedHead } from '../../shared/crypto/audit-chain.ts';
+import type { CensusKind } from '../../shared/crypto/census-seal.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
 
@@ -82,7 +83,76 @@ export interface ChangesEntry {
   texts: AuditTexts;
 }
 
-export type LedgerEntry = WritesEntry | ForgetEntry | RequestsEntry | AuditEntry | ChangesEntry;
+/** What a collection held on a day, as a census found it; see `census-table.ts`. */
+export interface StorageRow {
+  clientId: ClientId;
+  mode: Mode;
+  namespace: string;
+  collection: string;
+  points: number;
+  bytes: number;
+  /** Of these amounts, so many shards are as they were last heard of, or count with nothing. */
+  unknownShards: number;
+}
+
+/** What a shard was last known to hold, and when: milliseconds since 1970. */
+export interface KnownShard {
+  shardId: ShardId;
+  at: number;
+  version: number;
+  points: number;
+  bytes: number;
+}
+
+/** A part of what a census found. The same again changes nothing, nor anything once its record is there. */
+export interface CensusRowsEntry {
+  kind: 'census-rows';
+  census: string;
+  /** The one that the day begins with; null: the rows are of no day. */
+  hour: number | null;
+  storage: readonly StorageRow[];
+  shards: readonly KnownShard[];
+}
+
+export const CENSUS_STATES = ['complete', 'incomplete'] as const;
+
+/** A census that was taken and archived. Times are milliseconds since 1970. */
+export interface CensusRecord {
+  /** Its day, and for one on demand a dot and its number. */
+  census: string;
+  day: string;
+  kind: CensusKind;
+  /** Incomplete: some shards are unknown. */
+  state: (typeof CENSUS_STATES)[number];
+  startedAt: number;
+  finishedAt: number;
+  /** Of the archive, and SHA-256 of all of it in hex. */
+  file: string;
+  sha256: string;
+  clients: number;
+  collections: number;
+  shards: number;
+  unknownShards: number;
+  points: number;
+  bytes: number;
+  memoryBytes: number;
+  diskBytes: number;
+}
+
+/** A census whose rows are all there; one of a name that is known changes nothing. */
+export interface CensusEntry {
+  kind: 'census';
+  record: CensusRecord;
+}
+
+export type LedgerEntry =
+  | WritesEntry
+  | ForgetEntry
+  | RequestsEntry
+  | AuditEntry
+  | ChangesEntry
+  | CensusRowsEntry
+  | CensusEntry;
 
 /** The last entry of a chain. */
 export interface ChainHead {
@@ -155,11 +225,36 @@ export interface RequestUsage extends Omit<RequestSum, 'clientId' | 'mode' | 'ho
   start: number;
 }
 
+/** What a client stored in a namespace in a period, as censuses found it, once a day. */
+export interface StorageUsage {
+  /** The hour that the period begins with. */
+  start: number;
+  namespace: string;
+  /** The most of one day. */
+  points: number;
+  bytes: number;
+  /** Of each day 24 times its bytes: the sums may pass 2^53. */
+  byteHours: bigint;
+}
+
 /** Questions, each with what it is about and what is answered. */
 export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
   'request-usage': { about: UsageSpan; answer: RequestUsage[] };
+  'storage-usage': { about: UsageSpan; answer: StorageUsage[] };
+  census: { about: string; answer: CensusRecord | undefined };
+  /** The last one of a day. */
+  'census-last': { about: undefined; answer: CensusRecord | undefined };
+  /** By name, the newest first, before that one. */
+  'census-list': { about: { before: string | null; limit: number }; answer: CensusRecord[] };
+  /** What earlier ones found in these shards. */
+  'census-shards': { about: readonly ShardId[]; answer: KnownShard[] };
+  /** What one client stored on the day that begins with that hour. */
+  'census-storage': {
+    about: Pick<UsageSpan, 'clientId' | 'mode' | 'namespaces' | 'limit'> & { hour: number };
+    answer: StorageRow[];
+  };
   /** The last row of `control.db` that is in the chains. */
   changes: { about: undefined; answer: number };
   'audit-list': { about: AuditFilter & { chain: string }; answer: AuditPage };

@@ -6,6 +6,7 @@ import { unreachable } from '../../shared/base/assert.ts';
 import { auditKeyOf, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { AuditTable } from './audit-table.ts';
+import { CensusTable } from './census-table.ts';
 import type {
   AuditTexts,
   BrokenChain,
@@ -15,15 +16,14 @@ import type {
   LedgerQuestions,
   LedgerThreadData,
   MeteredShard,
-  Period,
   QuestionName,
   RequestSum,
   RequestUsage,
-  UsageSpan,
   WritesEntry,
   WriteUsage,
 } from './entries.ts';
 import { openLedger } from './schema.ts';
+import { boundOf, byPeriod, type UsageBound, WITHIN } from './usage-span.ts';
 
 interface Batch {
   run: string;
@@ -41,6 +41,7 @@ export class LedgerDb {
   readonly #sql: ReturnType<typeof prepareStatements>;
   readonly #audit: AuditTable;
   readonly #anchors: AuditAnchors;
+  readonly #census: CensusTable;
   readonly #key: KeyObject;
   /** Chains that are not what was signed. */
   readonly broken: readonly BrokenChain[];
@@ -53,6 +54,7 @@ export class LedgerDb {
     try {
       this.#sql = prepareStatements(this.#db);
       this.#audit = new AuditTable(this.#db);
+      this.#census = new CensusTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
       const anchors = path.join(path.dirname(file), ANCHORS_FILE);
       this.#anchors = new AuditAnchors(anchors, { table: this.#audit, keys });
@@ -130,6 +132,12 @@ export class LedgerDb {
       case 'requests':
         for (const sum of entry.sums) this.#sql.addRequests.run(sum);
         break;
+      case 'census-rows':
+        this.#census.addRows(entry);
+        break;
+      case 'census':
+        this.#census.add(entry.record);
+        break;
       default:
         unreachable(entry);
     }
@@ -152,7 +160,10 @@ export class LedgerDb {
   }
 
   #forget({ shardIds }: ForgetEntry): void {
-    for (const shardId of shardIds) this.#sql.forgetShard.run(shardId);
+    for (const shardId of shardIds) {
+      this.#sql.forgetShard.run(shardId);
+      this.#census.forget(shardId);
+    }
   }
 
   answer<N extends QuestionName>(
@@ -180,6 +191,18 @@ export class LedgerDb {
         return this.#audit.exportPart(about.chain, about);
       case 'request-usage':
         return this.#sql.requestUsage[about.by].all(boundOf(about));
+      case 'storage-usage':
+        return this.#census.usage[about.by].all(boundOf(about));
+      case 'census':
+        return this.#census.get(about);
+      case 'census-last':
+        return this.#census.last();
+      case 'census-list':
+        return this.#census.list(about);
+      case 'census-shards':
+        return this.#census.lastKnown(about);
+      case 'census-storage':
+        return this.#census.storageOf(about);
       default:
         return unreachable(name);
     }
@@ -247,23 +270,5 @@ function prepareStatements(db: Database.Database) {
           ORDER BY start, namespace, key_id, route, status LIMIT @limit`,
       );
     }),
-  };
-}
-
-type UsageBound = Omit<UsageSpan, 'namespaces' | 'by'> & { namespaces: string | null };
-
-function boundOf({ by: _, namespaces, ...span }: UsageSpan): UsageBound {
-  return { ...span, namespaces: namespaces && JSON.stringify(namespaces) };
-}
-
-const WITHIN = `client_id = @clientId AND mode = @mode AND hour >= @from AND hour < @until
-  AND (@namespaces IS NULL OR namespace IN (SELECT value FROM json_each(@namespaces)))`;
-
-/** `start` is the hour that the period of a row begins with. */
-function byPeriod<T>(prepare: (start: string) => T): Record<Period, T> {
-  return {
-    hour: prepare('hour'),
-    day: prepare('hour - hour % 24'),
-    month: prepare(`unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600`),
   };
 }

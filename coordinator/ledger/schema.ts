@@ -13,6 +13,10 @@
  *                    bytes_out
  *   storage_usage    client_id, mode, hour,      what a census found, for the day that begins with the hour:
  *                    namespace, collection,      bytes of vectors and payloads, as the quota counts them
+ *                    points, bytes,
+ *                    unknown_shards
+ *   censuses         census, day, kind, ...      those that are archived (`census-table.ts`)
+ *   census_shards    shard_id, at, version,      what each shard was last known to hold
  *                    points, bytes
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
@@ -103,6 +107,32 @@ const MIGRATIONS: readonly string[] = [
      points INTEGER NOT NULL,
      bytes INTEGER NOT NULL,
      PRIMARY KEY (client_id, mode, hour, namespace, collection)
+   ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE storage_usage ADD COLUMN unknown_shards INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE censuses (
+     census TEXT NOT NULL PRIMARY KEY,
+     day TEXT NOT NULL,
+     kind TEXT NOT NULL CHECK (kind IN ('scheduled', 'on_demand')),
+     state TEXT NOT NULL CHECK (state IN ('complete', 'incomplete')),
+     started_at INTEGER NOT NULL,
+     finished_at INTEGER NOT NULL,
+     file TEXT NOT NULL,
+     sha256 TEXT NOT NULL,
+     clients INTEGER NOT NULL,
+     collections INTEGER NOT NULL,
+     shards INTEGER NOT NULL,
+     unknown_shards INTEGER NOT NULL,
+     points INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     memory_bytes INTEGER NOT NULL,
+     disk_bytes INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE census_shards (
+     shard_id TEXT NOT NULL PRIMARY KEY,
+     at INTEGER NOT NULL,
+     version INTEGER NOT NULL,
+     points INTEGER NOT NULL,
+     bytes INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
 ];
 

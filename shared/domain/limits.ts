@@ -94,6 +94,10 @@ export const LIMITS = {
   pagePointsMax: 2_000,
   /** Rows of one report of usage. */
   usageRowsMax: 10_000,
+  /** Censuses on demand of one day: each asks every shard, and leaves an archive. */
+  censusesOnDemandPerDayMax: 24,
+  /** Collections of one page of what a census says of a client. */
+  censusPageMax: 1_000,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
   /** Writes of one shard that wait for a commit. */

@@ -64,6 +64,7 @@ export function ledgerPlanOf(seed: number, steps: number): LedgerStep[] {
           upTo: changes,
           texts: auditTextsOf([changeOf(step)]),
         },
+        ...censusOf(random, step),
       ],
     };
   });
@@ -72,6 +73,40 @@ export function ledgerPlanOf(seed: number, steps: number): LedgerStep[] {
 function requestsOf(random: SeededRandom, hour: number): RequestSum {
   const amounts = { requests: 1 + random.below(9), queries: 1, units: 2, bytesIn: 3, bytesOut: 4 };
   return { ...OWNER, keyId: 'key_a' as KeyId, hour, route: 'query', status: 200, ...amounts };
+}
+
+/** Every fourth step, of the same few shards. */
+function censusOf(random: SeededRandom, step: number): LedgerEntry[] {
+  if (step % 4 !== 0) return [];
+  const census = `day ${step}`;
+  const storage = Array.from({ length: 1 + random.below(30) }, (_, i) => {
+    return {
+      ...OWNER,
+      collection: `c${i}`,
+      points: random.below(99),
+      bytes: step,
+      unknownShards: 0,
+    };
+  });
+  const shards = storage.map(({ points, bytes }, i) => {
+    return { shardId: `shard ${i}` as ShardId, at: NOW + step, version: step, points, bytes };
+  });
+  const kind = { day: census, kind: 'scheduled', state: 'complete' } as const;
+  const [times, file] = [
+    { startedAt: NOW, finishedAt: NOW + step },
+    { file: 'f', sha256: 's' },
+  ];
+  const counts = {
+    clients: 1,
+    collections: storage.length,
+    shards: shards.length,
+    unknownShards: 0,
+  };
+  const sums = { points: 0, bytes: 0, memoryBytes: 0, diskBytes: 0 };
+  return [
+    { kind: 'census-rows', census, hour: 24 * step, storage, shards },
+    { kind: 'census', record: { census, ...kind, ...times, ...file, ...counts, ...sums } },
+  ];
 }
 
 function changeOf(step: number) {
