@@ -17,6 +17,7 @@ import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.
 import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
+import { CensusRequestsTable } from './census-requests.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
@@ -55,6 +56,7 @@ export class ControlStore {
   readonly workers: WorkersTable;
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly writeKeys: WriteKeysTable;
+  readonly censusRequests: CensusRequestsTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
   #afterCommit: (() => void)[] = [];
@@ -73,6 +75,7 @@ export class ControlStore {
     this.workers = new WorkersTable(database, clock);
     this.idempotentReplies = new IdempotentRepliesTable(database);
     this.writeKeys = new WriteKeysTable(database);
+    this.censusRequests = new CensusRequestsTable(database);
   }
 
   /**

@@ -269,6 +269,15 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE clients ADD COLUMN pause TEXT CHECK (pause IN ('budget', 'manual'));
   ALTER TABLE clients ADD COLUMN pause_scope TEXT CHECK (pause_scope IN ('writes', 'all'));
   `,
+  `
+  CREATE TABLE census_requests (
+    day TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number >= 1),
+    at INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),
+    PRIMARY KEY (day, number)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -80,6 +80,8 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
     (store) => store.replicas.join(shardId, WORKER),
     (store) => store.collections.beginChange(collectionId),
     (store) => store.collections.settleChange(collectionId),
+    (store) => store.censusRequests.add(`day ${round}`, round),
+    (store) => store.censusRequests.done({ day: `day ${round}`, number: 1 }),
     audited('client.suspend', (store) => store.clients.change(clientId, { state: 'suspended' })),
     audited('key.revoke', (store) => store.apiKeys.revoke(key(store))),
     ...(round % 2 === 0 ? [] : removals(clientId, collectionId)),
