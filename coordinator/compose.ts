@@ -12,6 +12,7 @@ import type { ClientId, ShardId, WorkerId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
+import { censusSeedOf } from '../shared/crypto/census-seal.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
 import type { Notice } from '../shared/domain/notices.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
@@ -25,6 +26,9 @@ import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
 import type { Principal } from './auth/principal.ts';
 import { RequestMeter } from './billing/request-meter.ts';
+import { CensusArchive } from './census/archive.ts';
+import { Census } from './census/census.ts';
+import { Surveyor } from './census/survey.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { Moves } from './cluster/placing/moves.ts';
 import { placeShards } from './cluster/placing/placement.ts';
@@ -36,6 +40,7 @@ import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { AuditTrail } from './control-plane/audit-trail.ts';
+import { CensusAdmin } from './control-plane/census.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
@@ -90,18 +95,7 @@ export async function startCoordinator(
     secret: config.linkSecret,
   });
   shutdown.add('worker link', link);
-  const seen = (workerId: WorkerId) => {
-    try {
-      store.workers.seen(workerId);
-    } catch (error) {
-      // When it was seen last is for people: a disk that is full or fails must neither end this
-      // process nor keep a worker out.
-      log.event('unexpected_error', { place: 'worker seen', error });
-    }
-  };
-  link.onConnect(seen);
-  link.onLoss(seen);
-
+  noteSeen(store, link, log);
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router } = fleet;
 
@@ -140,7 +134,10 @@ export async function startCoordinator(
   });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
-  const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };
+  const { census, censusAdmin } = composeCensus(config, { ...known, ...fleet, ledger, dataPlane });
+  shutdown.add('census', census);
+  const made = { moves, dataPlane, census: censusAdmin, work, idempotency, writeOnce };
+  const composed = { ...known, ...auth, ...fleet, ...made };
   const { admin, erasure } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
@@ -150,6 +147,7 @@ export async function startCoordinator(
   moves.start();
   erasure.plan();
   changeLog.start();
+  census.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -158,6 +156,20 @@ export async function startCoordinator(
   const ms = clock.monotonicMs() - startMs;
   log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
   return { host, port, adminPort, linkPort };
+}
+
+/** When a worker was seen last is for people: a disk that is full or fails must neither end this process nor
+ * keep a worker out. */
+function noteSeen(store: ControlStore, link: WorkerLink, log: Log): void {
+  const seen = (workerId: WorkerId) => {
+    try {
+      store.workers.seen(workerId);
+    } catch (error) {
+      log.event('unexpected_error', { place: 'worker seen', error });
+    }
+  };
+  link.onConnect(seen);
+  link.onLoss(seen);
 }
 
 function composeCluster(
@@ -225,6 +237,34 @@ function pausesOver({ store, clientLimits, log }: Pick<Known, 'store' | 'clientL
   };
 }
 
+function composeCensus(
+  config: CoordinatorConfig,
+  parts: Known & { ledger: Ledger; cluster: Cluster; dataPlane: DataPlane },
+) {
+  const { store, ledger, router, cluster, dataPlane, clock } = parts;
+  const surveyor = new Surveyor({
+    clients: store.clients,
+    collections: () => dataPlane.allCollections(),
+    current: (record) => dataPlane.collectionNow(record),
+    setOf: (shardId) => cluster.find(shardId),
+    ask: async (route, deadline) => {
+      return (await router.ask(route, 'shard-census', {}, undefined, deadline)).body;
+    },
+    isConnected: (workerId) => router.connected().includes(workerId),
+    lastKnown: (shardIds) => ledger.ask('census-shards', shardIds),
+    clock,
+  });
+  const key = auditKeyOf(censusSeedOf(config.keyPepper));
+  const archive = new CensusArchive({ folder: path.join(config.dataDir, 'census'), key });
+  const requests = store.censusRequests;
+  const { censusKeepDays: keepDays } = config;
+  const { tell } = pausesOver(parts);
+  const census = new Census({ ...parts, surveyor, archive, requests, tell }, { keepDays });
+  router.onConnect(() => census.workerCame());
+  const publicKey = publicPemOf(key);
+  return { census, censusAdmin: new CensusAdmin({ ...parts, archive, census, publicKey }) };
+}
+
 function termsIn(store: ControlStore, clientId: ClientId): ClientTerms | undefined {
   const client = store.clients.get(clientId);
   if (client === undefined) return undefined;
@@ -247,6 +287,7 @@ interface Known extends CoordinatorDeps {
 type Composed = Known &
   ReturnType<typeof composeCluster> & { moves: Moves } & Awaited<ReturnType<typeof composeKeys>> & {
     dataPlane: DataPlane;
+    census: CensusAdmin;
     work: WorkBudget;
     idempotency: Idempotency;
     writeOnce: WriteOnce;
@@ -331,6 +372,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
         usage: composed.usage,
         auditTrail: composed.auditTrail,
+        census: composed.census,
       },
       pauses: new ClientPauses({
         pauseOf: (clientId) => composed.clientLimits.pauseOf(clientId),

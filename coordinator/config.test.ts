@@ -46,6 +46,10 @@ BULKHEAD_LOG_LEVEL
     least level that is logged
     one of debug, info, warn, error, silent; default info
 
+BULKHEAD_CENSUS_KEEP_DAYS
+    archives of censuses are kept of so many days that have one, the latest; 0 keeps all
+    integer, 0 to 100000; default 0
+
 BULKHEAD_ADMIN_TOKEN
     bearer token of the admin API
     secret, at least 32 characters, in the env file only

@@ -49,6 +49,13 @@ export const COORDINATOR_OPTIONS = {
     choices: LOG_LEVELS,
     help: 'least level that is logged',
   },
+  censusKeepDays: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    max: 100_000,
+    help: 'archives of censuses are kept of so many days that have one, the latest; 0 keeps all',
+  },
   adminToken: { kind: 'secret', min: 32, help: 'bearer token of the admin API' },
   adminTokenOld: {
     kind: 'secret',

@@ -157,6 +157,17 @@ export class DataPlane {
     return { points, bytes, collections, namespaces: counts.size };
   }
 
+  /** Every collection that is there. */
+  allCollections(): Iterable<CollectionRecord> {
+    return this.#catalog.all();
+  }
+
+  /** The same collection as it is now; undefined when it is gone. */
+  collectionNow(record: CollectionRecord): CollectionRecord | undefined {
+    const known = this.#catalog.get(record, record.name);
+    return known?.collectionId === record.collectionId ? known : undefined;
+  }
+
   /** Every shard of the collections that are there, those too that are being filled, with how many
    * replicas it should have. */
   *wantedShards(): Iterable<WantedShard> {

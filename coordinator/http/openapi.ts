@@ -34,7 +34,7 @@ export function openApiDocument(endpoints: readonly AdminEndpoint[], version: st
 }
 
 function operationOf(endpoint: AdminEndpoint): object {
-  const { name, help, status, schema, reply } = endpoint;
+  const { name, help, status, schema } = endpoint;
   const { params, querystring, body } = schema;
   const parameters = [
     ...parametersOf(params as unknown as ObjectSchema, 'path'),
@@ -49,7 +49,7 @@ function operationOf(endpoint: AdminEndpoint): object {
     parameters,
     ...(body && { requestBody: bodyOf(body, endpoint.bodyDescription) }),
     responses: {
-      [status]: { description: 'done', headers: headersOf(endpoint), content: jsonOf(reply) },
+      [status]: { description: 'done', headers: headersOf(endpoint), content: contentOf(endpoint) },
       default: {
         description: 'refused or failed',
         headers: REQUEST_ID,
@@ -57,6 +57,10 @@ function operationOf(endpoint: AdminEndpoint): object {
       },
     },
   };
+}
+
+function contentOf({ reply, fileType }: AdminEndpoint): object {
+  return fileType === undefined ? jsonOf(reply) : { [fileType]: { schema: referenced(reply) } };
 }
 
 /** One that may be null may be left out. */
@@ -69,15 +73,19 @@ const TEXT = { schema: { type: 'string' } };
 const REQUEST_ID = { 'x-request-id': TEXT };
 
 function headersOf({ reply }: AdminEndpoint): object {
-  const { properties } = reply as unknown as ObjectSchema;
-  return 'version' in properties ? { ...REQUEST_ID, ETag: TEXT } : REQUEST_ID;
+  return hasVersion(reply) ? { ...REQUEST_ID, ETag: TEXT } : REQUEST_ID;
+}
+
+/** A file has no fields. */
+function hasVersion(reply: TSchema): boolean {
+  const { properties = {} } = reply as Partial<ObjectSchema>;
+  return 'version' in properties;
 }
 
 /** Whether it changes one thing that has a version. */
 function isVersioned({ method, url, status, reply }: AdminEndpoint): boolean {
   const isNew = status === CREATED;
-  const { properties } = reply as unknown as ObjectSchema;
-  return !isNew && method !== 'GET' && url.includes(':') && 'version' in properties;
+  return !isNew && method !== 'GET' && url.includes(':') && hasVersion(reply);
 }
 
 function header(name: string, description: string): object {

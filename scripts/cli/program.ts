@@ -11,6 +11,7 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
 import { addAuditCommands } from './admin/audit.ts';
+import { addCensusCommands } from './admin/census.ts';
 import { addClientCommands } from './admin/client.ts';
 import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
@@ -88,6 +89,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addWorkerCommands(program, context);
   addReplicaCommands(program, context);
   addAuditCommands(program, context);
+  addCensusCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );

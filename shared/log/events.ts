@@ -239,6 +239,21 @@ export const LOG_EVENTS = {
     fields: { chain: 'text', sequence: 'number', at: 'text', end: 'number' },
     help: 'an audit chain is not what was signed at that time: it was edited, cut, or an older ledger.db was put in its place',
   },
+  census_taken: {
+    level: 'info',
+    fields: { census: 'text', collections: 'number', shards: 'number', unknown: 'number' },
+    help: 'a census was archived and is in the ledger; of so many shards nothing new is known, because no copy in sync answered',
+  },
+  census_waits: {
+    level: 'warn',
+    fields: { census: 'text', unknown: 'number' },
+    help: 'no copy in sync of so many shards has answered the census of the day; they are asked again until its end',
+  },
+  census_failed: {
+    level: 'error',
+    fields: { census: 'text', error: 'error' },
+    help: 'a census could not be taken, archived or entered; it is tried again after a minute',
+  },
   metering_failed: {
     level: 'warn',
     fields: { shardId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },

@@ -32,6 +32,7 @@ import { ManualClock } from '../../shared/base/clock.ts';
 import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
+import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
@@ -114,6 +115,7 @@ export class AdminRig {
   readonly ledger: SyncLedger;
   readonly fleet: Fleet;
   readonly catalog: Catalog;
+  readonly census: CensusWorld;
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
   /** Shards that workers have quarantined. */
@@ -129,6 +131,7 @@ export class AdminRig {
     ledger: SyncLedger;
     fleet: Fleet;
     catalog: Catalog;
+    census: CensusWorld;
     url: string;
     left: { collections: number };
     told: { limits: number };
@@ -141,9 +144,18 @@ export class AdminRig {
     this.ledger = parts.ledger;
     this.fleet = parts.fleet;
     this.catalog = parts.catalog;
+    this.census = parts.census;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get token(): string {
+    return TOKEN;
   }
 
   /** How often the limits of clients were said to have changed. */
@@ -180,6 +192,7 @@ export class AdminRig {
     const erasure = new Erasure({ ...base, eraseCollections });
     const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
     const catalog = new Catalog();
+    const census = new CensusWorld(t, { clock, folder, store, ledger });
     const server = createAdminServer(
       {
         clients,
@@ -197,6 +210,7 @@ export class AdminRig {
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
+        census: census.admin,
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,
@@ -209,8 +223,8 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const known = { clock, authenticator, store, ledger, fleet, catalog };
-    const rig = new AdminRig({ ...known, url, left, told, quarantined });
+    const made = { clock, authenticator, store, ledger, fleet, catalog, census };
+    const rig = new AdminRig({ ...made, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

@@ -38,6 +38,7 @@ import { NAMESPACE_DEFAULT } from '../../shared/domain/namespace.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
+import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
@@ -132,7 +133,7 @@ export interface Answer {
 export type DataRig = Awaited<ReturnType<typeof startRig>>;
 
 export async function startRig(t: Cleanup, options: RigOptions = {}) {
-  const { store, ledger } = storesIn(t);
+  const { store, ledger, folder } = storesIn(t);
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
@@ -160,7 +161,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     return plane;
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
-  const plane = planeOf(openPlane(), { store, ledger, keys, limits, clock });
+  const stores = { store, ledger, census: new CensusWorld(t, { store, ledger, folder, clock }) };
+  const plane = planeOf(openPlane(), { ...stores, keys, limits, clock });
   const noting = notingOver(t, ledger, clock);
   const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
@@ -190,10 +192,9 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     store.close();
   });
   return {
+    ...stores,
     url,
     ending,
-    store,
-    ledger,
     worker,
     events,
     inFlight,
@@ -245,11 +246,11 @@ function inFlightOf({ clientBodiesMax, bodiesMax }: RigOptions): InFlight {
   });
 }
 
-function storesIn(t: Cleanup): { store: ControlStore; ledger: SyncLedger } {
+function storesIn(t: Cleanup) {
   const folder = temporaryFolder(t);
   const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
   for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
-  return { store, ledger: new SyncLedger(t, folder) };
+  return { store, ledger: new SyncLedger(t, folder), folder };
 }
 
 /** What of a cluster the data plane needs, with one worker. */
@@ -291,6 +292,7 @@ function planeOf(
   known: {
     store: ControlStore;
     ledger: SyncLedger;
+    census: CensusWorld;
     keys: KeyAdmin;
     limits: PlanLimits;
     clock: Clock;
@@ -300,7 +302,8 @@ function planeOf(
   const account = accountOver(known.store, data, known.keys, known.limits);
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail };
+  const census = known.census.admin;
+  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, census };
 }
 
 function accountOver(

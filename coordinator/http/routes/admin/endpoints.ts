@@ -1,6 +1,7 @@
 /** The whole admin API. */
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
+import { CENSUS_ENDPOINTS } from './censuses.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
@@ -14,6 +15,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...KEY_ENDPOINTS,
   ...PLAN_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
+  ...CENSUS_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,
 ];
