@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
 import {
   CensusWorld,
   DAY,
@@ -257,6 +258,37 @@ test('a process that dies at any step leaves one census of the day, or none that
   }
   assert.ok(steps > 8, `${steps} steps`);
   t.diagnostic(`died at ${steps} steps`);
+});
+
+test('what fails once is told and done a minute later; what was archived is not asked for again', async (t) => {
+  const { clock, world } = start(t);
+  world.shards.add(A, 'x', 10);
+  const archive = world.archive();
+  const write = archive.write.bind(archive);
+  archive.write = async () => {
+    archive.write = write;
+    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  };
+  let refused = 1;
+  const ledger = {
+    ask: world.ledger.ask.bind(world.ledger),
+    append: (...args: Parameters<typeof world.ledger.append>) => {
+      refused -= 1;
+      return refused === 0
+        ? Promise.reject(new AppError('overloaded'))
+        : world.ledger.append(...args);
+    },
+  };
+  await world.restart({ archive, ledger });
+  await until(clock, () => world.count('census_failed') === 1);
+  assert.deepEqual(world.notices.at(-1)?.data, { day: DAY, reason: 'ENOSPC' });
+  await until(clock, () => world.count('census_failed') === 2);
+  assert.equal(world.notices.at(-1)?.data.reason, 'overloaded');
+  const { asked } = world.shards;
+  await until(clock, () => isTaken(world, DAY));
+  assert.equal(world.shards.asked, asked);
+  assert.equal(asked, 2);
+  await until(clock, () => world.count('census_taken') === 1);
 });
 
 test('an archive that was damaged before it was entered is none, and operators are told', async (t) => {

@@ -71,6 +71,8 @@ export class Census {
   #running = Promise.resolve();
   #isWanted = false;
   #cancel: (() => void) | undefined;
+  /** When something is done next, in monotonic time. */
+  #dueMs = 0;
 
   constructor(deps: CensusDeps, { keepDays }: { keepDays: number }) {
     this.#deps = deps;
@@ -91,7 +93,10 @@ export class Census {
 
   /** A worker can be asked: perhaps one of those that a draft waits for. */
   workerCame(): void {
-    if (this.#draft !== undefined && this.#state === 'idle') this.#after(ARRIVAL_PAUSE_MS);
+    if (this.#draft === undefined || this.#state !== 'idle') return;
+    const { clock } = this.#deps;
+    // One that comes and goes all the time does not put it off.
+    if (clock.monotonicMs() + ARRIVAL_PAUSE_MS < this.#dueMs) this.#after(ARRIVAL_PAUSE_MS);
   }
 
   /** Ends what is under way, as far as the time goes: it is taken up at the next start. */
@@ -106,6 +111,7 @@ export class Census {
 
   #after(ms: number): void {
     this.#cancel?.();
+    this.#dueMs = this.#deps.clock.monotonicMs() + ms;
     this.#cancel = this.#deps.clock.after(ms, () => {
       this.#running = this.#run();
     });
@@ -200,9 +206,17 @@ export class Census {
       if (isOver || unknownIn(draft) === 0) await this.#finish(draft);
     }
     if (this.#draft !== undefined || (await this.#isTaken(day))) return;
-    const survey = await surveyor.survey({ census: day, day, kind: 'scheduled' });
+    const survey = await this.#survey({ census: day, day, kind: 'scheduled' });
     if (unknownIn(survey) === 0) await this.#finish(survey);
     else await this.#keepDraft(survey);
+  }
+
+  async #survey(wanted: Parameters<Surveyor['survey']>[0]): Promise<Survey> {
+    const { surveyor } = this.#deps;
+    const survey = await surveyor.survey(wanted);
+    // A worker that did not answer once may have been busy, and a collection may be gone.
+    if (unknownIn(survey) > 0) await surveyor.again(survey);
+    return survey;
   }
 
   async #isTaken(day: string): Promise<boolean> {
@@ -229,13 +243,10 @@ export class Census {
   }
 
   async #takeOnDemand(request: CensusRequest): Promise<void> {
-    const { ledger, surveyor, requests } = this.#deps;
+    const { ledger, requests } = this.#deps;
     const [census, { day }] = [censusOf(request), request];
     if ((await ledger.ask('census', census)) === undefined) {
-      const survey = await surveyor.survey({ census, day, kind: 'on_demand' });
-      // A worker that did not answer once may have been busy.
-      if (unknownIn(survey) > 0) await surveyor.again(survey);
-      await this.#finish(survey);
+      await this.#finish(await this.#survey({ census, day, kind: 'on_demand' }));
     }
     requests.done(request);
   }

@@ -17,7 +17,8 @@
  *   census        the same, and nobody has heard of it since the start: from an earlier census, at `at`
  *   none          nobody ever said it: they are 0, and mean nothing
  *
- * All but the first are *unknown*, and counted as such in every sum.
+ * All but the first are *unknown*, and counted as such in every sum. Shards that are being filled to take the place
+ * of others are not in a census yet.
  */
 import { assert } from '../../shared/base/assert.ts';
 import type { CensusKind } from '../../shared/crypto/census-seal.ts';

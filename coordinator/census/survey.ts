@@ -10,7 +10,7 @@
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ClientId, CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { CensusKind } from '../../shared/crypto/census-seal.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Reply } from '../../shared/protocol/messages.ts';
@@ -42,12 +42,17 @@ export interface SurveyedSet {
   held: { points: number; bytes: number };
 }
 
+export type CollectionPlace = Pick<
+  CollectionRecord,
+  'collectionId' | 'clientId' | 'mode' | 'namespace' | 'name'
+>;
+
 export interface SurveyDeps {
   clients: { page(from: { after?: ClientId }, limit: number): ClientRecord[] };
   /** Every collection that is there. */
   collections: () => Iterable<CollectionRecord>;
-  /** The same as it is now; undefined when it is gone. */
-  current: (record: CollectionRecord) => CollectionRecord | undefined;
+  /** The same collection as it is now; undefined when it is gone. */
+  current: (place: CollectionPlace) => CollectionRecord | undefined;
   setOf: (shardId: ShardId) => SurveyedSet | undefined;
   ask: (
     route: { shardId: ShardId; workerId: WorkerId },
@@ -117,23 +122,43 @@ export class Surveyor {
     return survey;
   }
 
-  /** Asks once more for what is unknown, of workers that can be asked. False when none could be. */
+  /**
+   * Asks once more for what is unknown, of workers that can be asked; collections that are gone by now leave the
+   * survey. Whether anything has changed.
+   */
   async again(survey: Survey): Promise<boolean> {
     const late = new Set<WorkerId>();
-    const isUnknown = ({ source }: CensusShard) => source !== 'replica';
     const toAsk = survey.collections.filter(({ shards }) => shards.some(isUnknown));
-    let changed = false;
-    await this.#inLanes(toAsk, async (collection) => {
-      for (const [at, shard] of collection.shards.entries()) {
-        if (!isUnknown(shard)) continue;
-        const asked = await this.#shard(shard.shard_id as ShardId, shard.ordinal, late);
-        if (isUnknown(asked)) continue;
-        collection.shards[at] = asked;
-        changed = true;
-      }
-      collection.sums = sumsOf(collection.shards);
-    });
-    return changed;
+    const changes = await this.#inLanes(toAsk, (collection) =>
+      this.#collectionAgain(collection, late),
+    );
+    const gone = new Set(toAsk.filter((_, at) => changes[at] === 'gone'));
+    survey.collections = survey.collections.filter((collection) => !gone.has(collection));
+    await this.#recall(survey);
+    return changes.some((change) => change !== 'none');
+  }
+
+  async #collectionAgain(
+    collection: CensusCollection,
+    late: Set<WorkerId>,
+  ): Promise<'none' | 'some' | 'gone'> {
+    const now = this.#deps.current(placeOf(collection));
+    if (now === undefined) return 'gone';
+    const known = new Set(collection.shards.map(({ shard_id }) => shard_id));
+    if (!now.shards.every(({ shardId }) => known.has(shardId))) {
+      // Others have taken the place of its shards.
+      Object.assign(collection, await this.#collection(now, late));
+      return 'some';
+    }
+    let change: 'none' | 'some' = 'none';
+    for (const [at, shard] of collection.shards.entries()) {
+      if (!isUnknown(shard)) continue;
+      const asked = await this.#shard(shard.shard_id as ShardId, shard.ordinal, late);
+      if (isUnknown(asked)) continue;
+      collection.shards[at] = asked;
+      change = 'some';
+    }
+    return change;
   }
 
   async #clients(): Promise<Survey['clients']> {
@@ -264,6 +289,20 @@ export class Surveyor {
     }
     for (const collection of collections) collection.sums = sumsOf(collection.shards);
   }
+}
+
+function isUnknown({ source }: CensusShard): boolean {
+  return source !== 'replica';
+}
+
+function placeOf(collection: CensusCollection): CollectionPlace {
+  return {
+    collectionId: collection.collection_id as CollectionId,
+    clientId: collection.client_id as ClientId,
+    mode: collection.mode,
+    namespace: collection.namespace,
+    name: collection.collection,
+  };
 }
 
 /** How many shards are unknown. */

@@ -163,9 +163,11 @@ export class DataPlane {
   }
 
   /** The same collection as it is now; undefined when it is gone. */
-  collectionNow(record: CollectionRecord): CollectionRecord | undefined {
-    const known = this.#catalog.get(record, record.name);
-    return known?.collectionId === record.collectionId ? known : undefined;
+  collectionNow(
+    place: Pick<CollectionRecord, 'collectionId' | 'clientId' | 'mode' | 'namespace' | 'name'>,
+  ): CollectionRecord | undefined {
+    const known = this.#catalog.get(place, place.name);
+    return known?.collectionId === place.collectionId ? known : undefined;
   }
 
   /** Every shard of the collections that are there, those too that are being filled, with how many

@@ -96,8 +96,8 @@ export const LIMITS = {
   usageRowsMax: 10_000,
   /** Censuses on demand of one day: each asks every shard, and leaves an archive. */
   censusesOnDemandPerDayMax: 24,
-  /** Collections of one page of what a census says of a client. */
-  censusPageMax: 1_000,
+  /** Collections of one page of what a census says of a client: each may have 64 shards with 7 copies. */
+  censusPageMax: 200,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
   /** Writes of one shard that wait for a commit. */

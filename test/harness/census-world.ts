@@ -147,7 +147,9 @@ export class CensusWorld {
     const surveyor = new Surveyor({
       clients: store.clients,
       collections: () => shards.records,
-      current: (record) => shards.records.find((one) => one === record),
+      current: ({ collectionId }) => {
+        return shards.records.find((one) => one.collectionId === collectionId);
+      },
       setOf: (shardId) => shards.sets.get(shardId),
       ask: (route) => shards.ask(route),
       isConnected: (workerId) => !shards.away.has(workerId),
