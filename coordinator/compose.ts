@@ -18,6 +18,7 @@ import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { ChangeLog } from './audit/change-log.ts';
+import { Retention } from './audit/retention.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
@@ -110,12 +111,8 @@ export async function startCoordinator(
   const usage = new Usage({ ledger, clock });
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
-  const auditLog = new AuditLog({ ledger, clock });
-  shutdown.add('audit log', auditLog);
-  const changeLog = new ChangeLog({ store, ledger, clock, log });
-  shutdown.add('change log', changeLog);
-  const publicKey = publicPemOf(auditKeyOf(auditSeed));
-  const auditTrail = new AuditTrail({ ledger, clock, publicKey });
+  const audit = composeAudit(config, { ...deps, store, ledger }, shutdown);
+  const { auditLog, auditTrail } = audit;
   const noting = { requestMeter, auditLog, auditTrail };
   const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
@@ -149,7 +146,8 @@ export async function startCoordinator(
   dataPlane.start();
   moves.start();
   erasure.plan();
-  changeLog.start();
+  audit.changeLog.start();
+  audit.retention.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -158,6 +156,26 @@ export async function startCoordinator(
   const ms = clock.monotonicMs() - startMs;
   log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
   return { host, port, adminPort, linkPort };
+}
+
+function composeAudit(
+  config: CoordinatorConfig,
+  parts: CoordinatorDeps & { store: ControlStore; ledger: Ledger },
+  shutdown: Shutdown,
+) {
+  const { store } = parts;
+  const auditLog = new AuditLog(parts);
+  shutdown.add('audit log', auditLog);
+  const changeLog = new ChangeLog(parts);
+  shutdown.add('change log', changeLog);
+  const daysOf = (chain: string) => {
+    const days = termsIn(store, chain as ClientId)?.limits.audit_retention_days;
+    return days ?? config.auditRetentionDays;
+  };
+  const retention = new Retention({ ...parts, daysOf });
+  shutdown.add('retention', retention);
+  const publicKey = publicPemOf(auditKeyOf(auditSeedOf(config.keyPepper)));
+  return { auditLog, changeLog, retention, auditTrail: new AuditTrail({ ...parts, publicKey }) };
 }
 
 function composeCluster(

@@ -42,6 +42,10 @@ BULKHEAD_QUERY_TIMEOUT_MS
     the same for queries; a query to a worker that is away waits this long, then 503
     integer, 100 to 600000 ms; default 10000
 
+BULKHEAD_AUDIT_RETENTION_DAYS
+    for which the operators' audit log is kept, and that of a client that is gone
+    integer, 1 to 36500 days; default 3650
+
 BULKHEAD_LOG_LEVEL
     least level that is logged
     one of debug, info, warn, error, silent; default info

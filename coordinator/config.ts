@@ -43,6 +43,14 @@ export const COORDINATOR_OPTIONS = {
     unit: 'ms',
     help: 'the same for queries; a query to a worker that is away waits this long, then 503',
   },
+  auditRetentionDays: {
+    kind: 'integer',
+    default: 3_650,
+    min: 1,
+    max: 36_500,
+    unit: 'days',
+    help: "for which the operators' audit log is kept, and that of a client that is gone",
+  },
   logLevel: {
     kind: 'choice',
     default: 'info',

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { ManualClock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { entryText } from '../../shared/crypto/audit-chain.ts';
-import type { AuditTexts, LedgerEntry } from '../ledger/entries.ts';
-import { type AuditedRequest, AuditLog, OPERATORS_CHAIN } from './audit-log.ts';
+import { type AuditTexts, type LedgerEntry, OPERATORS_CHAIN } from '../ledger/entries.ts';
+import { type AuditedRequest, AuditLog } from './audit-log.ts';
 
 const NOW = Date.parse('2026-11-27T10:00:00.000Z');
 

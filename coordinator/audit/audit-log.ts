@@ -13,10 +13,8 @@ import { entryText } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
-import { type AuditTexts, auditTextOf } from '../ledger/entries.ts';
+import { type AuditTexts, auditTextOf, OPERATORS_CHAIN } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-
-export const OPERATORS_CHAIN = 'operators';
 
 export interface AuditLogDeps {
   ledger: Pick<Ledger, 'append'>;

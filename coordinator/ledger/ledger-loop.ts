@@ -44,6 +44,7 @@ export class LedgerLoop {
   #answer(request: Exclude<LedgerRequest, { kind: 'close' }>): unknown {
     const db = this.#open();
     if (request.kind === 'question') return db.answer(request.name, request.about);
+    if (request.kind === 'prune') return db.prune(request);
     return request.kind === 'anchor' ? db.anchor(request.now) : db.write(request);
   }
 

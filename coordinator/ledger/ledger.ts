@@ -28,6 +28,8 @@ import type {
   LedgerQuestions,
   LedgerRequest,
   LedgerThreadData,
+  Pruned,
+  PruneStep,
   QuestionName,
 } from './entries.ts';
 
@@ -129,6 +131,11 @@ export class Ledger {
   ): Promise<LedgerQuestions[N]['answer']> {
     const question = { kind: 'question', name, about } as const;
     return (await this.#request(question as Sendable)) as LedgerQuestions[N]['answer'];
+  }
+
+  /** A step of pruning an audit chain. Rejects when it can not be done just now. */
+  async prune(step: PruneStep): Promise<Pruned> {
+    return (await this.#request({ kind: 'prune', ...step })) as Pruned;
   }
 
   /** Writes what was taken, as far as the time goes. */

@@ -236,8 +236,18 @@ export const LOG_EVENTS = {
   },
   audit_broken: {
     level: 'error',
-    fields: { chain: 'text', sequence: 'number', at: 'text', end: 'number' },
-    help: 'an audit chain is not what was signed at that time: it was edited, cut, or an older ledger.db was put in its place',
+    fields: { chain: 'text', reason: 'text', sequence: 'number', at: 'text', end: 'number' },
+    help: 'an audit chain is not what was signed at that time: it was edited, cut, pruned without a checkpoint, or an older ledger.db was put in its place',
+  },
+  audit_pruned: {
+    level: 'info',
+    fields: { chain: 'text', entries: 'number' },
+    help: 'entries of an audit chain that are older than it is kept were pruned, behind a signed checkpoint',
+  },
+  audit_prune_failed: {
+    level: 'error',
+    fields: { chain: 'text', error: 'error' },
+    help: 'an audit chain could not be pruned; it is tried again within an hour',
   },
   metering_failed: {
     level: 'warn',

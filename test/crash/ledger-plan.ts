@@ -1,12 +1,13 @@
 /**
- * What is written to `ledger.db`, made from a seed: a list of steps, each of which is one batch or signs where
- * the audit chains are. After a crash the database is as after some number of batches.
+ * What is written to `ledger.db`, made from a seed: a list of steps, each of which is one batch, or signs where
+ * the audit chains are, or is one step of pruning them. After a crash the database is as after some number of batches.
  */
 import { createPublicKey } from 'node:crypto';
 import Database from 'better-sqlite3';
 import {
   auditTextsOf,
   type LedgerEntry,
+  type PruneStep,
   type RequestSum,
 } from '../../coordinator/ledger/entries.ts';
 import { LedgerDb } from '../../coordinator/ledger/ledger-db.ts';
@@ -18,11 +19,12 @@ import { AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
 import { dumpTables } from './dump-tables.ts';
 
 const AUDIT_SEED = Buffer.alloc(32, 3);
+const DAY_MS = 24 * 3_600_000;
 const NOW = Date.parse('2026-11-27T00:00:00Z');
 const CHAINS = ['operators', 'cl_a', 'cl_b'];
 const OWNER = { clientId: 'cl_a' as ClientId, mode: 'live', namespace: 'default' } as const;
 
-export type LedgerStep = { entries: LedgerEntry[] } | 'anchor';
+export type LedgerStep = { entries: LedgerEntry[] } | 'anchor' | { prune: PruneStep };
 
 export function openLedgerDb(file: string): LedgerDb {
   return new LedgerDb({ file, auditSeed: AUDIT_SEED });
@@ -32,6 +34,7 @@ export function openLedgerDb(file: string): LedgerDb {
 export function takeStep(db: LedgerDb, step: LedgerStep, number: number): void {
   const now = NOW + number * 1_000;
   if (step === 'anchor') db.anchor(now);
+  else if ('prune' in step) db.prune(step.prune);
   else db.write({ run: 'plan', batch: number + 1, entries: step.entries, now });
 }
 
@@ -40,6 +43,7 @@ export function ledgerPlanOf(seed: number, steps: number): LedgerStep[] {
   let version = 0;
   let changes = 0;
   return Array.from({ length: steps }, (_, step): LedgerStep => {
+    if (step > 10 && step % 10 >= 8) return { prune: pruneIn(step - (step % 10)) };
     if (step % 6 === 5) return 'anchor';
     const count = 1 + random.below(40);
     version += count;
@@ -69,6 +73,13 @@ export function ledgerPlanOf(seed: number, steps: number): LedgerStep[] {
   });
 }
 
+/** Twice in ten steps: the first makes a checkpoint of what was written before the last ten, the second removes it. */
+function pruneIn(decade: number): PruneStep {
+  const now = NOW + decade * DAY_MS;
+  const chain = CHAINS[(decade / 10) % CHAINS.length] ?? '';
+  return { chain, before: NOW + decade * 1_000, now };
+}
+
 function requestsOf(random: SeededRandom, hour: number): RequestSum {
   const amounts = { requests: 1 + random.below(9), queries: 1, units: 2, bytesIn: 3, bytesOut: 4 };
   return { ...OWNER, keyId: 'key_a' as KeyId, hour, route: 'query', status: 200, ...amounts };
@@ -92,12 +103,14 @@ function recordsOf(random: SeededRandom, step: number) {
 export function checkChains(db: LedgerDb): number {
   assert(db.broken.length === 0, `a chain is not what was anchored: ${JSON.stringify(db.broken)}`);
   for (const chain of CHAINS) {
-    const end = db.answer('audit-head', { chain, now: NOW });
+    const start = db.answer('audit-export-start', { chain, after: 0, now: NOW });
+    assert('lines' in start, 'a chain has a beginning');
     const verifier = new AuditVerifier(createPublicKey(auditKeyOf(AUDIT_SEED)));
-    verifier.take(JSON.stringify(end));
-    for (let next: number | null = 0; next !== null; ) {
-      const about = { chain, after: next, until: end.head.sequence };
-      const part: { text: string; next: number | null } = db.answer('audit-export', about);
+    for (const line of start.lines) verifier.take(JSON.stringify(line));
+    for (let next: number | null = start.after; next !== null; ) {
+      const span: { after: number; until: number } = { after: next, until: start.until };
+      const part = db.answer('audit-export', { chain, ...span });
+      assert(part !== undefined, 'what an export begins with is there');
       for (const line of part.text.split('\n')) if (line !== '') verifier.take(line);
       next = part.next;
     }

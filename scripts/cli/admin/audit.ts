@@ -3,8 +3,12 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseSignedHead, type SignedHead } from '../../../shared/crypto/audit-chain.ts';
 import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
+import {
+  parseSigned,
+  type SignedCheckpoint,
+  type SignedHead,
+} from '../../../shared/crypto/signed-lines.ts';
 import { CommandError } from '../command-error.ts';
 import type { ProgramContext } from '../context.ts';
 import { printJson, printRows } from '../output.ts';
@@ -68,7 +72,7 @@ async function verifyExport(
   { key, known, json = false }: VerifyOptions,
   write: (text: string) => void,
 ): Promise<void> {
-  const verifier = new AuditVerifier(keyIn(key), known === undefined ? [] : headsIn(known));
+  const verifier = new AuditVerifier(keyIn(key), known === undefined ? [] : signedIn(known));
   for await (const line of linesOf(file)) verifier.take(line);
   const verdict = verifier.end();
   if (json) printJson({ json, write }, { ...verdict, good: verdict.problem === undefined });
@@ -79,8 +83,13 @@ async function verifyExport(
   if (!json) write(`${describe(verdict)}\n`);
 }
 
-function describe({ chain, entries, end, signedAt }: AuditVerdict): string {
-  return `${entries} entries of the chain ${chain} are as they were signed, the last is ${end}, at ${signedAt}`;
+function describe({ chain, entries, start, after = 0, end, ...signed }: AuditVerdict): string {
+  const good = `${entries} entries of the chain ${chain} are as they were signed`;
+  const span = `${good}, from ${after + 1} to ${end}, at ${signed.signedAt}`;
+  if (start === 'head') return `${span}; those before are not in the export`;
+  const { pruned } = signed;
+  if (pruned === undefined) return span;
+  return `${span}; those up to ${pruned.sequence} were pruned at ${pruned.at}, which is signed, too`;
 }
 
 async function* linesOf(file: string): AsyncIterable<string> {
@@ -103,11 +112,11 @@ function keyIn(file: string): KeyObject {
 }
 
 /** Of whatever file has some, a line each. */
-function headsIn(file: string): SignedHead[] {
+function signedIn(file: string): (SignedHead | SignedCheckpoint)[] {
   try {
     return readFileSync(file, 'utf8')
       .split('\n')
-      .flatMap((line) => parseSignedHead(line) ?? []);
+      .flatMap((line) => parseSigned('head', line) ?? parseSigned('checkpoint', line) ?? []);
   } catch (cause) {
     throw unreadable(file, cause);
   }
