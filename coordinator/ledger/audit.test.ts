@@ -1,10 +1,11 @@
 /** Audit chains in the ledger: written, exported, anchored, and what is found when somebody edits them. */
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
+import { AnchorsVerifier } from '../../shared/crypto/anchors-verifier.ts';
 import { auditKeyOf, entryText, publicPemOf } from '../../shared/crypto/audit-chain.ts';
 import { type AuditVerdict, AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
 import type { SignedCheckpoint, SignedHead } from '../../shared/crypto/signed-lines.ts';
@@ -22,10 +23,12 @@ class Rig {
   readonly folder: string;
   readonly file: string;
   db: LedgerDb;
+  readonly options: { anchorsBytesMax?: number };
   #batch = 0;
   #life = 0;
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, options: { anchorsBytesMax?: number } = {}) {
+    this.options = options;
     this.folder = temporaryFolder(t);
     this.file = path.join(this.folder, 'ledger.db');
     this.db = this.#open();
@@ -34,7 +37,7 @@ class Rig {
 
   #open(): LedgerDb {
     this.#life += 1;
-    return new LedgerDb({ file: this.file, auditSeed: SEED });
+    return new LedgerDb({ file: this.file, auditSeed: SEED, ...this.options });
   }
 
   /** What is done with the files between two lives of the ledger. */
@@ -88,9 +91,17 @@ class Rig {
   }
 
   anchors(): (SignedHead | SignedCheckpoint)[] {
-    const text = readFileSync(path.join(this.folder, 'audit-anchors.jsonl'), 'utf8');
+    const text = this.anchorFiles()
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('');
     const lines = text.split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as SignedHead | SignedCheckpoint);
+    const all = lines.map((line) => JSON.parse(line) as SignedHead | SignedCheckpoint);
+    return all.filter((line) => !('file' in line));
+  }
+
+  anchorFiles(): string[] {
+    const names = readdirSync(this.folder).filter((name) => name.startsWith('audit-anchors'));
+    return names.toSorted().map((name) => path.join(this.folder, name));
   }
 
   verify(chain: string, known = this.anchors().slice(0, 0)): AuditVerdict {
@@ -349,4 +360,119 @@ test('a chain has no two ends: a second page after the same entry is refused', (
     `UPDATE audit_chains SET sequence = 2, hash = (SELECT hash FROM audit_pages WHERE first = 1)`,
   );
   assert.throws(() => rig.append('cl_a', 1), /UNIQUE/);
+});
+
+/** What the files of anchors say, as an operator checks them. */
+function anchorsVerdict(rig: Rig) {
+  const verifier = new AnchorsVerifier(PUBLIC);
+  for (const file of rig.anchorFiles()) {
+    verifier.take(Number(/[0-9]{6}/.exec(path.basename(file))?.[0]), readFileSync(file));
+  }
+  return verifier.verdict;
+}
+
+/** Of several files: some thousand bytes each. */
+function withManyAnchors(t: TestContext, anchors = 30): Rig {
+  const rig = new Rig(t, { anchorsBytesMax: 2_000 });
+  for (let i = 0; i < anchors; i += 1) {
+    rig.append(i % 3 === 0 ? 'cl_a' : 'cl_b', 2, i * 2);
+    if (i === 8) rig.prune('cl_a', 6);
+    rig.db.anchor(START + i * 60_000);
+    if (i % 7 === 0) rig.reopen();
+  }
+  return rig;
+}
+
+test('a file of anchors that is full is closed, and a start needs only the newest', (t) => {
+  const rig = withManyAnchors(t);
+  const files = rig.anchorFiles();
+  assert.ok(files.length > 4 && files.every((file) => readFileSync(file).length < 6_000));
+  const { first, last, anchors, torn, problem } = anchorsVerdict(rig);
+  assert.deepEqual([first, last, anchors, torn, problem], [1, files.length, 30, 0, undefined]);
+  rig.reopen(() => {
+    for (const file of files.slice(0, -1)) rmSync(file);
+  });
+  assert.deepEqual([rig.db.broken, rig.db.anchors], [[], 30]);
+  rig.db.anchor(START);
+  assert.deepEqual([rig.db.anchors, anchorsVerdict(rig).problem], [31, undefined]);
+  for (const chain of ['cl_a', 'cl_b'])
+    assert.equal(rig.verify(chain, rig.anchors()).problem, undefined);
+  // Chains that have not grown since are known, too.
+  const edit = `UPDATE audit_pages SET entries = replace(entries, '"units":', '"units":1')
+    WHERE chain = 'cl_a' AND last = (SELECT sequence FROM audit_chains WHERE chain = 'cl_a')`;
+  rig.edit(edit);
+  assert.deepEqual(
+    rig.db.broken.map(({ chain }) => chain),
+    ['cl_a'],
+  );
+});
+
+test('it is found at the start when the newest file of anchors is gone, and the next is another', (t) => {
+  const rig = withManyAnchors(t);
+  const files = rig.anchorFiles();
+  const { broken } = rig.reopen(() => rmSync(files.at(-1) ?? ''));
+  assert.deepEqual(broken.map(({ chain, reason }) => [chain, reason]).at(-1), [
+    'anchors',
+    'anchors',
+  ]);
+  rig.db.anchor(START);
+  assert.match(
+    anchorsVerdict(rig).problem?.problem ?? '',
+    new RegExp(`file ${files.length} is missing`),
+  );
+  assert.deepEqual(rig.reopen().broken, []);
+  const all = rig.reopen(() => {
+    for (const file of rig.anchorFiles()) rmSync(file);
+  });
+  assert.deepEqual(
+    all.broken.map(({ reason }) => reason),
+    ['anchors'],
+  );
+});
+
+/** What is done to the lines of one file. */
+const FILE_EDITS: Record<string, (lines: string[]) => string[]> = {
+  'a line is gone': (lines) =>
+    lines.toSpliced(
+      lines.findIndex((l, i) => i > 5 && l !== ''),
+      1,
+    ),
+  'the end is gone': (lines) => lines.slice(0, -4),
+  'a field is another': (lines) =>
+    lines.map((l, i) => (i > 5 ? l.replace('"chain":"cl_', '"chain":"cx_') : l)),
+  'a line is there twice': (lines) =>
+    lines.toSpliced(-2, 0, lines.find((l) => l.includes('cl_b')) ?? ''),
+  'the beginning is that of another': (lines) => lines.toSpliced(0, 1),
+};
+
+for (const [name, edit] of Object.entries(FILE_EDITS)) {
+  test(`it is found in files of anchors when ${name}`, (t) => {
+    const rig = withManyAnchors(t);
+    const files = rig.anchorFiles();
+    const isTail = name === 'the end is gone';
+    // A cut of the newest is a crash, too; the ledger goes on, and nothing contradicts it.
+    for (const file of isTail ? files.slice(0, -1) : files) {
+      const text = readFileSync(file, 'utf8');
+      writeFileSync(file, edit(text.split('\n')).join('\n'));
+      assert.ok(anchorsVerdict(rig).problem !== undefined, `${path.basename(file)}`);
+      writeFileSync(file, text);
+    }
+    assert.equal(anchorsVerdict(rig).problem, undefined);
+  });
+}
+
+test('lines that a crash has left in part are counted, and what they were about is signed again', (t) => {
+  const rig = withManyAnchors(t, 9);
+  rig.append('cl_a', 1, 100);
+  rig.db.anchor(START);
+  const newest = rig.anchorFiles().at(-1) ?? '';
+  const text = readFileSync(newest, 'utf8');
+  const at = text.lastIndexOf('"chain":"cl_a"');
+  rig.reopen(() =>
+    writeFileSync(newest, text.slice(0, at) + '\0'.repeat(60) + text.slice(at + 60)),
+  );
+  rig.append('cl_b', 1, 101);
+  rig.db.anchor(START);
+  const { torn, problem } = anchorsVerdict(rig);
+  assert.deepEqual([torn, problem, rig.db.broken], [1, undefined, []]);
 });

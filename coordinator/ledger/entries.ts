@@ -198,8 +198,8 @@ export type QuestionName = keyof LedgerQuestions;
 export interface BrokenChain {
   chain: string;
   /** The entry that was signed is another or none; the first that is kept does not follow what was pruned; what
-   * was pruned is not what a checkpoint says. */
-  reason: 'entry' | 'beginning' | 'checkpoint';
+   * was pruned is not what a checkpoint says; the newest file of anchors is not there. */
+  reason: 'entry' | 'beginning' | 'checkpoint' | 'anchors';
   /** The entry that was signed, and when. */
   sequence: number;
   at: string;
@@ -228,6 +228,8 @@ export interface LedgerThreadData {
   file: string;
   /** Of the key that heads are signed with (`audit-chain.ts`). */
   auditSeed: Uint8Array;
+  /** Other than `LIMITS.anchorsFileBytesMax` in tests. */
+  anchorsBytesMax?: number;
 }
 
 export type LedgerRequest =

@@ -5,6 +5,8 @@ import type Database from 'better-sqlite3';
 import { unreachable } from '../../shared/base/assert.ts';
 import { auditKeyOf } from '../../shared/crypto/audit-chain.ts';
 import { type SignedHead, signHead } from '../../shared/crypto/signed-lines.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AnchorFiles } from './anchor-files.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { AuditPruning } from './audit-pruning.ts';
 import { AuditTable } from './audit-table.ts';
@@ -37,7 +39,6 @@ interface Batch {
   entries: readonly LedgerEntry[];
 }
 
-const ANCHORS_FILE = 'audit-anchors.jsonl';
 /** Entries of chains that are not anchored for longer than that. */
 const UNANCHORED_MAX = 1_000;
 
@@ -45,6 +46,7 @@ export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
   readonly #audit: AuditTable;
+  readonly #files: AnchorFiles;
   readonly #anchors: AuditAnchors;
   readonly #pruning: AuditPruning;
   readonly #key: KeyObject;
@@ -53,15 +55,21 @@ export class LedgerDb {
   #unanchored = 0;
 
   /** Throws what `openLedger` throws. */
-  constructor({ file, auditSeed }: LedgerThreadData) {
+  constructor({ file, auditSeed, anchorsBytesMax }: LedgerThreadData) {
     this.#key = auditKeyOf(auditSeed);
     this.#db = openLedger(file);
     try {
       this.#sql = prepareStatements(this.#db);
       this.#audit = new AuditTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
-      const anchors = path.join(path.dirname(file), ANCHORS_FILE);
-      this.#anchors = new AuditAnchors(anchors, { table: this.#audit, keys });
+      this.#files = new AnchorFiles({
+        folder: path.dirname(file),
+        keys,
+        bytesMax: anchorsBytesMax ?? LIMITS.anchorsFileBytesMax,
+        newest: Number(this.#sql.meta.get('anchors_file')),
+        begun: (number) => this.#sql.setMeta.run(number, 'anchors_file'),
+      });
+      this.#anchors = new AuditAnchors({ files: this.#files, table: this.#audit, keys });
       this.#pruning = new AuditPruning({
         db: this.#db,
         table: this.#audit,
@@ -84,7 +92,7 @@ export class LedgerDb {
   }
 
   close(): void {
-    this.#anchors.close();
+    this.#files.close();
     this.#db.close();
   }
 

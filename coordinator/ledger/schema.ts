@@ -22,7 +22,8 @@
  *                    entries
  *   audit_checkpoints chain, sequence, line      up to where each chain was pruned, signed (`audit-pruning.ts`)
  *   meta             key, value                  run, batch: the last batch that was written;
- *                                                changes: the last row of `control.db` in the chains
+ *                                                changes: the last row of `control.db` in the chains;
+ *                                                anchors_file: the newest (`anchor-files.ts`)
  *
  * Hours count from 1970 (UTC) and are those at which the coordinator sent a write: a clock that is set
  * back or forward moves what comes then, and no total. All amounts are integers below 2^53.
@@ -130,7 +131,8 @@ const MIGRATIONS: readonly string[] = [
      chain TEXT NOT NULL PRIMARY KEY,
      sequence INTEGER NOT NULL,
      line TEXT NOT NULL CHECK (json_valid(line))
-   ) STRICT, WITHOUT ROWID;`,
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO meta (key, value) VALUES ('anchors_file', 0);`,
 ];
 
 /** Opens or makes the database, durable on return. Throws what SQLite throws, and an `Error` for the

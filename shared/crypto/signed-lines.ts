@@ -16,6 +16,9 @@ import { type KeyObject, sign, verify } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { must } from '../base/assert.ts';
 
+/** The chain of anchors (`coordinator/ledger/audit-anchors.ts`): its entries are the heads of all others. */
+export const ANCHORS_CHAIN = 'anchors';
+
 export interface AuditHead {
   /** RFC 3339: when it was signed. */
   at: string;

@@ -237,7 +237,7 @@ export const LOG_EVENTS = {
   audit_broken: {
     level: 'error',
     fields: { chain: 'text', reason: 'text', sequence: 'number', at: 'text', end: 'number' },
-    help: 'an audit chain is not what was signed at that time: it was edited, cut, pruned without a checkpoint, or an older ledger.db was put in its place',
+    help: 'an audit chain is not what was signed at that time: it was edited, cut, pruned without a checkpoint, or an older ledger.db was put in its place; anchors: their newest file is missing',
   },
   audit_pruned: {
     level: 'info',

@@ -10,6 +10,7 @@ import { controlDumpsOf, dumpControl, openControl } from './control-plan.ts';
 import { type CheckFolder, CutRun } from './cut-run.ts';
 import { parseJournal } from './journal.ts';
 import {
+  checkAnchorFiles,
   checkChains,
   dumpLedger,
   ledgerDumpsOf,
@@ -126,6 +127,7 @@ function checkLedger(t: TestContext, seed: number): CheckFolder {
     for (const [number, step] of plan.slice(0, found + 2).entries()) takeStep(again, step, number);
     checkChains(again);
     again.close();
+    checkAnchorFiles(join(dataDir, 'coordinator'));
     const next = expected[Math.min(found + 2, plan.length)];
     assert.equal(dumpLedger(file), next, 'batches after it follow');
   };

@@ -89,9 +89,13 @@ test('an export is verified without the service, after kills too, and an edit is
   assert.deepEqual([bad.code, bad.stdout], [1, '']);
   assert.match(bad.stderr, /not good: line \d+: entry \d+ is not what was hashed/);
 
-  // Somebody with the disk cuts the chain short, and hashes are right again.
   await service.stop();
-  const anchors = path.join(service.dataFolder, 'coordinator', 'audit-anchors.jsonl');
+  const anchors = path.join(service.dataFolder, 'coordinator', 'audit-anchors-000001.jsonl');
+  const whole = await runCommand(['audit', 'verify-anchors', path.dirname(anchors), '--key', key]);
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.match(whole.stdout, /files 1 to 1 are as they were written: [1-9]\d* anchors/);
+
+  // Somebody with the disk cuts the chain short, and hashes are right again.
   const db = new Database(path.join(service.dataFolder, 'coordinator', 'ledger.db'));
   db.exec(`DELETE FROM audit_pages WHERE page = (SELECT max(page) FROM audit_pages WHERE chain LIKE 'cl_%');
     UPDATE audit_chains SET sequence = (SELECT max(last) FROM audit_pages AS p WHERE p.chain = audit_chains.chain),
@@ -102,6 +106,14 @@ test('an export is verified without the service, after kills too, and an edit is
   const cut = path.join(folder, 'cut.jsonl');
   writeFileSync(cut, await (await again.fetch('GET', '/v1/audit/export')).text());
   assert.equal((await verify(cut, '--known', anchors)).code, 1);
+  // It went on from there, and the anchors tell of it.
+  await again.stop();
+  const told = await runCommand(['audit', 'verify-anchors', path.dirname(anchors), '--key', key]);
+  assert.equal(told.code, 1);
+  assert.match(
+    told.stderr,
+    /file 1, line \d+: cl_\w+ ends with entry \d+, and entry \d+ was signed/,
+  );
 });
 
 test("operators have a chain of their own: changes, and a minute's keys that are none", async (t) => {
