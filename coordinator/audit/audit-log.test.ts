@@ -29,6 +29,7 @@ function request(more: Partial<AuditedRequest> = {}): AuditedRequest {
     status: 200,
     units: 3,
     requestId: 'req_a',
+    sample: 1,
     ...more,
   };
 }
@@ -81,6 +82,32 @@ test('records of half a second go together, by chain', () => {
       [2, 4],
     ],
   );
+});
+
+test('of sampled queries the first of each so many is there and says so, by client', () => {
+  const { clock, written, log } = start();
+  for (let i = 0; i < 25; i += 1) {
+    log.request(request({ sample: 10, requestId: `req_${i}` }));
+    if (i % 5 === 0) log.request(request({ status: 404, requestId: `missing_${i}` }));
+    log.request(request({ clientId: 'cl_b' as ClientId, requestId: `req_${i}` }));
+  }
+  clock.advance(500);
+  const own = entriesOf(written, 'cl_a').filter(({ outcome }) => outcome === 200);
+  assert.deepEqual(
+    own.map((entry) => [entry.request, entry.sample]),
+    [
+      ['req_0', 10],
+      ['req_10', 10],
+      ['req_20', 10],
+    ],
+  );
+  assert.equal(entriesOf(written, 'cl_a').length, 8);
+  assert.equal(entriesOf(written, 'cl_b').length, 25);
+  const [[, text = ''] = []] = written[0] ?? [];
+  const [line = ''] = text.split('\n');
+  const { sequence: _, ...fields } = JSON.parse(line.replace('\0', '1'));
+  const { head, tail } = entryText(fields);
+  assert.equal(line, `${head}\0${tail}`);
 });
 
 test("a minute's bad keys of an address are one entry, and of too many addresses one for all", async () => {

@@ -1,7 +1,7 @@
 /**
  * What happens, on its way to the audit chains (`ledger/audit-table.ts`):
  *
- *   request() of a client ----> its chain
+ *   request() of a client ----> its chain, of its searches and reads as many as its plan says
  *   refusedKey() -------------> the operators' chain, a minute's of one address in one entry
  *
  * Records are gathered for half a second and handed to the ledger together; a process that is killed
@@ -34,6 +34,8 @@ export interface AuditedRequest {
   status: number;
   units: number;
   requestId: string;
+  /** Only one in so many is noted, the first of them, and says so; 1: each. */
+  sample: number;
 }
 
 const FLUSH_MS = 500;
@@ -41,6 +43,8 @@ const FLUSH_RECORDS = 1_000;
 const MINUTE_MS = 60_000;
 /** Beyond so many addresses of one minute, the others are one. */
 const ADDRESSES_MAX = 1_000;
+/** Beyond so many clients counting begins anew: each has a record more. */
+const SAMPLED_CLIENTS_MAX = 100_000;
 const OTHER_ADDRESSES = 'others';
 
 export class AuditLog {
@@ -51,6 +55,8 @@ export class AuditLog {
   #isSending = false;
   #sent: Promise<void> = Promise.resolve();
   #cancel: (() => void) | undefined;
+  /** Of clients whose queries are sampled. */
+  readonly #queries = new Map<ClientId, number>();
   readonly #refused = new Map<string, number>();
   #cancelMinute: (() => void) | undefined;
   #closed = false;
@@ -68,12 +74,23 @@ export class AuditLog {
 
   /** Of each request: so its text is made here, as `entryText` would make it, in a tenth of the time. */
   request(request: AuditedRequest): void {
+    const { sample } = request;
+    if (sample > 1 && !this.#isTurn(request.clientId, sample)) return;
     const { clientId, endpoint, keyId, mode, namespace, collection, status, units } = request;
     const target = collection === '' ? namespace : `${namespace}/${collection}`;
     const who = `{"action":"${endpoint}","actor":"${keyId}","at":"${this.#time()}"`;
     const what = `"chain":"${clientId}","mode":"${mode}","outcome":${status}`;
-    const head = `${who},${what},"request":"${request.requestId}","sequence":`;
+    const sampled = sample > 1 ? `"sample":${sample},` : '';
+    const head = `${who},${what},"request":"${request.requestId}",${sampled}"sequence":`;
     this.#add(clientId, `${head}\0,"target":${quoted(target)},"units":${units}}`);
+  }
+
+  /** Counted, not drawn: so many queries have so many records, whatever else happens. */
+  #isTurn(clientId: ClientId, sample: number): boolean {
+    const count = this.#queries.get(clientId) ?? 0;
+    if (count === 0 && this.#queries.size >= SAMPLED_CLIENTS_MAX) this.#queries.clear();
+    this.#queries.set(clientId, count + 1 >= sample ? 0 : count + 1);
+    return count === 0;
   }
 
   /** RFC 3339, made once a millisecond. */

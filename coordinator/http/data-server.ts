@@ -96,6 +96,8 @@ interface RequestState {
   startMs: number;
   principal: (Principal & Payer) | undefined;
   tally: Tally;
+  /** Of so many searches and reads one is in the audit log. */
+  querySample: number;
   /** Of the body: what was announced, or has come. */
   bytesIn: number;
   /** Of the client when its key was looked at. */
@@ -186,6 +188,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       startMs: clock.monotonicMs(),
       principal: undefined,
       tally: new Tally(),
+      querySample: 1,
       bytesIn: announcedBytes(request.headers),
       epoch: 0,
       place: undefined,
@@ -205,6 +208,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       state.principal = { ...principal, ...inRequest };
       const { clientId } = principal;
       const limits = clientLimits.of(clientId);
+      state.querySample = limits.audit_query_sample;
       takeOne(rates, principal, limits, reply);
       state.principal = { ...inNamespace(request.raw, principal), ...inRequest };
       state.epoch = deps.authenticator.epochOf(clientId);

@@ -269,6 +269,9 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE clients ADD COLUMN pause TEXT CHECK (pause IN ('budget', 'manual'));
   ALTER TABLE clients ADD COLUMN pause_scope TEXT CHECK (pause_scope IN ('writes', 'all'));
   `,
+  `
+  UPDATE plans SET limits = json_set(limits, '$.audit_query_sample', 1);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
