@@ -29,6 +29,7 @@ function request(more: Partial<AuditedRequest> = {}): AuditedRequest {
     status: 200,
     units: 3,
     requestId: 'req_a',
+    deleted: undefined,
     sample: 1,
     ...more,
   };
@@ -108,6 +109,20 @@ test('of sampled queries the first of each so many is there and says so, by clie
   const { sequence: _, ...fields } = JSON.parse(line.replace('\0', '1'));
   const { head, tail } = entryText(fields);
   assert.equal(line, `${head}\0${tail}`);
+});
+
+test('a delete says how many points it deleted', () => {
+  const { clock, written, log } = start();
+  log.request(request({ deleted: 0 }));
+  log.request(request({ deleted: 7 }));
+  log.request(request());
+  clock.advance(500);
+  const found = entriesOf(written, 'cl_a');
+  assert.deepEqual(
+    found.map(({ deleted }) => deleted),
+    [0, 7, undefined],
+  );
+  assert.deepEqual(Object.keys(found[0] ?? {}).toSorted(), Object.keys(found[0] ?? {}));
 });
 
 test("a minute's bad keys of an address are one entry, and of too many addresses one for all", async () => {

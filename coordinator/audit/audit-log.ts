@@ -33,6 +33,8 @@ export interface AuditedRequest {
   collection: string;
   status: number;
   units: number;
+  /** Points that it deleted; undefined of what deletes none, or when nobody could say. */
+  deleted: number | undefined;
   requestId: string;
   /** Only one in so many is noted, the first of them, and says so; 1: each. */
   sample: number;
@@ -79,7 +81,8 @@ export class AuditLog {
     const { clientId, endpoint, keyId, mode, namespace, collection, status, units } = request;
     const target = collection === '' ? namespace : `${namespace}/${collection}`;
     const who = `{"action":"${endpoint}","actor":"${keyId}","at":"${this.#time()}"`;
-    const what = `"chain":"${clientId}","mode":"${mode}","outcome":${status}`;
+    const deleted = request.deleted === undefined ? '' : `"deleted":${request.deleted},`;
+    const what = `"chain":"${clientId}",${deleted}"mode":"${mode}","outcome":${status}`;
     const sampled = sample > 1 ? `"sample":${sample},` : '';
     const head = `${who},${what},"request":"${request.requestId}",${sampled}"sequence":`;
     this.#add(clientId, `${head}\0,"target":${quoted(target)},"units":${units}}`);

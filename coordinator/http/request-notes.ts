@@ -43,7 +43,8 @@ export function noteRequest(
   const sample = isDone && isSampled(routeClass) ? querySample : 1;
   const { collection = '' } = (request.params ?? {}) as { collection?: string };
   const endpoint = route.url === undefined ? NO_ENDPOINT : `${request.method} ${route.url}`;
-  auditLog.request({ ...whose, endpoint, collection, sample, requestId: request.id });
+  const { deleted } = tally;
+  auditLog.request({ ...whose, endpoint, collection, deleted, sample, requestId: request.id });
 }
 
 /** Whatever changes nothing and shows nothing but points. */

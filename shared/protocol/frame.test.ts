@@ -58,7 +58,7 @@ test('aligned vectors are read where they lie', () => {
 test('the layout is the one in the head of the file', () => {
   const bytes = encodeFrame(frameOf({ structure: Uint8Array.of(0x80) }));
   const text = bytes.toString('hex');
-  assert.equal(text.slice(0, 8), '08011400');
+  assert.equal(text.slice(0, 8), '09011400');
   assert.equal(text.slice(8, 32), '98badcfeefcdab8910270000');
   assert.equal(text.slice(32, 64), SHARD.replaceAll('-', ''));
   assert.equal(text.slice(64, 80), '010000000c000000');

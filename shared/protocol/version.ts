@@ -13,5 +13,6 @@
  *    `shard-release`
  * 7  writes say on whose account they are, and shards what writes came to; `meter-read`
  * 8  `shard-freeze`; a shard may be cold
+ * 9  deletes and changes of payloads answer how many points they deleted or changed
  */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;

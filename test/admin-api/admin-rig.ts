@@ -174,7 +174,7 @@ export class AdminRig {
     };
     const fleet = new Fleet(clock);
     const left = { collections: 0 };
-    const eraseCollections = async () => left.collections;
+    const eraseCollections = async () => ({ left: left.collections, points: 0 });
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
