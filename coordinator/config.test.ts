@@ -31,7 +31,7 @@ BULKHEAD_LINK_PORT
     integer, 0 to 65535; default 6336
 
 BULKHEAD_TRUSTED_PROXIES
-    addresses or networks of proxies whose X-Forwarded-For is believed, with commas between
+    addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between
     text; default none
 
 BULKHEAD_REQUEST_TIMEOUT_MS

@@ -18,7 +18,7 @@ export const COORDINATOR_OPTIONS = {
   trustedProxies: {
     kind: 'text',
     default: 'none',
-    help: 'addresses or networks of proxies whose X-Forwarded-For is believed, with commas between',
+    help: 'addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between',
   },
   billingUrl: {
     kind: 'text',

@@ -40,7 +40,7 @@ import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
 import { retryAfterSeconds, tellRates, tellRefused } from './rate-headers.ts';
 import { checkHeader, inNamespace, presentedKey } from './request-header.ts';
-import { requestIds } from './request-ids.ts';
+import { edgeRequestIds } from './request-ids.ts';
 import { noteRequest, type RequestNotesDeps, statusOf } from './request-notes.ts';
 import {
   announcedBytes,
@@ -74,7 +74,7 @@ export interface DataServerOptions {
   requestTimeoutMs: number;
   /** For a read that does not name a timeout. */
   queryTimeoutMs: number;
-  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  /** Addresses and networks of proxies whose `X-Forwarded-For` and `X-Request-Id` are believed. */
   trustedProxies?: string[];
   bodyBytesMax?: number;
 }
@@ -129,7 +129,7 @@ export function createDataServer(
 ): FastifyInstance {
   const server = fastify({
     logger: false,
-    genReqId: requestIds(deps.random),
+    genReqId: edgeRequestIds(deps.random, options.trustedProxies ?? []),
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     requestTimeout: RECEIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -327,7 +327,11 @@ function addEndpoint(
     const principal = principalNow(request, endpoint, deps);
     const { collection = '', id = '', field_name = '' } = request.params as Record<string, string>;
     const wantedMs = requestedTimeoutMs(request.query) ?? timeoutMs;
-    const deadline = Deadline.after(clock, Math.min(wantedMs, options.requestTimeoutMs));
+    const deadline = Deadline.after(
+      clock,
+      Math.min(wantedMs, options.requestTimeoutMs),
+      request.id,
+    );
     const out = openResult();
     const { body } = request;
     const query = request.query as Record<string, string>;

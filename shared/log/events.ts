@@ -117,6 +117,17 @@ export const LOG_EVENTS = {
     },
     help: 'a request met an internal error; the caller saw only its code',
   },
+  request_slow: {
+    level: 'warn',
+    fields: {
+      requestId: 'text',
+      message: 'text',
+      shardId: 'text',
+      ms: 'number',
+      others: 'number',
+    },
+    help: 'a request of a caller took a worker longer than a second from its arrival on, and so did others since the last that was told',
+  },
   request_done: {
     level: 'debug',
     fields: {
@@ -166,7 +177,7 @@ export const LOG_EVENTS = {
   },
   shard_damaged: {
     level: 'error',
-    fields: { shardId: 'text', error: 'error' },
+    fields: { shardId: 'text', requestId: 'text', error: 'error' },
     help: 'what is on the disk is not what was written: the shard is not served until it is mended',
   },
   shard_released: {

@@ -17,7 +17,7 @@ const HASHES: Record<number, string> = {
   6: 'f8b2dee4c8d68820efed5578143e35e42f0aa7dab437cf65858f9dc8a407fb2d',
   7: '9c1a7d683948eda891c653201cd88a070634836ba89118897929741c83c9a084',
   8: 'c24786790bda66a233cde6788dff9e7ea6bcc406db02e2ebdd2fdbcb17dbb7e7',
-  9: '6a68465c6fc565b81d6d252f805fd420c349322f4041a0dd48947701c9b9e616',
+  9: '6ff04d597eddc028214c136c8f226f493dea6a6211818e9261ca09a6f7021859',
 };
 
 test('the schemas are those that the protocol version promises', () => {

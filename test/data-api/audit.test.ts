@@ -90,3 +90,22 @@ test('a collection that is deleted while its worker is away has no count', async
   const entry = (await entriesUntil(rig, requestId)).find(({ request }) => request === requestId);
   assert.deepEqual([entry?.outcome, entry?.deleted], [200, undefined]);
 });
+
+test('the id that a trusted proxy gives is in the answer, the entry, and what the worker is told', async (t) => {
+  const rig = await startRig(t, { trustedProxies: ['127.0.0.0/8', '::1'] });
+  await createSmall(rig);
+  const given = '7b0e8a3c93a14c5e8d0b5f2f0a8d9c11';
+  const origins: string[] = [];
+  rig.worker.interfere = (_name, deadline) => void origins.push(deadline.origin);
+  const query = { query: VECTOR };
+  const call = (id: string) => {
+    return rig.call('POST', '/collections/c/points/query', query, { 'x-request-id': id });
+  };
+  assert.equal((await call(given)).headers.get('x-request-id'), given);
+  assert.deepEqual(origins, [given]);
+  const own = (await call('not "well" formed')).headers.get('x-request-id');
+  assert.match(own ?? '', /^req_[a-z2-7]{16}$/);
+  assert.deepEqual(origins, [given, own]);
+  await entriesUntil(rig, own);
+  assert.ok((await entriesUntil(rig, given)).some(({ request }) => request === given));
+});
