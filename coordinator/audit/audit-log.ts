@@ -4,16 +4,17 @@
  *   request() of a client ----> its chain, of its searches and reads as many as its plan says
  *   refusedKey() -------------> the operators' chain, a minute's of one address in one entry
  *
- * Records are gathered for half a second and handed to the ledger together; a process that is killed
+ * Records are gathered for half a second and handed to the ledger together (`ledger/handover.ts`); a process that is killed
  * loses those. They wait when the ledger is slow, and when too many do, requests are refused (`isBehind`).
  */
 import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { entryText } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
 import { type AuditTexts, auditTextOf, OPERATORS_CHAIN } from '../ledger/entries.ts';
+import { type Gathered, Handover } from '../ledger/handover.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 export interface AuditLogDeps {
@@ -40,7 +41,6 @@ export interface AuditedRequest {
   sample: number;
 }
 
-const FLUSH_MS = 500;
 const FLUSH_RECORDS = 1_000;
 const MINUTE_MS = 60_000;
 /** Beyond so many addresses of one minute, the others are one. */
@@ -54,9 +54,7 @@ export class AuditLog {
   /** By chain, as texts (`ledger/entries.ts`). */
   #records = new Map<string, string[]>();
   #count = 0;
-  #isSending = false;
-  #sent: Promise<void> = Promise.resolve();
-  #cancel: (() => void) | undefined;
+  readonly #handover: Handover;
   /** Of clients whose queries are sampled. */
   readonly #queries = new Map<ClientId, number>();
   readonly #refused = new Map<string, number>();
@@ -67,6 +65,7 @@ export class AuditLog {
 
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
+    this.#handover = new Handover({ ...deps, take: () => this.#take(), urgent: true });
   }
 
   /** Whether too many records wait. */
@@ -116,13 +115,10 @@ export class AuditLog {
   }
 
   /** Hands over all that was noted; after it nothing is. */
-  async close(): Promise<void> {
+  async close(deadline?: Deadline): Promise<void> {
     this.#endMinute();
     this.#closed = true;
-    while (this.#count > 0 || this.#isSending) {
-      this.#flush();
-      await this.#sent;
-    }
+    await this.#handover.close(deadline);
   }
 
   #endMinute(): void {
@@ -141,33 +137,21 @@ export class AuditLog {
     if (known === undefined) this.#records.set(chain, [text]);
     else known.push(text);
     this.#count += 1;
-    if (this.#count >= FLUSH_RECORDS) this.#flush();
-    else this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
+    if (this.#count >= FLUSH_RECORDS) this.#handover.now();
+    else this.#handover.soon();
   }
 
-  #flush(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    if (this.#isSending || this.#count === 0) return;
+  #take(): Gathered | undefined {
+    if (this.#count === 0) return undefined;
     const texts = [...this.#records].map(([chain, own]) => [chain, own.join('\n')] as const);
     const count = this.#count;
     this.#records = new Map();
     this.#count = 0;
-    this.#isSending = true;
-    this.#sent = this.#deps.ledger
-      .append({ kind: 'audit', texts }, { urgent: true })
-      .catch((error: unknown) => this.#keep(texts, count, error))
-      .finally(() => {
-        this.#isSending = false;
-        if (this.#count > 0 && !this.#closed) {
-          this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
-        }
-      });
+    return { entry: { kind: 'audit', texts }, keep: () => this.#keep(texts, count) };
   }
 
   /** They were not taken: they come first with the next. */
-  #keep(texts: AuditTexts, count: number, error: unknown): void {
-    if (!(error instanceof AppError) || error.code !== 'overloaded') throw error;
+  #keep(texts: AuditTexts, count: number): void {
     for (const [chain, text] of texts) {
       this.#records.set(chain, [text, ...(this.#records.get(chain) ?? [])]);
     }

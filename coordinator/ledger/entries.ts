@@ -255,8 +255,9 @@ export type LedgerRequest =
   | { kind: 'close' };
 
 export type LedgerMessage =
-  /** With the chains that are not what was signed. */
-  | { kind: 'ready'; broken: readonly BrokenChain[] }
+  | { kind: 'ready' }
+  /** These chains are not what was signed. */
+  | { kind: 'broken'; broken: readonly BrokenChain[] }
   /** It can not be opened. */
   | { kind: 'refused'; locked: boolean; error: Error }
   | { kind: 'answer'; seq: number; answer: unknown }
