@@ -19,6 +19,7 @@ import { SeededRandom } from '../../shared/base/random.ts';
 import { AnchorsVerifier } from '../../shared/crypto/anchors-verifier.ts';
 import { auditKeyOf, entryText } from '../../shared/crypto/audit-chain.ts';
 import { AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
+import { parseSigned } from '../../shared/crypto/signed-lines.ts';
 import { dumpTables } from './dump-tables.ts';
 
 const AUDIT_SEED = Buffer.alloc(32, 3);
@@ -123,6 +124,28 @@ export function checkChains(db: LedgerDb): number {
     assert(problem === undefined, `the chain ${chain}: ${problem?.problem}`);
   }
   return db.anchors;
+}
+
+/** What was pruned is told of by a checkpoint among the anchors before the first of it is gone. Throws when not. */
+export function checkPruned(folder: string): void {
+  const names = readdirSync(folder).filter((name) => /^audit-anchors-[0-9]+\.jsonl$/.test(name));
+  const anchors = names.map((name) => readFileSync(join(folder, name), 'utf8')).join('');
+  const database = new Database(join(folder, 'ledger.db'));
+  try {
+    const first = database.prepare<[string], number | null>(
+      'SELECT min(first) FROM audit_pages WHERE chain = ?',
+    );
+    for (const chain of CHAINS) {
+      const begun = first.pluck().get(chain) ?? 1;
+      const isTold = anchors.split('\n').some((line) => {
+        const pruned = parseSigned('checkpoint', line)?.checkpoint;
+        return pruned?.chain === chain && pruned.sequence >= begun - 1;
+      });
+      assert(begun === 1 || isTold, `${chain} begins with ${begun}, and no checkpoint says so`);
+    }
+  } finally {
+    database.close();
+  }
 }
 
 /** No file of anchors is other than it was, and none is missing. Throws when not. */

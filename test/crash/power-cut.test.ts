@@ -12,6 +12,7 @@ import { parseJournal } from './journal.ts';
 import {
   checkAnchorFiles,
   checkChains,
+  checkPruned,
   dumpLedger,
   ledgerDumpsOf,
   ledgerPlanOf,
@@ -119,6 +120,7 @@ function checkLedger(t: TestContext, seed: number): CheckFolder {
     const anchors = checkChains(db);
     assert.ok(anchors >= anchorsIn(acknowledged.size).length, 'what was anchored is there');
     db.close();
+    checkPruned(join(dataDir, 'coordinator'));
     const found = expected.indexOf(dumpLedger(file), acknowledged.size);
     const between = `after ${acknowledged.size} to ${began} steps, not ${found}`;
     assert.ok(found >= acknowledged.size && found <= began, between);
