@@ -107,6 +107,12 @@ export interface Answer {
   reply: Reply;
 }
 
+/** What a try to erase a client answers. */
+interface Left {
+  collections: number;
+  points: number | undefined;
+}
+
 export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
@@ -115,7 +121,7 @@ export class AdminRig {
   readonly fleet: Fleet;
   readonly catalog: Catalog;
   /** How many collections each client that is erased still has. */
-  readonly left: { collections: number };
+  readonly left: Left;
   /** Shards that workers have quarantined. */
   readonly quarantined: Set<string>;
   readonly #url: string;
@@ -130,7 +136,7 @@ export class AdminRig {
     fleet: Fleet;
     catalog: Catalog;
     url: string;
-    left: { collections: number };
+    left: Left;
     told: { limits: number };
     quarantined: Set<string>;
   }) {
@@ -173,8 +179,8 @@ export class AdminRig {
       told.limits += 1;
     };
     const fleet = new Fleet(clock);
-    const left = { collections: 0 };
-    const eraseCollections = async () => ({ left: left.collections, points: 0 });
+    const left: Left = { collections: 0, points: 7 };
+    const eraseCollections = async () => ({ left: left.collections, points: left.points });
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
