@@ -59,7 +59,13 @@ export class AnchorFiles {
     this.#number = newestIn(folder);
     if (this.#number === 0) return;
     this.#openNewest();
-    if (this.#number > newest) begun(this.#number);
+    try {
+      // The process that began it died before the database knew.
+      if (this.#number > newest) begun(this.#number);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** The number of the newest that is there; 0: there is none. */
