@@ -19,6 +19,7 @@ import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { ChangeLog } from './audit/change-log.ts';
+import { Retention } from './audit/retention.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
@@ -104,12 +105,8 @@ export async function startCoordinator(
   const usage = new Usage({ ledger, clock });
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
-  const auditLog = new AuditLog({ ledger, clock });
-  shutdown.add('audit log', auditLog);
-  const changeLog = new ChangeLog({ store, ledger, clock, log });
-  shutdown.add('change log', changeLog);
-  const publicKey = publicPemOf(auditKeyOf(auditSeed));
-  const auditTrail = new AuditTrail({ ledger, clock, publicKey });
+  const audit = composeAudit(config, { ...deps, store, ledger }, shutdown);
+  const { auditLog, auditTrail } = audit;
   const noting = { requestMeter, auditLog, auditTrail };
   const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
@@ -146,8 +143,9 @@ export async function startCoordinator(
   dataPlane.start();
   moves.start();
   erasure.plan();
-  changeLog.start();
   census.start();
+  audit.changeLog.start();
+  audit.retention.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -170,6 +168,26 @@ function noteSeen(store: ControlStore, link: WorkerLink, log: Log): void {
   };
   link.onConnect(seen);
   link.onLoss(seen);
+}
+
+function composeAudit(
+  config: CoordinatorConfig,
+  parts: CoordinatorDeps & { store: ControlStore; ledger: Ledger },
+  shutdown: Shutdown,
+) {
+  const { store } = parts;
+  const auditLog = new AuditLog(parts);
+  shutdown.add('audit log', auditLog);
+  const changeLog = new ChangeLog(parts);
+  shutdown.add('change log', changeLog);
+  const daysOf = (chain: string) => {
+    const days = termsIn(store, chain as ClientId)?.limits.audit_retention_days;
+    return days ?? config.auditRetentionDays;
+  };
+  const retention = new Retention({ ...parts, daysOf });
+  shutdown.add('retention', retention);
+  const publicKey = publicPemOf(auditKeyOf(auditSeedOf(config.keyPepper)));
+  return { auditLog, changeLog, retention, auditTrail: new AuditTrail({ ...parts, publicKey }) };
 }
 
 function composeCluster(
@@ -232,7 +250,7 @@ function pausesOver({ store, clientLimits, log }: Pick<Known, 'store' | 'clientL
     idleDaysOf: (clientId: ClientId) => clientLimits.find(clientId)?.idle_days_before_pause ?? 0,
     isClientPaused: (clientId: ClientId) => clientLimits.pauseOf(clientId)?.scope === 'all',
     tell: ({ type, clientId, key }: Notice) => {
-      log.event('notice', { type, clientId: clientId ?? '', key });
+      log.event('notice_told', { type, clientId: clientId ?? '', about: key });
     },
   };
 }

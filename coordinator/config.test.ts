@@ -31,7 +31,7 @@ BULKHEAD_LINK_PORT
     integer, 0 to 65535; default 6336
 
 BULKHEAD_TRUSTED_PROXIES
-    addresses or networks of proxies whose X-Forwarded-For is believed, with commas between
+    addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between
     text; default none
 
 BULKHEAD_BILLING_URL
@@ -45,6 +45,10 @@ BULKHEAD_REQUEST_TIMEOUT_MS
 BULKHEAD_QUERY_TIMEOUT_MS
     the same for queries; a query to a worker that is away waits this long, then 503
     integer, 100 to 600000 ms; default 10000
+
+BULKHEAD_AUDIT_RETENTION_DAYS
+    for which the operators' audit log is kept, and that of a client that is gone
+    integer, 1 to 36500 days; default 3650
 
 BULKHEAD_LOG_LEVEL
     least level that is logged

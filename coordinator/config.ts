@@ -18,7 +18,7 @@ export const COORDINATOR_OPTIONS = {
   trustedProxies: {
     kind: 'text',
     default: 'none',
-    help: 'addresses or networks of proxies whose X-Forwarded-For is believed, with commas between',
+    help: 'addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between',
   },
   billingUrl: {
     kind: 'text',
@@ -42,6 +42,14 @@ export const COORDINATOR_OPTIONS = {
     max: 600_000,
     unit: 'ms',
     help: 'the same for queries; a query to a worker that is away waits this long, then 503',
+  },
+  auditRetentionDays: {
+    kind: 'integer',
+    default: 3_650,
+    min: 1,
+    max: 36_500,
+    unit: 'days',
+    help: "for which the operators' audit log is kept, and that of a client that is gone",
   },
   logLevel: {
     kind: 'choice',

@@ -333,18 +333,23 @@ export const ClientCensus = closedObject({
   next: orNull(Type.Integer({ description: 'what to go on after; null: that was all' })),
 });
 
-const SignedHead = closedObject({
-  head: closedObject({
-    at: Time,
-    chain: Type.String(),
-    hash: Type.String(),
-    sequence: Type.Integer({ minimum: 0 }),
-  }),
-  signature: Type.String({ description: 'Ed25519, base64url' }),
+const signedPlace = {
+  at: Time,
+  chain: Type.String(),
+  hash: Type.String(),
+  sequence: Type.Integer({ minimum: 0 }),
+};
+const signature = Type.String({ description: 'Ed25519, base64url' });
+const SignedHead = closedObject({ head: closedObject(signedPlace), signature });
+const SignedCheckpoint = closedObject({
+  checkpoint: closedObject({ ...signedPlace, pruned: Type.Integer({ minimum: 1 }) }),
+  signature,
 });
 
 export const AuditExport = closedObject({
-  heads: Type.Array(SignedHead, { description: 'with the first part: the first lines' }),
+  heads: Type.Array(Type.Union([SignedHead, SignedCheckpoint]), {
+    description: 'with the first part: the first lines',
+  }),
   text: Type.String({ description: 'lines of an export, to be written as they are' }),
   next: orNull(Type.Integer({ description: 'what to go on after; null: that was all' })),
   until: Type.Integer({ minimum: 0, description: 'to be sent for the next part' }),

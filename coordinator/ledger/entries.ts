@@ -1,7 +1,8 @@
 /** What is written to the ledger and asked of it, as it crosses to the ledger's thread and back. */
 import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
-import type { EntryText, SignedHead } from '../../shared/crypto/audit-chain.ts';
+import type { EntryText } from '../../shared/crypto/audit-chain.ts';
 import type { CensusKind } from '../../shared/crypto/census-seal.ts';
+import type { SignedCheckpoint, SignedHead } from '../../shared/crypto/signed-lines.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
 
@@ -56,6 +57,9 @@ export interface RequestsEntry {
 export interface AuditRecord extends EntryText {
   chain: string;
 }
+
+/** The chain of what operators do, and of what nobody's key did. */
+export const OPERATORS_CHAIN = 'operators';
 
 /** The same of several, by chain: head and tail with a NUL between, and a line feed between records. Texts cross
  * to a thread several times faster than as many objects. */
@@ -176,6 +180,17 @@ export interface AuditPage {
   entries: string[];
   /** What to go on after; null: there are no more. */
   next: number | null;
+  /** The first entry that is kept; those before were pruned. */
+  keptFrom: number;
+}
+
+/** How an export begins. */
+export interface ExportStart {
+  /** Its first lines. */
+  lines: (SignedCheckpoint | SignedHead)[];
+  /** Its entries come after that one, up to the other. */
+  after: number;
+  until: number;
 }
 
 export interface ExportPart {
@@ -258,14 +273,18 @@ export interface LedgerQuestions {
   /** The last row of `control.db` that is in the chains. */
   changes: { about: undefined; answer: number };
   'audit-list': { about: AuditFilter & { chain: string }; answer: AuditPage };
-  /** The head of a chain as it is now, signed. */
-  'audit-head': { about: { chain: string; now: number }; answer: SignedHead };
-  /** The same as it was after that entry; undefined when there is none (any more). */
-  'audit-head-at': {
-    about: { chain: string; sequence: number; now: number };
-    answer: SignedHead | undefined;
+  /** Of entries after one; 0: of all that are kept. When there is no such entry (any more): which is the first. */
+  'audit-export-start': {
+    about: { chain: string; after: number; now: number };
+    answer: ExportStart | { keptFrom: number };
   };
-  'audit-export': { about: { chain: string; after: number; until: number }; answer: ExportPart };
+  /** Undefined when entries after that one are not all there any more. */
+  'audit-export': {
+    about: { chain: string; after: number; until: number };
+    answer: ExportPart | undefined;
+  };
+  /** Names of chains after one, so many at most. */
+  'audit-chains': { about: { after: string; limit: number }; answer: string[] };
 }
 
 export type QuestionName = keyof LedgerQuestions;
@@ -273,6 +292,9 @@ export type QuestionName = keyof LedgerQuestions;
 /** A chain that is not what was signed. */
 export interface BrokenChain {
   chain: string;
+  /** The entry that was signed is another or none; the first that is kept does not follow what was pruned; what
+   * was pruned is not what a checkpoint says; the newest file of anchors is not there. */
+  reason: 'entry' | 'beginning' | 'checkpoint' | 'anchors';
   /** The entry that was signed, and when. */
   sequence: number;
   at: string;
@@ -280,11 +302,29 @@ export interface BrokenChain {
   end: number;
 }
 
+/** A step of pruning a chain: pages that were written before a time, at most a few milliseconds of them. */
+export interface PruneStep {
+  chain: string;
+  /** Milliseconds since 1970. */
+  before: number;
+  /** The same in all steps of one pruning. */
+  now: number;
+}
+
+export interface Pruned {
+  /** Entries that a checkpoint was made for. */
+  entries: number;
+  /** Whether there is more to do. */
+  more: boolean;
+}
+
 /** What the ledger's thread is started with. */
 export interface LedgerThreadData {
   file: string;
   /** Of the key that heads are signed with (`audit-chain.ts`). */
   auditSeed: Uint8Array;
+  /** Other than `LIMITS.anchorsFileBytesMax` in tests. */
+  anchorsBytesMax?: number;
 }
 
 export type LedgerRequest =
@@ -298,6 +338,7 @@ export type LedgerRequest =
     }
   /** Sign the heads of chains that have grown. */
   | { kind: 'anchor'; seq: number; now: number }
+  | ({ kind: 'prune'; seq: number } & PruneStep)
   | {
       [N in QuestionName]: {
         kind: 'question';
@@ -309,8 +350,9 @@ export type LedgerRequest =
   | { kind: 'close' };
 
 export type LedgerMessage =
-  /** With the chains that are not what was signed. */
-  | { kind: 'ready'; broken: readonly BrokenChain[] }
+  | { kind: 'ready' }
+  /** These chains are not what was signed. */
+  | { kind: 'broken'; broken: readonly BrokenChain[] }
   /** It can not be opened. */
   | { kind: 'refused'; locked: boolean; error: Error }
   | { kind: 'answer'; seq: number; answer: unknown }

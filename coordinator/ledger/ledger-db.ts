@@ -3,19 +3,26 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { unreachable } from '../../shared/base/assert.ts';
-import { auditKeyOf, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
+import { auditKeyOf } from '../../shared/crypto/audit-chain.ts';
+import { type SignedHead, signHead } from '../../shared/crypto/signed-lines.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AnchorFiles } from './anchor-files.ts';
 import { AuditAnchors } from './audit-anchors.ts';
+import { AuditPruning } from './audit-pruning.ts';
 import { AuditTable } from './audit-table.ts';
 import { CensusTable } from './census-table.ts';
 import type {
   AuditTexts,
   BrokenChain,
   ChainHead,
+  ExportStart,
   ForgetEntry,
   LedgerEntry,
   LedgerQuestions,
   LedgerThreadData,
   MeteredShard,
+  Pruned,
+  PruneStep,
   QuestionName,
   RequestSum,
   RequestUsage,
@@ -32,7 +39,6 @@ interface Batch {
   entries: readonly LedgerEntry[];
 }
 
-const ANCHORS_FILE = 'audit-anchors.jsonl';
 /** Entries of chains that are not anchored for longer than that. */
 const UNANCHORED_MAX = 1_000;
 
@@ -40,15 +46,17 @@ export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
   readonly #audit: AuditTable;
+  readonly #files: AnchorFiles;
   readonly #anchors: AuditAnchors;
   readonly #census: CensusTable;
+  readonly #pruning: AuditPruning;
   readonly #key: KeyObject;
   /** Chains that are not what was signed. */
   readonly broken: readonly BrokenChain[];
   #unanchored = 0;
 
   /** Throws what `openLedger` throws. */
-  constructor({ file, auditSeed }: LedgerThreadData) {
+  constructor({ file, auditSeed, anchorsBytesMax }: LedgerThreadData) {
     this.#key = auditKeyOf(auditSeed);
     this.#db = openLedger(file);
     try {
@@ -56,8 +64,23 @@ export class LedgerDb {
       this.#audit = new AuditTable(this.#db);
       this.#census = new CensusTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
-      const anchors = path.join(path.dirname(file), ANCHORS_FILE);
-      this.#anchors = new AuditAnchors(anchors, { table: this.#audit, keys });
+      this.#files = new AnchorFiles({
+        folder: path.dirname(file),
+        keys,
+        bytesMax: anchorsBytesMax ?? LIMITS.anchorsFileBytesMax,
+        newest: Number(this.#sql.meta.get('anchors_file')),
+        begun: (number) => this.#sql.setMeta.run(number, 'anchors_file'),
+      });
+      this.#anchors = new AuditAnchors({ files: this.#files, table: this.#audit, keys });
+      this.#pruning = new AuditPruning({
+        db: this.#db,
+        table: this.#audit,
+        anchors: this.#anchors,
+        key: this.#key,
+        appended: (count) => {
+          this.#unanchored += count;
+        },
+      });
     } catch (error) {
       this.#db.close();
       throw error;
@@ -71,7 +94,7 @@ export class LedgerDb {
   }
 
   close(): void {
-    this.#anchors.close();
+    this.#files.close();
     this.#db.close();
   }
 
@@ -84,6 +107,12 @@ export class LedgerDb {
   anchor(now: number): void {
     this.#anchors.anchor(new Date(now).toISOString());
     this.#unanchored = 0;
+  }
+
+  /** A step of pruning a chain; durable on return. One that is not what was signed is evidence: it stays. */
+  prune(step: PruneStep): Pruned {
+    if (this.broken.some(({ chain }) => chain === step.chain)) return { entries: 0, more: false };
+    return this.#pruning.step(step);
   }
 
   /**
@@ -102,18 +131,18 @@ export class LedgerDb {
     if (this.#unanchored >= UNANCHORED_MAX) this.anchor(batch.now);
   }
 
-  #write({ run, batch, entries }: Batch): void {
+  #write({ run, batch, entries, now }: Batch): void {
     const write = this.#db.transaction(() => {
       const isKnown = this.#sql.meta.get('run') === run;
       if (isKnown && Number(this.#sql.meta.get('batch')) >= batch) return;
-      for (const entry of entries) this.#apply(entry);
+      for (const entry of entries) this.#apply(entry, now);
       this.#sql.setMeta.run(run, 'run');
       this.#sql.setMeta.run(batch, 'batch');
     });
     write.immediate();
   }
 
-  #apply(entry: LedgerEntry): void {
+  #apply(entry: LedgerEntry, now: number): void {
     switch (entry.kind) {
       case 'writes':
         this.#addWrites(entry);
@@ -122,11 +151,11 @@ export class LedgerDb {
         this.#forget(entry);
         break;
       case 'audit':
-        this.#addRecords(entry.texts);
+        this.#addRecords(entry.texts, now);
         break;
       case 'changes':
         if (entry.after !== Number(this.#sql.meta.get('changes'))) break;
-        this.#addRecords(entry.texts);
+        this.#addRecords(entry.texts, now);
         this.#sql.setMeta.run(entry.upTo, 'changes');
         break;
       case 'requests':
@@ -143,8 +172,8 @@ export class LedgerDb {
     }
   }
 
-  #addRecords(texts: AuditTexts): void {
-    this.#unanchored += this.#audit.append(texts);
+  #addRecords(texts: AuditTexts, now: number): void {
+    this.#unanchored += this.#audit.append(texts, now);
   }
 
   /** What is there already is not added again. That nothing was noted in between is its sender's word. */
@@ -180,13 +209,10 @@ export class LedgerDb {
         return Number(this.#sql.meta.get('changes'));
       case 'audit-list':
         return this.#audit.list(about.chain, about);
-      case 'audit-head':
-        return this.#sign({ chain: about.chain, ...this.#audit.head(about.chain) }, about.now);
-      case 'audit-head-at': {
-        const { chain, sequence, now } = about;
-        const hash = this.#audit.hashAt(chain, sequence);
-        return hash && this.#sign({ chain, sequence, hash }, now);
-      }
+      case 'audit-export-start':
+        return this.#exportStart(about);
+      case 'audit-chains':
+        return this.#audit.names(about.after, about.limit);
       case 'audit-export':
         return this.#audit.exportPart(about.chain, about);
       case 'request-usage':
@@ -206,6 +232,23 @@ export class LedgerDb {
       default:
         return unreachable(name);
     }
+  }
+
+  #exportStart({
+    chain,
+    after,
+    now,
+  }: LedgerQuestions['audit-export-start']['about']): ExportStart | { keptFrom: number } {
+    const end = this.#audit.head(chain);
+    const signed = this.#audit.checkpoint(chain);
+    const { sequence: pruned } = this.#audit.begin(chain);
+    const from = after === 0 ? pruned : after;
+    const hash = this.#audit.hashAt(chain, from);
+    if (hash === undefined || from > end.sequence) return { keptFrom: pruned + 1 };
+    const lines: ExportStart['lines'] = signed === undefined ? [] : [signed];
+    lines.push(this.#sign({ chain, ...end }, now));
+    if (from > pruned) lines.push(this.#sign({ chain, sequence: from, hash }, now));
+    return { lines, after: from, until: end.sequence };
   }
 
   #sign(head: ChainHead & { chain: string }, now: number): SignedHead {

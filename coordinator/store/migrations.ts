@@ -278,6 +278,9 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (day, number)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  UPDATE plans SET limits = json_set(limits, '$.audit_query_sample', 1);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -14,7 +14,7 @@
  */
 import { hkdfSync, type KeyObject, sign, verify } from 'node:crypto';
 import { assert } from '../base/assert.ts';
-import { canonicalJson } from './audit-chain.ts';
+import { canonicalJson } from './signed-lines.ts';
 
 export const CENSUS_KINDS = ['scheduled', 'on_demand'] as const;
 export type CensusKind = (typeof CENSUS_KINDS)[number];

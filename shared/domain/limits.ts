@@ -100,6 +100,8 @@ export const LIMITS = {
   censusPageMax: 200,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
+  /** Lines that are appended to one file of audit anchors: a start reads the newest, in some tenths of a second. */
+  anchorsFileBytesMax: 4 * MIB,
   /** Writes of one shard that wait for a commit. */
   shardWritesQueuedMax: 4_096,
   /** Bytes of all writes of a worker that wait for a commit: each is copied for its thread. */

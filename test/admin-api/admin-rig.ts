@@ -108,6 +108,12 @@ export interface Answer {
   reply: Reply;
 }
 
+/** What a try to erase a client answers. */
+interface Left {
+  collections: number;
+  points: number | undefined;
+}
+
 export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
@@ -117,7 +123,7 @@ export class AdminRig {
   readonly catalog: Catalog;
   readonly census: CensusWorld;
   /** How many collections each client that is erased still has. */
-  readonly left: { collections: number };
+  readonly left: Left;
   /** Shards that workers have quarantined. */
   readonly quarantined: Set<string>;
   readonly #url: string;
@@ -133,7 +139,7 @@ export class AdminRig {
     catalog: Catalog;
     census: CensusWorld;
     url: string;
-    left: { collections: number };
+    left: Left;
     told: { limits: number };
     quarantined: Set<string>;
   }) {
@@ -185,8 +191,8 @@ export class AdminRig {
       told.limits += 1;
     };
     const fleet = new Fleet(clock);
-    const left = { collections: 0 };
-    const eraseCollections = async () => left.collections;
+    const left: Left = { collections: 0, points: 7 };
+    const eraseCollections = async () => ({ left: left.collections, points: left.points });
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });

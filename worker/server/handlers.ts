@@ -122,13 +122,13 @@ function warmed(registry: ShardRegistry, name: MessageName, handler: AnyHandler)
  */
 function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
   const guard = (handler: AnyHandler): AnyHandler => {
-    return (shardId, ...rest) => {
+    return (shardId, body, vectors, deadline) => {
       const failed = (error: unknown): never => {
-        if (isDamage(error)) registry.noteDamage(shardId, error);
+        if (isDamage(error)) registry.noteDamage(shardId, error, deadline.origin);
         throw toAppError(error);
       };
       try {
-        const answer = handler(shardId, ...rest);
+        const answer = handler(shardId, body, vectors, deadline);
         return answer instanceof Promise ? answer.catch(failed) : answer;
       } catch (error) {
         return failed(error);
@@ -141,7 +141,12 @@ function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
   ) as unknown as Handlers;
 }
 
-type AnyHandler = (shardId: ShardId, ...rest: never[]) => Answer | Promise<Answer>;
+type AnyHandler = (
+  shardId: ShardId,
+  body: never,
+  vectors: Float32Array,
+  deadline: Deadline,
+) => Answer | Promise<Answer>;
 type Answer = WithVectors<Reply<MessageName>>;
 
 /** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */

@@ -220,11 +220,12 @@ export class ShardRegistry {
 
   /**
    * The shard's files are not what was written to them. From now on, also after a restart, it is not
-   * served; what it has can be compared and mended.
+   * served; what it has can be compared and mended. `requestId`: of who met it; '' when that was nobody's request.
    */
-  noteDamage(shardId: ShardId, error: unknown): void {
+  noteDamage(shardId: ShardId, error: unknown, requestId = ''): void {
     if (this.#damaged.has(shardId)) return;
-    this.#deps.log.event('shard_damaged', { shardId, error });
+    const found = requestId === '' ? { shardId, error } : { shardId, requestId, error };
+    this.#deps.log.event('shard_damaged', found);
     try {
       this.#damaged.add(shardId);
     } catch (failure) {
