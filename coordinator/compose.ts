@@ -32,6 +32,7 @@ import { REPLICATION_TIMING } from './cluster/replicas/timing.ts';
 import { HEALTH_TIMING, WorkerHealth } from './cluster/workers/worker-health.ts';
 import { WorkerLoads } from './cluster/workers/worker-loads.ts';
 import { Workforce } from './cluster/workers/workforce.ts';
+import { composeNotify } from './compose-notify.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
@@ -41,9 +42,11 @@ import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
 import { Idempotency } from './control-plane/idempotency.ts';
 import { KeyAdmin } from './control-plane/keys.ts';
+import type { NoticeAdmin } from './control-plane/notices.ts';
 import { PlanAdmin } from './control-plane/plans.ts';
 import { ReplicaAdmin } from './control-plane/replicas.ts';
 import { Usage } from './control-plane/usage.ts';
+import type { WebhookAdmin } from './control-plane/webhooks.ts';
 import { type HeldShard, WorkerAdmin } from './control-plane/workers.ts';
 import { WriteOnce } from './control-plane/write-once.ts';
 import { DataPlane } from './data-plane/data-plane.ts';
@@ -103,7 +106,10 @@ export async function startCoordinator(
   link.onLoss(seen);
 
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
-  const { router } = fleet;
+  const { router, workforce } = fleet;
+  const live = () => workforce.live();
+  const notify = composeNotify(config, { ...deps, store, live }, shutdown);
+  const { notices, webhooks } = notify;
 
   const clientLimits = new ClientLimits((clientId) => termsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
@@ -116,7 +122,7 @@ export async function startCoordinator(
   shutdown.add('change log', changeLog);
   const publicKey = publicPemOf(auditKeyOf(auditSeed));
   const auditTrail = new AuditTrail({ ledger, clock, publicKey });
-  const noting = { requestMeter, auditLog, auditTrail };
+  const noting = { requestMeter, auditLog, auditTrail, notices, webhooks };
   const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
@@ -150,6 +156,7 @@ export async function startCoordinator(
   moves.start();
   erasure.plan();
   changeLog.start();
+  notify.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -240,6 +247,8 @@ interface Known extends CoordinatorDeps {
   requestMeter: RequestMeter;
   auditLog: AuditLog;
   auditTrail: AuditTrail;
+  notices: NoticeAdmin;
+  webhooks: WebhookAdmin;
   clientLimits: ClientLimits;
   limitsOf: (clientId: ClientId) => PlanLimits;
 }
@@ -331,6 +340,8 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
         usage: composed.usage,
         auditTrail: composed.auditTrail,
+        notices: composed.notices,
+        webhooks: composed.webhooks,
       },
       pauses: new ClientPauses({
         pauseOf: (clientId) => composed.clientLimits.pauseOf(clientId),

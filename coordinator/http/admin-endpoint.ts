@@ -8,9 +8,11 @@ import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { CollectionAdmin } from '../control-plane/collections.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
+import type { NoticeAdmin } from '../control-plane/notices.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { ReplicaAdmin } from '../control-plane/replicas.ts';
 import type { Usage } from '../control-plane/usage.ts';
+import type { WebhookAdmin } from '../control-plane/webhooks.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import { closedObject } from './validation.ts';
@@ -24,6 +26,8 @@ export interface ControlPlane {
   audit: AuditAdmin;
   workers: WorkerAdmin;
   replicas: ReplicaAdmin;
+  notices: NoticeAdmin;
+  webhooks: WebhookAdmin;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
 }
@@ -55,6 +59,8 @@ export interface AdminEndpoint {
   bodyDescription?: TSchema;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
+  /** What has to be waited for before it runs in one transaction; throws what refuses the request. */
+  check?(plane: ControlPlane, call: AdminCall): Promise<void>;
   run(plane: ControlPlane, call: AdminCall): object | Promise<object>;
 }
 
@@ -74,6 +80,10 @@ type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pic
   creates?: boolean;
   query?: Query;
   body?: Body;
+  check?(
+    plane: ControlPlane,
+    call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>,
+  ): Promise<void>;
   run(
     plane: ControlPlane,
     call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>,
@@ -90,12 +100,18 @@ export function adminEndpoint<
   creates = false,
   query,
   body,
+  check,
   run,
   ...rest
 }: Spec<Url, Query, Body>): AdminEndpoint {
   const params = pathParams(rest.url);
   const schema = { params, querystring: query ?? closedObject({}), ...(body && { body }) };
-  return { ...rest, status, creates, schema, run: (plane, call) => run(plane, call as never) };
+  return {
+    ...rest,
+    ...(check && { check: (plane, call) => check(plane, call as never) }),
+    ...{ status, creates, schema },
+    run: (plane, call) => run(plane, call as never),
+  };
 }
 
 function pathParams(url: string): TSchema {

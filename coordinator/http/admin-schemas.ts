@@ -9,6 +9,15 @@ import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
+import {
+  Notice,
+  Recipients,
+  Replayed,
+  Told,
+  Webhook,
+  WebhookDelivery,
+  WebhookWithSecret,
+} from './notify-schemas.ts';
 import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
@@ -280,6 +289,13 @@ export const ADMIN_SCHEMAS = {
   Usage,
   AuditExport,
   AuditKey,
+  Notice,
+  Recipients,
+  Told,
+  Webhook,
+  WebhookWithSecret,
+  WebhookDelivery,
+  Replayed,
   Problem,
   PlanTerms,
   ClientTerms,

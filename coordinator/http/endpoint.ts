@@ -9,7 +9,9 @@ import type { Once } from '../../shared/protocol/once.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
+import type { NoticeAdmin } from '../control-plane/notices.ts';
 import type { Usage } from '../control-plane/usage.ts';
+import type { WebhookAdmin } from '../control-plane/webhooks.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
 import type { Payer } from '../limits/tally.ts';
@@ -20,6 +22,8 @@ export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clus
   account: Account;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'list' | 'export' | 'publicKey'>;
+  notices: Pick<NoticeAdmin, 'recipients' | 'setRecipients' | 'test'>;
+  webhooks: WebhookAdmin;
 };
 
 export interface Call<Body = unknown> {

@@ -4,6 +4,8 @@
  * field to stand in, so it can not reach a log line by mistake. Add a row to log something new.
  */
 
+import { NOTIFY_EVENTS } from './notify-events.ts';
+
 /** `text` is cut at a bound, `error` is reduced by `describe-error.ts`. */
 export type LogFieldKind = 'text' | 'number' | 'boolean' | 'error';
 
@@ -453,6 +455,7 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', keyId: 'text', action: 'text' },
     help: 'an API key was changed, rotated or revoked; it holds for the next request',
   },
+  ...NOTIFY_EVENTS,
 } as const satisfies Record<string, LogEventSpec>;
 
 export type LogEvent = keyof typeof LOG_EVENTS;

@@ -33,6 +33,7 @@ import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { notifyParts } from '../harness/notify-parts.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
 
@@ -180,6 +181,7 @@ export class AdminRig {
     const erasure = new Erasure({ ...base, eraseCollections });
     const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
     const catalog = new Catalog();
+    const notify = notifyParts(base);
     const server = createAdminServer(
       {
         clients,
@@ -196,6 +198,7 @@ export class AdminRig {
         }),
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
+        ...notify,
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,

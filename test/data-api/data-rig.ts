@@ -39,6 +39,7 @@ import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { notifyParts } from '../harness/notify-parts.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { FakeWorker } from './fake-worker.ts';
@@ -300,7 +301,9 @@ function planeOf(
   const account = accountOver(known.store, data, known.keys, known.limits);
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail };
+  const { notices, webhooks } = notifyParts(known);
+  const told = { notices, webhooks };
+  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, ...told };
 }
 
 function accountOver(
