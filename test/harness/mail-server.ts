@@ -5,6 +5,7 @@
  *   refused      550 to the recipient              cut         the line is cut before the message is read
  *   greylisted   451 the first time, then taken    vanishing   it takes the message, and cuts the line
  *   full         452 to the message                silent      it takes the message, and says nothing
+ *   slow         taken, the answer some milliseconds later
  *   any other    taken
  */
 import { fork } from 'node:child_process';

@@ -7,6 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { TEST_CERTIFICATE, TEST_CERTIFICATE_KEY } from './test-certificate.ts';
 
+/** Long enough for its client to die meanwhile. */
+const SLOW_MS = 15;
+
 type Answer = (error?: Error | null) => void;
 
 const [mode = 'plain'] = process.argv.slice(2);
@@ -54,7 +57,8 @@ const server = new SMTPServer({
       if (treatment === 'full') return done(answerOf(452));
       process.send?.({ to, text, secure: session.secure, user: session.user ?? null }, () => {
         if (treatment === 'silent') return;
-        if (treatment === 'vanishing') cut(session);
+        if (treatment === 'slow') setTimeout(done, SLOW_MS);
+        else if (treatment === 'vanishing') cut(session);
         else done();
       });
     });
