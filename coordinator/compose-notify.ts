@@ -42,7 +42,7 @@ export function composeNotify(config: CoordinatorConfig, deps: NotifyDeps, shutd
   const known = { ...deps, notifier, guard, secrets };
   const webhookSender = shutdown.add('webhooks', new WebhookSender(known));
   notifier.onTold(() => webhookSender.soon());
-  const open = mail && (() => SmtpSession.open(mail));
+  const open = mail && ((signal: AbortSignal) => SmtpSession.open(mail, signal));
   const mailSender = open && new MailSender({ ...known, open, from: mail.from });
   if (mailSender !== undefined) {
     shutdown.add('mail', mailSender);

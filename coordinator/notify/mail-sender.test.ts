@@ -1,5 +1,7 @@
 /** The outbox against a real mail server. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,7 +49,7 @@ function startRig(t: TestContext, settings: Partial<SmtpSettings>, operators: st
     ...{ host: '127.0.0.1', port: 1, tls: 'none', user: '', password: '', timeoutMs: SILENCE_MS },
     ...settings,
   };
-  const open = () => SmtpSession.open(whole);
+  const open = (signal: AbortSignal) => SmtpSession.open(whole, signal);
   const random = new SeededRandom(1);
   const from = 'bulkhead@example.com';
   const sender = new MailSender({ store, open, from, clock, random, log });
@@ -211,4 +213,28 @@ test('who was handing over when the process died is unknown after it', async (t)
   await rig.until('unknown');
   await sleep(50);
   assert.deepEqual(server.taken, []);
+});
+
+test('a server that is silent does not keep the process from ending', async (t) => {
+  const server = await startMailServer(t, 'plain');
+  const rig = startRig(t, { port: server.port, timeoutMs: 60_000 }, ['silent@example.com']);
+  rig.tell('1');
+  rig.sender.start();
+  await rig.until('handing_over');
+  const closed = rig.sender.close();
+  rig.clock.advance(2_000);
+  await closed;
+  assert.deepEqual(rig.states(), ['unknown']);
+  const deaf = createServer();
+  cleanUp(t, () => void deaf.close());
+  await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+  const { port } = deaf.address() as AddressInfo;
+  const other = startRig(t, { port, timeoutMs: 60_000 }, ['ops@example.com']);
+  other.tell('1');
+  other.sender.start();
+  await once(deaf, 'connection');
+  const ended = other.sender.close();
+  other.clock.advance(2_000);
+  await ended;
+  assert.deepEqual(other.states(), ['waiting']);
 });

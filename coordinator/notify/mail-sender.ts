@@ -27,7 +27,7 @@ import {
 
 export interface MailSenderDeps {
   store: Pick<ControlStore, 'noticeDeliveries' | 'transaction'>;
-  open: () => Promise<Pick<SmtpSession, 'send' | 'close' | 'isOpen'>>;
+  open: (signal: AbortSignal) => Promise<Pick<SmtpSession, 'send' | 'close' | 'isOpen'>>;
   /** The address that mails come from. */
   from: string;
   clock: Clock;
@@ -50,6 +50,8 @@ const RETRY = { firstMs: 30_000, maxMs: 3_600_000 };
 const PAUSE = { firstMs: 10_000, maxMs: 300_000 };
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
+/** At the end, for the mail under way. */
+const LAST_MAIL_MS = 2_000;
 const TARGETS_MAX = 10_000;
 /** Deliveries of one digest; more are in the next. */
 const FOLDED_MAX = 1_000;
@@ -61,6 +63,7 @@ export class MailSender {
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
+  readonly #ending = new AbortController();
   #failures = 0;
   #pausedUntil = 0;
 
@@ -97,11 +100,13 @@ export class MailSender {
       });
   }
 
-  /** Sends no more; waits for the mail under way, so that nobody has to wonder about it. */
+  /** Sends no more; waits a little for the mail under way, so that nobody has to wonder about it. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel?.();
+    const cancel = this.#deps.clock.after(LAST_MAIL_MS, () => this.#ending.abort());
     await this.#running;
+    cancel();
     this.#session?.close();
   }
 
@@ -187,7 +192,7 @@ export class MailSender {
     const { open, clock, random, log } = this.#deps;
     if (this.#session?.isOpen === true) return this.#session;
     try {
-      this.#session = await open();
+      this.#session = await open(this.#ending.signal);
       this.#failures = 0;
       return this.#session;
     } catch (error) {

@@ -67,10 +67,16 @@ export class SmtpSession {
     });
   }
 
-  /** Connects and logs in. Throws what is wrong with server, certificate or password. */
-  static async open(settings: SmtpSettings): Promise<SmtpSession> {
+  /**
+   * Connects and logs in. Throws what is wrong with server, certificate or password. `signal` closes it, now or
+   * later.
+   */
+  static async open(settings: SmtpSettings, signal: AbortSignal): Promise<SmtpSession> {
     const connection = new SMTPConnection(optionsOf(settings));
     const session = new SmtpSession(connection);
+    const stop = () => session.close();
+    signal.addEventListener('abort', stop);
+    connection.once('end', () => signal.removeEventListener('abort', stop));
     try {
       await session.#step<void>((done) => connection.connect((error) => done(error ?? null)));
       const { user, password: pass } = settings;
@@ -126,9 +132,11 @@ export class SmtpSession {
     return promise;
   }
 
+  /** Ends what is under way, too. */
   close(): void {
     this.#broken ??= new Error('closed');
     this.#connection.close();
+    this.#fail(this.#broken);
   }
 }
 

@@ -21,6 +21,7 @@ import { recordingLog } from '../../test/harness/recording-log.ts';
 import { temporaryFolder } from '../../test/harness/temporary-folder.ts';
 import { TEST_CERTIFICATE, TEST_CERTIFICATE_KEY } from '../../test/harness/test-certificate.ts';
 import { ControlStore } from '../store/control-store.ts';
+import type { Resolve } from './target-guard.ts';
 import { WEBHOOK_TIMEOUT_MS } from './webhook-call.ts';
 import { WebhookSender } from './webhook-sender.ts';
 
@@ -94,7 +95,11 @@ function status(code: number, headers: Record<string, string> = {}): Answer {
   return (response) => response.writeHead(code, headers).end('body');
 }
 
-function startRig(t: TestContext, receivers: readonly Receiver[], resolve = async () => [HERE]) {
+function startRig(
+  t: TestContext,
+  receivers: readonly Receiver[],
+  resolve: Resolve = async () => [HERE],
+) {
   const clock = new ManualClock();
   const folder = temporaryFolder(t);
   const store = ControlStore.open(join(folder, 'control.db'), { clock });
@@ -377,6 +382,21 @@ test('what is under way when the process ends is posted again, under the same id
   rig.startSender();
   await until(() => rig.statesOf(webhookId).join() === 'delivered', 'the second');
   assert.equal(new Set(receiver.posts.map(({ headers }) => headers['webhook-id'])).size, 1);
+});
+
+test('a name server that takes long does not keep the process from ending', async (t) => {
+  const receiver = await Receiver.start(t);
+  const asked = Promise.withResolvers<void>();
+  const rig = startRig(t, [receiver], () => {
+    asked.resolve();
+    return new Promise(() => undefined);
+  });
+  const url = `http://slow.example:${receiver.port}/`;
+  const { webhookId } = rig.webhooks.create(ORIGIN, null, { url }).record;
+  rig.tell('1');
+  await asked.promise;
+  await rig.sender.close();
+  assert.deepEqual(rig.statesOf(webhookId), ['waiting']);
 });
 
 test('a webhook that is removed or disabled while something waits gets nothing more', async (t) => {

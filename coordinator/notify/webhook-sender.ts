@@ -135,13 +135,15 @@ export class WebhookSender {
     const body = eventText(notice);
     try {
       const isOperators = webhook.clientId === null;
-      const target = await guard.check(webhook.url, { isOperators });
+      const check = guard.check(webhook.url, { isOperators });
+      const target = await unlessAborted(check, this.#ending.signal);
       const now = clock.now();
       const headers = signedHeaders(notice, body, { secrets: secrets.signing(webhook, now), now });
       const { signal } = this.#ending;
       return await callWebhook({ target, headers, body, signal }, { clock, ca });
     } catch (error) {
       if (error instanceof UnfitTarget) return { problem: error.problem };
+      if (this.#ending.signal.aborted) return { problem: 'ending' };
       throw error;
     }
   }
@@ -196,4 +198,12 @@ export class WebhookSender {
     notifier.tell({ type: 'webhook.disabled', clientId, key, data });
     log.event('webhook_disabled', { webhookId, clientId: clientId ?? undefined, reason });
   }
+}
+
+/** A name server may take long; nobody waits for it at the end. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new Error('the process ends'));
+  signal.addEventListener('abort', stop, { once: true });
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
 }

@@ -26,7 +26,7 @@ const parts = notifyParts({
 const base = { ...parts, random: secureRandom, log: quietLog };
 const tls = 'none' as const;
 const smtp = { host: '127.0.0.1', port: Number(mailPort), tls, user: '', password: '' };
-const open = () => SmtpSession.open(smtp);
+const open = (signal: AbortSignal) => SmtpSession.open(smtp, signal);
 const mailSender = new MailSender({ ...base, open, from: 'bulkhead@example.com' });
 const webhookSender = new WebhookSender(base);
 if (store.webhooks.count(null) === 0) {
