@@ -5,6 +5,7 @@
 import type { Clock } from '../shared/base/clock.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import type { Notice } from '../shared/domain/notices.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { NoticeAdmin } from './control-plane/notices.ts';
@@ -51,9 +52,13 @@ export function composeNotify(config: CoordinatorConfig, deps: NotifyDeps, shutd
   const hourlyLook = shutdown.add('hourly look', new HourlyLook(known));
   const workerWatch = shutdown.add('worker watch', new WorkerWatch(known));
   return {
-    notifier,
-    notices: new NoticeAdmin(known),
-    webhooks: new WebhookAdmin({ ...known, revived: () => webhookSender.soon() }),
+    /** For whoever has something to tell. */
+    tell: (notice: Notice) => void notifier.tell(notice),
+    /** What operators and clients set and see. */
+    admin: {
+      notices: new NoticeAdmin(known),
+      webhooks: new WebhookAdmin({ ...known, revived: () => webhookSender.soon() }),
+    },
     start(): void {
       if (mailSender === undefined) deps.log.event('mail_off', {});
       mailSender?.start();

@@ -13,7 +13,6 @@ import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
-import type { Notice } from '../shared/domain/notices.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -93,23 +92,12 @@ export async function startCoordinator(
     secret: config.linkSecret,
   });
   shutdown.add('worker link', link);
-  const seen = (workerId: WorkerId) => {
-    try {
-      store.workers.seen(workerId);
-    } catch (error) {
-      // When it was seen last is for people: a disk that is full or fails must neither end this
-      // process nor keep a worker out.
-      log.event('unexpected_error', { place: 'worker seen', error });
-    }
-  };
-  link.onConnect(seen);
-  link.onLoss(seen);
+  noteSeen({ store, link, log });
 
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router, workforce } = fleet;
   const live = () => workforce.live();
   const notify = composeNotify(config, { ...deps, store, live }, shutdown);
-  const { notices, webhooks } = notify;
 
   const clientLimits = new ClientLimits((clientId) => termsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
@@ -122,7 +110,7 @@ export async function startCoordinator(
   shutdown.add('change log', changeLog);
   const publicKey = publicPemOf(auditKeyOf(auditSeed));
   const auditTrail = new AuditTrail({ ledger, clock, publicKey });
-  const noting = { requestMeter, auditLog, auditTrail, notices, webhooks };
+  const noting = { requestMeter, auditLog, auditTrail, ...notify.admin };
   const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
@@ -143,6 +131,7 @@ export async function startCoordinator(
     ...stored,
     ...planned,
     ...pausesOver(known),
+    tell: notify.tell,
   });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
@@ -165,6 +154,21 @@ export async function startCoordinator(
   const ms = clock.monotonicMs() - startMs;
   log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
   return { host, port, adminPort, linkPort };
+}
+
+/** Writes down when each worker was seen last. */
+function noteSeen({ store, link, log }: { store: ControlStore; link: WorkerLink; log: Log }): void {
+  const seen = (workerId: WorkerId) => {
+    try {
+      store.workers.seen(workerId);
+    } catch (error) {
+      // When it was seen last is for people: a disk that is full or fails must neither end this
+      // process nor keep a worker out.
+      log.event('unexpected_error', { place: 'worker seen', error });
+    }
+  };
+  link.onConnect(seen);
+  link.onLoss(seen);
 }
 
 function composeCluster(
@@ -221,14 +225,11 @@ function composeMoves(
 }
 
 /** Of pauses, what the data plane has to know. */
-function pausesOver({ store, clientLimits, log }: Pick<Known, 'store' | 'clientLimits' | 'log'>) {
+function pausesOver({ store, clientLimits }: Pick<Known, 'store' | 'clientLimits'>) {
   return {
     control: store,
     idleDaysOf: (clientId: ClientId) => clientLimits.find(clientId)?.idle_days_before_pause ?? 0,
     isClientPaused: (clientId: ClientId) => clientLimits.pauseOf(clientId)?.scope === 'all',
-    tell: ({ type, clientId, key }: Notice) => {
-      log.event('notice', { type, clientId: clientId ?? '', key });
-    },
   };
 }
 

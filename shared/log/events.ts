@@ -379,11 +379,6 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: 'a deleted or half-made collection could not be erased; tried again after delayMs',
   },
-  notice: {
-    level: 'info',
-    fields: { type: 'text', clientId: 'text', key: 'text' },
-    help: 'something that operators or a client are told of',
-  },
   collection_pause: {
     level: 'info',
     fields: { collectionId: 'text', pause: 'text' },

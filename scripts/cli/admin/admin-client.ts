@@ -36,32 +36,14 @@ import {
   parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
+import type { Method, Reply } from './calls.ts';
 import { type CollectionRow, parseCollection } from './collection-replies.ts';
-
-import {
-  type DeliveryRow,
-  type NoticeRow,
-  type NumberedPage,
-  parseDeliveries,
-  parseNotices,
-  parseRecipients,
-  parseReplayed,
-  parseTold,
-  parseWebhook,
-  parseWebhookWithSecret,
-  type RecipientRow,
-  type WebhookRow,
-  type WebhookWithSecret,
-} from './notice-replies.ts';
+import { NotifyClient } from './notify-client.ts';
 
 const CLIENTS = '/admin/v1/clients';
 const COMPARISON = '/admin/v1/replicas/compare';
 const PLANS = '/admin/v1/plans';
-const NOTICES = '/admin/v1/notices';
-const WEBHOOKS = '/admin/v1/webhooks';
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Rows of one answer. */
-const PAGE = 1_000;
 
 /** What a key may do, as the API says it; what is absent stays as it is. */
 export interface KeyTerms {
@@ -79,6 +61,11 @@ export class AdminClient {
   readonly #url: string;
   readonly #token: string;
   readonly #http: Client;
+  /** Notices, webhooks and mail recipients. */
+  readonly notify = new NotifyClient({
+    call: (method, path, body) => this.#call(method, path, body),
+    listAll: (path, parse) => this.#listAll(path, parse),
+  });
 
   constructor(options: { url: string; token: string }) {
     this.#url = options.url;
@@ -284,102 +271,12 @@ export class AdminClient {
     await this.#call('POST', `${workerPath(workerId)}/${shard}/release`);
   }
 
-  /** What was told, the newest first, up to `count`. */
-  notices(
-    query: { type?: string | undefined; client?: string | undefined },
-    count: number,
-  ): Promise<NoticeRow[]> {
-    return this.#listNewest(NOTICES, parseNotices, count, query);
-  }
-
-  /** False when one was asked for in the same minute. */
-  async testMail(): Promise<boolean> {
-    return parseTold(await this.#call('POST', `${NOTICES}/test`));
-  }
-
-  async recipients(clientId: string): Promise<RecipientRow[]> {
-    return parseRecipients(await this.#call('GET', `${clientPath(clientId)}/notifications`));
-  }
-
-  /** Each of these gets all; nobody else gets mail. */
-  async setRecipients(clientId: string, addresses: readonly string[]): Promise<RecipientRow[]> {
-    const mail = addresses.map((address) => ({ address }));
-    const path = `${clientPath(clientId)}/notifications`;
-    return parseRecipients(await this.#call('PUT', path, { mail }));
-  }
-
-  /** The operators', or those of a client. */
-  listWebhooks(clientId?: string): Promise<WebhookRow[]> {
-    const path = clientId === undefined ? WEBHOOKS : `${clientPath(clientId)}/webhooks`;
-    return this.#listAll(path, (reply) => parsePage(reply, 'webhooks', parseWebhook));
-  }
-
-  async createWebhook(webhook: {
-    url: string;
-    types?: string[] | null;
-  }): Promise<WebhookWithSecret> {
-    return parseWebhookWithSecret(await this.#call('POST', WEBHOOKS, webhook));
-  }
-
-  async updateWebhook(webhookId: string, change: object): Promise<WebhookRow> {
-    return parseWebhook(await this.#call('PATCH', webhookPath(webhookId), change));
-  }
-
-  /** The secret before signs, too, for so many seconds, a number that the service chooses if it is absent. */
-  async rotateWebhook(webhookId: string, graceSeconds?: number): Promise<WebhookWithSecret> {
-    const body = graceSeconds === undefined ? {} : { grace_seconds: graceSeconds };
-    const path = `${webhookPath(webhookId)}/rotate`;
-    return parseWebhookWithSecret(await this.#call('POST', path, body));
-  }
-
-  async removeWebhook(webhookId: string): Promise<WebhookRow> {
-    return parseWebhook(await this.#call('DELETE', webhookPath(webhookId)));
-  }
-
-  /** False when one was asked for in the same minute. */
-  async testWebhook(webhookId: string): Promise<boolean> {
-    return parseTold(await this.#call('POST', `${webhookPath(webhookId)}/test`));
-  }
-
-  /** What was or is to be posted to it, the newest first, up to `count`. */
-  listDeliveries(webhookId: string, count: number): Promise<DeliveryRow[]> {
-    return this.#listNewest(`${webhookPath(webhookId)}/deliveries`, parseDeliveries, count);
-  }
-
-  /** Dead ones are tried again, all or that one; how many. */
-  async replayDeliveries(webhookId: string, deliveryId?: number): Promise<number> {
-    const body = deliveryId === undefined ? {} : { delivery_id: deliveryId };
-    return parseReplayed(await this.#call('POST', `${webhookPath(webhookId)}/replay`, body));
-  }
-
   async status(): Promise<StatusRow> {
     return parseStatus(await this.#call('GET', '/admin/v1/status'));
   }
 
   close(): Promise<void> {
     return this.#http.close();
-  }
-
-  async #listNewest<T>(
-    path: string,
-    parse: (reply: Reply) => NumberedPage<T>,
-    count: number,
-    wanted: Readonly<Record<string, string | undefined>> = {},
-  ): Promise<T[]> {
-    const all: T[] = [];
-    const given = Object.entries(wanted).flatMap(([name, value]) => {
-      return value === undefined ? [] : [[name, value] as const];
-    });
-    let before: number | null = null;
-    do {
-      const query = new URLSearchParams(Object.fromEntries(given));
-      query.set('limit', String(Math.min(PAGE, count - all.length)));
-      if (before !== null) query.set('before', String(before));
-      const page: NumberedPage<T> = parse(await this.#call('GET', `${path}?${query}`));
-      all.push(...page.items);
-      before = page.next;
-    } while (before !== null && all.length < count);
-    return all;
   }
 
   async #listAll<T>(
@@ -429,15 +326,8 @@ export class AdminClient {
   }
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-export type Reply = Record<string, unknown>;
-
 function clientPath(clientId: string): string {
   return `${CLIENTS}/${encodeURIComponent(clientId)}`;
-}
-
-function webhookPath(webhookId: string): string {
-  return `${WEBHOOKS}/${encodeURIComponent(webhookId)}`;
 }
 
 function workerPath(workerId: string): string {

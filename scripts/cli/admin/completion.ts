@@ -138,7 +138,7 @@ const NAMES: Readonly<Record<string, NamesOf>> = {
     return (await admin.workers()).map(({ worker_id }) => worker_id);
   },
   async webhook(admin) {
-    return (await admin.listWebhooks()).map(({ webhook_id }) => webhook_id);
+    return (await admin.notify.listWebhooks()).map(({ webhook_id }) => webhook_id);
   },
   async key(admin, [client = '']) {
     const keys = await admin.listKeys(await clientIdOf(admin, client));

@@ -35,7 +35,7 @@ export function addNoticeCommands(program: Command, { write }: ProgramContext): 
       return withAdmin(options, write, async ({ admin, output }) => {
         const { client, type, count } = options;
         const clientId = client === undefined ? undefined : await clientIdOf(admin, client);
-        const found = await admin.notices({ type, client: clientId }, count);
+        const found = await admin.notify.notices({ type, client: clientId }, count);
         printRows(
           output,
           COLUMNS,
@@ -46,7 +46,7 @@ export function addNoticeCommands(program: Command, { write }: ProgramContext): 
   addAdminOptions(notices.command('test').description('mail a test to the operators')).action(
     (options: AdminOptions) => {
       return withAdmin(options, write, async ({ admin, output }) => {
-        printJson({ ...output, json: true }, { told: await admin.testMail() });
+        printJson({ ...output, json: true }, { told: await admin.notify.testMail() });
       });
     },
   );
@@ -61,8 +61,8 @@ export function addNoticeCommands(program: Command, { write }: ProgramContext): 
         const wanted = options.none === true ? [] : options.mail;
         const found =
           wanted === undefined
-            ? await admin.recipients(clientId)
-            : await admin.setRecipients(clientId, wanted);
+            ? await admin.notify.recipients(clientId)
+            : await admin.notify.setRecipients(clientId, wanted);
         const rows = found.map(({ address, types }) => ({
           address,
           types: types?.join(' ') ?? 'all',

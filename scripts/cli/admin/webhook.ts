@@ -36,14 +36,14 @@ export function addWebhookCommands(program: Command, context: ProgramContext): v
       return run(options, async ({ admin, output }) => {
         const { client } = options;
         const clientId = client === undefined ? undefined : await clientIdOf(admin, client);
-        print(output, await admin.listWebhooks(clientId));
+        print(output, await admin.notify.listWebhooks(clientId));
       });
     });
   addTypeOptions(
     webhook.command('create <url>').description('make one; its secret is shown once'),
   ).action((url: string, options: AdminOptions & TypeOptions) => {
     return run(options, async ({ admin, output }) => {
-      printSecret(output, await admin.createWebhook({ url, ...typesOf(options) }));
+      printSecret(output, await admin.notify.createWebhook({ url, ...typesOf(options) }));
     });
   });
   addTypeOptions(webhook.command('set <webhook>').description('change, disable or enable one'))
@@ -52,7 +52,7 @@ export function addWebhookCommands(program: Command, context: ProgramContext): v
     .addOption(new Option('--disable', 'let it get none').conflicts('enable'))
     .action((webhookId: string, options: AdminOptions & SetOptions) => {
       return run(options, async ({ admin, output }) => {
-        print(output, [await admin.updateWebhook(webhookId, changeOf(options))]);
+        print(output, [await admin.notify.updateWebhook(webhookId, changeOf(options))]);
       });
     });
   addAdminOptions(webhook.command('rotate <webhook>').description('give one another secret'))
@@ -63,7 +63,7 @@ export function addWebhookCommands(program: Command, context: ProgramContext): v
     )
     .action((webhookId: string, options: AdminOptions & { grace?: number }) => {
       return run(options, async ({ admin, output }) => {
-        printSecret(output, await admin.rotateWebhook(webhookId, options.grace));
+        printSecret(output, await admin.notify.rotateWebhook(webhookId, options.grace));
       });
     });
   addConfirmOption(
@@ -74,7 +74,7 @@ export function addWebhookCommands(program: Command, context: ProgramContext): v
         what: `removes the webhook ${webhookId}`,
         name: webhookId,
       });
-      print(output, [await admin.removeWebhook(webhookId)]);
+      print(output, [await admin.notify.removeWebhook(webhookId)]);
     });
   });
   addDeliveryCommands(webhook, run);
@@ -87,7 +87,7 @@ function addDeliveryCommands(
   addAdminOptions(webhook.command('test <webhook>').description('post a test to one')).action(
     (webhookId: string, options: AdminOptions) => {
       return run(options, async ({ admin, output }) => {
-        printJson({ ...output, json: true }, { told: await admin.testWebhook(webhookId) });
+        printJson({ ...output, json: true }, { told: await admin.notify.testWebhook(webhookId) });
       });
     },
   );
@@ -97,7 +97,7 @@ function addDeliveryCommands(
     .option('--count <n>', 'how many, the newest first', parseCount, COUNT_DEFAULT)
     .action((webhookId: string, options: AdminOptions & { count: number }) => {
       return run(options, async ({ admin, output }) => {
-        const found = await admin.listDeliveries(webhookId, options.count);
+        const found = await admin.notify.listDeliveries(webhookId, options.count);
         printRows(
           output,
           DELIVERY_COLUMNS,
@@ -109,7 +109,7 @@ function addDeliveryCommands(
     .option('--delivery <number>', 'only that one', parseDeliveryId)
     .action((webhookId: string, options: AdminOptions & { delivery?: number }) => {
       return run(options, async ({ admin, output }) => {
-        const replayed = await admin.replayDeliveries(webhookId, options.delivery);
+        const replayed = await admin.notify.replayDeliveries(webhookId, options.delivery);
         printJson({ ...output, json: true }, { replayed });
       });
     });
