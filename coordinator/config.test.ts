@@ -58,6 +58,42 @@ BULKHEAD_CENSUS_KEEP_DAYS
     archives of censuses are kept of so many days that have one, the latest; 0 keeps all
     integer, 0 to 100000; default 0
 
+BULKHEAD_MAIL_HOST
+    mail server (SMTP); without one there is no mail
+    text; default none
+
+BULKHEAD_MAIL_PORT
+    its port
+    integer, 1 to 65535; default 465
+
+BULKHEAD_MAIL_TLS
+    TLS from the first byte, by STARTTLS (required then), or none: on this machine only
+    one of implicit, starttls, none; default implicit
+
+BULKHEAD_MAIL_USER
+    user at the mail server
+    text; default none
+
+BULKHEAD_MAIL_PASSWORD
+    its password
+    secret, at least 1 characters, in the env file only; optional
+
+BULKHEAD_MAIL_FROM
+    address that mails come from
+    text; default none
+
+BULKHEAD_MAIL_OPERATORS
+    addresses of operators that get mail, with commas between
+    text; default none
+
+BULKHEAD_WEBHOOK_PORTS
+    ports that webhooks may post to
+    ports with commas between; default 443
+
+BULKHEAD_WEBHOOK_ALLOWED_NETWORKS
+    networks that are not public and operators' webhooks, never clients', may post to
+    text; default none
+
 BULKHEAD_ADMIN_TOKEN
     bearer token of the admin API
     secret, at least 32 characters, in the env file only
@@ -113,6 +149,31 @@ test('relations between options are checked', () => {
       'BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ',
     ],
   });
+});
+
+test('a mail server has what mail needs, and webhooks stay where they may go', () => {
+  const env = {
+    BULKHEAD_DATA_DIR: '/d',
+    BULKHEAD_MAIL_HOST: 'mail.example.com',
+    BULKHEAD_MAIL_TLS: 'none',
+    BULKHEAD_MAIL_USER: 'me',
+    BULKHEAD_MAIL_OPERATORS: 'a@example.com,b',
+    BULKHEAD_WEBHOOK_PORTS: '443,70000',
+    BULKHEAD_WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/8,here',
+  };
+  assert.throws(
+    () => readConfig(COORDINATOR_OPTIONS, { env, envFileText: FILE }, coordinatorRelations),
+    {
+      problems: [
+        'BULKHEAD_MAIL_OPERATORS: one of them is not a mail address',
+        'BULKHEAD_MAIL_FROM must be a mail address when BULKHEAD_MAIL_HOST is set',
+        'BULKHEAD_MAIL_TLS may be none only for a mail server on this machine',
+        'BULKHEAD_MAIL_USER and BULKHEAD_MAIL_PASSWORD are given together or not at all',
+        'BULKHEAD_WEBHOOK_ALLOWED_NETWORKS: here is not a network',
+        'BULKHEAD_WEBHOOK_PORTS: 70000 is not a port',
+      ],
+    },
+  );
 });
 
 test('several ports may be 0: each takes a free one', () => {

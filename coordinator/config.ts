@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { Config, OptionTable } from '../shared/config/option-table.ts';
 import { LOG_LEVELS } from '../shared/log/events.ts';
+import { NOTIFY_OPTIONS, notifyProblems } from './notify-settings.ts';
 
 const PORT = { kind: 'integer', min: 0, max: 65_535 } as const;
 
@@ -64,6 +65,7 @@ export const COORDINATOR_OPTIONS = {
     max: 100_000,
     help: 'archives of censuses are kept of so many days that have one, the latest; 0 keeps all',
   },
+  ...NOTIFY_OPTIONS,
   adminToken: { kind: 'secret', min: 32, help: 'bearer token of the admin API' },
   adminTokenOld: {
     kind: 'secret',
@@ -91,6 +93,7 @@ export function coordinatorRelations(config: CoordinatorConfig): string[] {
   if (new Set(ports).size < ports.length) {
     problems.push('BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ');
   }
+  problems.push(...notifyProblems(config));
   return problems;
 }
 

@@ -17,6 +17,7 @@ import { systemClock } from '../shared/base/clock.ts';
 import { Deadline } from '../shared/base/deadline.ts';
 import type { ClientId, KeyId } from '../shared/base/ids.ts';
 import { secureRandom } from '../shared/base/random.ts';
+import type { Notice } from '../shared/domain/notices.ts';
 import { quietLog } from '../shared/log/log.ts';
 
 const TICK_MS = 5;
@@ -36,7 +37,8 @@ const seconds = Number(values.seconds);
 const clients = Number(values.clients);
 
 const folder = mkdtempSync(path.join(tmpdir(), 'bulkhead-bench-'));
-const deps = { clock: systemClock, random: secureRandom, log: quietLog };
+const tell = ({ type }: Notice) => console.error(`told: ${type}`);
+const deps = { clock: systemClock, random: secureRandom, log: quietLog, tell };
 const ledger = new Ledger(path.join(folder, 'ledger.db'), deps, {
   auditSeed: secureRandom.bytes(32),
 });

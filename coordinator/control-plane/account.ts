@@ -167,6 +167,19 @@ export class Account {
     return this.#deps.keys.revoke(this.#origin(principal), target);
   }
 
+  /** What is no matter of test data wants a live key. Throws `forbidden`. */
+  checkLive({ mode }: Principal): void {
+    if (mode === 'live') return;
+    throw new AppError('forbidden', 'notices are of the whole client: a live key is needed');
+  }
+
+  /** Who asks for a change of what notices lead to; takes what it costs. Throws `forbidden`, `rate_limited`. */
+  beginChange(principal: Principal & Payer): Origin {
+    this.checkLive(principal);
+    this.#spend(principal);
+    return this.#origin(principal);
+  }
+
   /** The key that asks, with the end of the secret that was shown. */
   #own(principal: Principal): ApiKeyRecord {
     return { ...this.#deps.keys.show(principal), expiresAt: principal.endsAt };

@@ -1,6 +1,6 @@
 /** What a client's requests can do, built over one catalog. */
 import type { Clock } from '../../shared/base/clock.ts';
-import type { ClientId, ShardId } from '../../shared/base/ids.ts';
+import type { ClientId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import type { ShardDescriptor } from '../../shared/domain/collection.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
@@ -185,6 +185,12 @@ export class DataPlane {
     const record = this.#catalog.ofShard(shardId);
     const shard = record && allShards(record).find((one) => one.shardId === shardId);
     return record && shard && descriptorOf(record, shard);
+  }
+
+  /** A worker has said that the files of a shard are not what was written. */
+  damaged(shardId: ShardId, workerId: WorkerId): void {
+    const record = this.#catalog.ofShard(shardId);
+    if (record !== undefined) this.pausing.damaged(record, shardId, workerId);
   }
 
   #isPaused(shardId: ShardId): boolean {

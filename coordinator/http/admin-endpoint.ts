@@ -10,9 +10,11 @@ import type { CensusAdmin } from '../control-plane/census.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { CollectionAdmin } from '../control-plane/collections.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
+import type { NoticeAdmin } from '../control-plane/notices.ts';
 import type { PlanAdmin } from '../control-plane/plans.ts';
 import type { ReplicaAdmin } from '../control-plane/replicas.ts';
 import type { Usage } from '../control-plane/usage.ts';
+import type { WebhookAdmin } from '../control-plane/webhooks.ts';
 import type { WorkerAdmin } from '../control-plane/workers.ts';
 import type { Origin } from '../store/admin-audit.ts';
 import { closedObject } from './validation.ts';
@@ -26,6 +28,8 @@ export interface ControlPlane {
   audit: AuditAdmin;
   workers: WorkerAdmin;
   replicas: ReplicaAdmin;
+  notices: NoticeAdmin;
+  webhooks: WebhookAdmin;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
   census: Pick<CensusAdmin, 'list' | 'take' | 'show' | 'archive' | 'ofClient' | 'publicKey'>;
@@ -60,6 +64,8 @@ export interface AdminEndpoint {
   reply: TSchema;
   /** It sends a file of that media type in place of JSON: `run` answers a `FileReply`. */
   fileType?: string;
+  /** What has to be waited for before it runs in one transaction; throws what refuses the request. */
+  check?(plane: ControlPlane, call: AdminCall): Promise<void>;
   run(plane: ControlPlane, call: AdminCall): object | Promise<object>;
 }
 
@@ -87,6 +93,10 @@ type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pic
   creates?: boolean;
   query?: Query;
   body?: Body;
+  check?(
+    plane: ControlPlane,
+    call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>,
+  ): Promise<void>;
   run(
     plane: ControlPlane,
     call: AdminCall<ParamsOf<Url>, Static<Query>, Static<Body>>,
@@ -103,12 +113,18 @@ export function adminEndpoint<
   creates = false,
   query,
   body,
+  check,
   run,
   ...rest
 }: Spec<Url, Query, Body>): AdminEndpoint {
   const params = pathParams(rest.url);
   const schema = { params, querystring: query ?? closedObject({}), ...(body && { body }) };
-  return { ...rest, status, creates, schema, run: (plane, call) => run(plane, call as never) };
+  return {
+    ...rest,
+    ...(check && { check: (plane, call) => check(plane, call as never) }),
+    ...{ status, creates, schema },
+    run: (plane, call) => run(plane, call as never),
+  };
 }
 
 function pathParams(url: string): TSchema {

@@ -11,6 +11,15 @@ import { SHARD_SOURCES } from '../census/lines.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { CENSUS_STATES, PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
+import {
+  Notice,
+  Recipients,
+  Replayed,
+  Told,
+  Webhook,
+  WebhookDelivery,
+  WebhookWithSecret,
+} from './notify-schemas.ts';
 import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
@@ -393,6 +402,13 @@ export const ADMIN_SCHEMAS = {
   Census,
   ClientCensus,
   CensusKey,
+  Notice,
+  Recipients,
+  Told,
+  Webhook,
+  WebhookWithSecret,
+  WebhookDelivery,
+  Replayed,
   Problem,
   PlanTerms,
   ClientTerms,

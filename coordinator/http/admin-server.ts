@@ -93,6 +93,7 @@ function addEndpoint(
       ifVersion: ifVersion(request),
       ifAbsent: request.method === 'PUT' && ifAbsent(request),
     };
+    await endpoint.check?.(plane, call);
     const run = () => endpoint.run(plane, call);
     const idempotencyKey = endpoint.creates ? idempotencyKeyOf(request) : undefined;
     const view =

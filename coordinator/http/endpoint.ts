@@ -10,7 +10,9 @@ import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { CensusAdmin } from '../control-plane/census.ts';
+import type { NoticeAdmin } from '../control-plane/notices.ts';
 import type { Usage } from '../control-plane/usage.ts';
+import type { WebhookAdmin } from '../control-plane/webhooks.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
 import type { Payer } from '../limits/tally.ts';
@@ -22,6 +24,8 @@ export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clus
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'list' | 'export' | 'publicKey'>;
   census: Pick<CensusAdmin, 'latestOf'>;
+  notices: Pick<NoticeAdmin, 'recipients' | 'setRecipients' | 'test'>;
+  webhooks: WebhookAdmin;
 };
 
 export interface Call<Body = unknown> {

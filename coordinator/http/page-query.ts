@@ -4,7 +4,7 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { formedText, type SchemaValue } from './validation.ts';
 
 export const Limit = formedText('^[0-9]{1,6}$', `must be a number up to ${LIMITS.adminPageMax}`);
-const Id = formedText('^(cl|key)_[a-z2-7]{16}$', 'must be the id that "next" gave');
+const Id = formedText('^(cl|key|wh)_[a-z2-7]{16}$', 'must be the id that "next" gave');
 
 export const pageQuery = { limit: Limit, after: Id };
 

@@ -13,6 +13,7 @@ const CLASS_OF: Readonly<Record<Permission, RouteClass>> = {
   'usage:read': 'account',
   'audit:read': 'account',
   'keys:manage': 'account',
+  'notices:manage': 'account',
 };
 
 /** `none` of a path that is none of ours. */

@@ -41,12 +41,14 @@ const soon = () => Deadline.after(systemClock, 5_000);
 async function openIn(t: TestContext, folder: string, options: Partial<LedgerOptions> = {}) {
   const events: string[] = [];
   const log: Log = { event: (name) => void events.push(name) };
-  const deps = { clock: systemClock, random: secureRandom, log };
+  const told: Notice[] = [];
+  const tell = (notice: Notice) => void told.push(notice);
+  const deps = { clock: systemClock, random: secureRandom, log, tell };
   const file = path.join(folder, 'ledger.db');
   const ledger = new Ledger(file, deps, { auditSeed: SEED, ...options });
   await ledger.opened();
   cleanUp(t, () => ledger.close(soon()));
-  return { ledger, events };
+  return { ledger, events, told };
 }
 
 test('what shards noted is added up, each span once, and read by hour and key', async (t) => {

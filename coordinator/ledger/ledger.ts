@@ -42,7 +42,7 @@ export interface LedgerDeps {
   random: SecureRandom;
   log: Log;
   /** Hears of chains that are broken, and of anchors that failed. */
-  tell?: ((notice: Notice) => void) | undefined;
+  tell: (notice: Notice) => void;
 }
 
 export interface LedgerOptions {
@@ -310,7 +310,7 @@ export class Ledger {
 
   #tell(chain: string, key: string, reason: string): void {
     const clientId = isId('cl_', chain) ? (chain as ClientId) : null;
-    this.#deps.tell?.({ type: 'audit.failed', clientId, key, data: { chain, reason } });
+    this.#deps.tell({ type: 'audit.failed', clientId, key, data: { chain, reason } });
   }
 
   #settle(message: Extract<LedgerMessage, { seq: number }>): void {

@@ -72,6 +72,14 @@ export interface NewApiKey extends KeyTerms {
   secret: NewSecret;
 }
 
+/** A key that comes to its end. */
+export interface ExpiringKey {
+  keyId: KeyId;
+  clientId: ClientId;
+  name: string;
+  expiresAt: number;
+}
+
 export interface ChangedKey {
   key: ApiKeyRecord;
   /** The client's epoch with the change. */
@@ -121,6 +129,11 @@ export class ApiKeysTable {
   page(clientId: ClientId, after: KeyId | undefined, limit: number): ApiKeyRecord[] {
     const now = this.#clock.now();
     return this.#sql.page.all({ clientId, after: after ?? '', limit, now }).map(fromRow);
+  }
+
+  /** Up to `limit` keys of active clients that end after `from` and until `until`, and are not revoked. */
+  expiring(from: number, until: number, limit: number): ExpiringKey[] {
+    return this.#sql.expiring.all({ from, until, limit });
   }
 
   /** How many keys of the client and mode are not revoked. */
@@ -215,6 +228,13 @@ function prepare(database: Database.Database) {
     page: database.prepare<[object], KeyRow>(
       `SELECT ${COLUMNS} FROM api_keys WHERE client_id = @clientId AND key_id > @after
         ORDER BY key_id LIMIT @limit`,
+    ),
+    expiring: database.prepare<[object], ExpiringKey>(
+      `SELECT k.key_id AS keyId, k.client_id AS clientId, k.name, k.expires_at AS expiresAt
+        FROM api_keys k JOIN clients c ON c.client_id = k.client_id
+        WHERE k.expires_at > @from AND k.expires_at <= @until AND k.revoked_at IS NULL
+          AND c.state = 'active'
+        ORDER BY k.expires_at LIMIT @limit`,
     ),
     countUsable: database
       .prepare<[ClientId, Mode], number>(

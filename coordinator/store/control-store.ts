@@ -22,11 +22,15 @@ import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
+import { MailRecipientsTable } from './mail-recipients.ts';
 import { migrate } from './migrations.ts';
+import { NoticeDeliveriesTable } from './notice-deliveries.ts';
+import { NoticesTable } from './notices.ts';
 import { PlansTable } from './plans.ts';
 import { ReplicasTable } from './replicas.ts';
 import { ReshardingTable } from './resharding.ts';
 import { guarded, isLocked } from './sql-errors.ts';
+import { WebhooksTable } from './webhooks.ts';
 import { WorkersTable } from './workers.ts';
 import { WriteKeysTable } from './write-keys.ts';
 
@@ -57,6 +61,10 @@ export class ControlStore {
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly writeKeys: WriteKeysTable;
   readonly censusRequests: CensusRequestsTable;
+  readonly notices: NoticesTable;
+  readonly noticeDeliveries: NoticeDeliveriesTable;
+  readonly webhooks: WebhooksTable;
+  readonly mailRecipients: MailRecipientsTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
   #afterCommit: (() => void)[] = [];
@@ -76,6 +84,10 @@ export class ControlStore {
     this.idempotentReplies = new IdempotentRepliesTable(database);
     this.writeKeys = new WriteKeysTable(database);
     this.censusRequests = new CensusRequestsTable(database);
+    this.notices = new NoticesTable(database, clock);
+    this.noticeDeliveries = new NoticeDeliveriesTable(database, clock);
+    this.webhooks = new WebhooksTable(database, clock);
+    this.mailRecipients = new MailRecipientsTable(database);
   }
 
   /**

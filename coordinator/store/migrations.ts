@@ -15,6 +15,9 @@
  *      |                                                           replica outlives the memory of
  *      +-- 1 --- n generations                     erasures        its worker)
  *
+ *   clients 1 --- n notices 1 --- n notice_deliveries      (those of the operators are of no client)
+ *           1 --- n webhooks     1 --- n mail_recipients
+ *
  *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
  *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
@@ -280,6 +283,71 @@ const MIGRATIONS: readonly string[] = [
   `,
   `
   UPDATE plans SET limits = json_set(limits, '$.audit_query_sample', 1);
+  `,
+  `
+  CREATE TABLE notices (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    notice_id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    client_id TEXT REFERENCES clients (client_id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    data TEXT NOT NULL CHECK (json_valid(data)),
+    at INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX notices_once ON notices (type, key, ifnull(client_id, ''));
+  CREATE INDEX notices_client ON notices (client_id, sequence);
+  CREATE INDEX notices_age ON notices (at);
+
+  CREATE TABLE notice_deliveries (
+    delivery_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sequence INTEGER NOT NULL REFERENCES notices (sequence) ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('mail', 'webhook')),
+    owner TEXT NOT NULL,
+    target TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN
+      ('waiting', 'handing_over', 'delivered', 'bounced', 'unknown', 'dead', 'dropped')),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    since INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    last_at INTEGER,
+    code INTEGER,
+    problem TEXT,
+    message_id TEXT,
+    sent_at INTEGER,
+    UNIQUE (sequence, kind, target)
+  ) STRICT;
+  CREATE INDEX notice_deliveries_waiting ON notice_deliveries (kind, target, next_at)
+    WHERE state = 'waiting';
+  CREATE INDEX notice_deliveries_handing ON notice_deliveries (delivery_id)
+    WHERE state = 'handing_over';
+  CREATE INDEX notice_deliveries_target ON notice_deliveries (target, delivery_id);
+  CREATE INDEX notice_deliveries_sent ON notice_deliveries (sent_at) WHERE sent_at IS NOT NULL;
+
+  CREATE TABLE webhooks (
+    webhook_id TEXT PRIMARY KEY,
+    client_id TEXT REFERENCES clients (client_id) ON DELETE CASCADE,
+    url TEXT NOT NULL,
+    types TEXT CHECK (json_valid(types)),
+    disabled TEXT CHECK (disabled IN ('owner', 'gone', 'failing')),
+    secret BLOB NOT NULL,
+    old_secret BLOB,
+    old_ends_at INTEGER,
+    failing_since INTEGER,
+    version INTEGER NOT NULL CHECK (version >= 1),
+    created_at INTEGER NOT NULL,
+    CHECK ((old_secret IS NULL) = (old_ends_at IS NULL))
+  ) STRICT;
+  CREATE INDEX webhooks_client ON webhooks (client_id, webhook_id);
+
+  CREATE TABLE mail_recipients (
+    client_id TEXT NOT NULL REFERENCES clients (client_id) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    types TEXT CHECK (json_valid(types)),
+    PRIMARY KEY (client_id, address)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX api_keys_expiry ON api_keys (expires_at)
+    WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
   `,
 ];
 

@@ -16,10 +16,12 @@ import { addClientCommands } from './admin/client.ts';
 import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
 import { addKeyCommands } from './admin/key.ts';
+import { addNoticeCommands } from './admin/notices.ts';
 import { addPlanCommands } from './admin/plan.ts';
 import { addReplicaCommands } from './admin/replicas.ts';
 import { showStatus } from './admin/status.ts';
 import { addUsageCommand } from './admin/usage.ts';
+import { addWebhookCommands } from './admin/webhook.ts';
 import { addWorkerCommands } from './admin/worker.ts';
 import { askTerminal } from './ask.ts';
 import { CommandError, EXIT } from './command-error.ts';
@@ -90,6 +92,8 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addReplicaCommands(program, context);
   addAuditCommands(program, context);
   addCensusCommands(program, context);
+  addNoticeCommands(program, context);
+  addWebhookCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );

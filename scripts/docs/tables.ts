@@ -4,12 +4,15 @@ import { ADMIN_ENDPOINTS } from '../../coordinator/http/routes/admin/endpoints.t
 import { DATA_ENDPOINTS } from '../../coordinator/http/routes/data/endpoints.ts';
 import { envNameOf, type OptionSpec, type OptionTable } from '../../shared/config/option-table.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { NOTICES } from '../../shared/domain/notices.ts';
 import { PERMISSIONS, ROLES, type Role } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { LOG_EVENTS } from '../../shared/log/events.ts';
 import { WORKER_OPTIONS } from '../../worker/config.ts';
 import { EXIT } from '../cli/command-error.ts';
+
+const AUDIENCES = { client: 'the client', operators: 'operators' } as const;
 
 /** Lines of Markdown by table name. */
 export function documentTables(): Record<string, string[]> {
@@ -52,6 +55,15 @@ export function documentTables(): Record<string, string[]> {
         `\`${name}\``,
         min.toLocaleString('en-US'),
         max.toLocaleString('en-US'),
+        help,
+      ]),
+    ),
+    notices: table(
+      ['type', 'goes to', 'fields', 'when'],
+      Object.entries(NOTICES).map(([type, { to, fields, help }]) => [
+        `\`${type}\``,
+        to.map((audience) => AUDIENCES[audience]).join(', ') || 'what is tested',
+        fields.map((field) => `\`${field}\``).join(', '),
         help,
       ]),
     ),

@@ -13,6 +13,10 @@ export type WorkerId = Branded<'WorkerId'>;
 /** `req_` and 16 lower-case base32 characters, or what a trusted proxy gave (`isRequestId`); in logs, in the audit
  * log and in the answer. */
 export type RequestId = Branded<'RequestId'>;
+/** `wh_` and 16 lower-case base32 characters. */
+export type WebhookId = Branded<'WebhookId'>;
+/** `evt_` and 16 lower-case base32 characters; receivers of a notice know it by this. */
+export type NoticeId = Branded<'NoticeId'>;
 /** A random UUID; unguessable, so that a confused request can not meet another client's shard. */
 export type ShardId = Branded<'ShardId'>;
 /** A random UUID. */
@@ -21,10 +25,12 @@ export type CollectionId = Branded<'CollectionId'>;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const RANDOM_CHARS = 16;
 
-export type IdPrefix = 'cl_' | 'key_' | 'wk_' | 'req_';
+export type IdPrefix = 'cl_' | 'key_' | 'wk_' | 'req_' | 'wh_' | 'evt_';
+
+type PrefixedId = ClientId | KeyId | WorkerId | RequestId | WebhookId | NoticeId;
 
 /** A prefixed id of 80 random bits. `bytes(count)` supplies the randomness. */
-export function randomId<Id extends ClientId | KeyId | WorkerId | RequestId>(
+export function randomId<Id extends PrefixedId>(
   prefix: IdPrefix,
   bytes: (count: number) => Uint8Array,
 ): Id {

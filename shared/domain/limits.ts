@@ -120,6 +120,28 @@ export const LIMITS = {
   clientGraceSecondsMax: 90 * 24 * 3_600,
   /** Namespaces that one key is bound to; a key without a bound may touch all. */
   keyNamespacesMax: 100,
+  /** Notices are kept so long when all that they led to is done; then a repetition would be told again. */
+  noticeDaysMax: 90,
+  /** Texts of a notice, in UTF-16 units; what is longer is cut. */
+  noticeTextCharsMax: 500,
+  /** Mail addresses of one client, and those of the operators. */
+  mailRecipientsMax: 10,
+  /** Mails to one address in an hour; what is more waits, and is told in one. */
+  mailsPerAddressHourMax: 10,
+  /** All mails in a minute: what a mail server takes without wondering. */
+  mailsPerMinuteMax: 60,
+  /** Notices that one mail tells in full; of more it tells the number. */
+  digestNoticesMax: 100,
+  /** Webhooks of one client, and of the operators. */
+  webhooksPerOwnerMax: 10,
+  webhookUrlCharsMax: 2_048,
+  /** How long the secret of a webhook before a rotation signs, too. */
+  webhookGraceSecondsMax: 7 * 24 * 3_600,
+  /** Webhooks that are called at once, and of these those of one owner. */
+  webhookCallsMax: 64,
+  webhookCallsPerOwnerMax: 2,
+  /** Of what a receiver answers so much is read, and thrown away. */
+  webhookAnswerBytesMax: 16 * 1024,
   /** How long the secret before a rotation may still hold. */
   keyGraceSecondsMax: 7 * 24 * 3_600,
 } as const;
@@ -162,4 +184,8 @@ assert(
   'one diverse search of the largest vectors is allowed',
 );
 assert(4 * LIMITS.mmrComponentsMax < LIMITS.replyBytesMax, 'diverse candidates fit one reply');
+assert(
+  LIMITS.webhookCallsPerOwnerMax < LIMITS.webhookCallsMax,
+  'no owner takes all places of calls to webhooks',
+);
 assert(16 * LIMITS.batchPointsMax < LIMITS.jsonContainersMax, 'payloads of a batch may nest');

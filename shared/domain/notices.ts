@@ -5,7 +5,7 @@
 import type { ClientId } from '../base/ids.ts';
 
 /** Who hears of it: operators, the client that it is about, or both. */
-type Audience = 'operators' | 'client';
+export type Audience = 'operators' | 'client';
 
 interface NoticeSpec {
   to: readonly Audience[];
@@ -75,15 +75,31 @@ export const NOTICES = {
     fields: ['shard_id', 'worker_id'],
     help: 'paused data on the cold disk is not what was written there',
   },
+  'webhook.disabled': {
+    to: ['client', 'operators'],
+    fields: ['webhook_id', 'reason'],
+    help: 'a webhook gets nothing any more: its receiver said that it is gone, or failed for days',
+  },
+  'notify.test': {
+    to: [],
+    fields: ['asked_by'],
+    help: 'a test that somebody asked for; it goes only to what was to be tested',
+  },
 } as const satisfies Record<string, NoticeSpec>;
 
 export type NoticeType = keyof typeof NOTICES;
+
+/** The types that an audience hears of. */
+export function noticeTypesFor(audience: Audience): NoticeType[] {
+  const types = Object.keys(NOTICES) as NoticeType[];
+  return types.filter((type) => (NOTICES[type].to as readonly Audience[]).includes(audience));
+}
 
 export interface Notice {
   type: NoticeType;
   /** Whom it is about; null when it is about no client. */
   clientId: ClientId | null;
-  /** What makes it this event: of notices of one type and key only the first is told. */
+  /** What makes it this event: of notices of one type, client and key only the first is told. */
   key: string;
   /** Exactly the fields of its type; amounts beyond 2^53 as text. */
   data: Readonly<Record<string, string | number | null>>;

@@ -3,6 +3,7 @@
  * closed, and so are the field names of each event: a vector, a payload, a filter or a key has no
  * field to stand in, so it can not reach a log line by mistake. Add a row to log something new.
  */
+import { NOTIFY_EVENTS } from './notify-events.ts';
 import { SHARD_EVENTS } from './shard-events.ts';
 
 /** `text` is cut at a bound, `error` is reduced by `describe-error.ts`. */
@@ -256,11 +257,6 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: 'a deleted or half-made collection could not be erased; tried again after delayMs',
   },
-  notice_told: {
-    level: 'info',
-    fields: { type: 'text', clientId: 'text', about: 'text' },
-    help: 'something that operators or a client are told of',
-  },
   collection_pause: {
     level: 'info',
     fields: { collectionId: 'text', pause: 'text' },
@@ -332,6 +328,7 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', keyId: 'text', action: 'text' },
     help: 'an API key was changed, rotated or revoked; it holds for the next request',
   },
+  ...NOTIFY_EVENTS,
 } as const satisfies Record<string, LogEventSpec>;
 
 export type LogEvent = keyof typeof LOG_EVENTS;

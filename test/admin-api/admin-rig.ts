@@ -34,6 +34,7 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { notifyParts } from '../harness/notify-parts.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
 
@@ -199,6 +200,7 @@ export class AdminRig {
     const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
     const catalog = new Catalog();
     const census = new CensusWorld(t, { clock, folder, store, ledger });
+    const notify = notifyParts(base);
     const server = createAdminServer(
       {
         clients,
@@ -215,6 +217,7 @@ export class AdminRig {
         }),
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
+        ...notify,
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
         census: census.admin,
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),

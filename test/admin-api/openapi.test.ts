@@ -63,6 +63,7 @@ test('a value of the wrong type in any field of any request is refused, and the 
       .replace('/clients/:client', client)
       .replace(':key', String(key_id))
       .replace(':plan', 'free')
+      .replace(':webhook', 'wh_aaaaaaaaaaaaaaaa')
       .replace(':worker', 'wk_aaaaaaaaaaaaaaaa')
       .replace(':shard', '00000000-0000-4000-8000-000000000001');
     for (const name of propertiesOf(schema.body)) {
@@ -91,7 +92,8 @@ function goodOf(body: object | undefined): Reply {
   const limits = Object.fromEntries(
     Object.entries(PLAN_LIMITS).map(([name, { max }]) => [name, max]),
   );
-  const good: Reply = { name: 'n', mode: 'live', reason: 'r', limits, prices: {} };
+  const url = 'https://1.1.1.1/hook';
+  const good: Reply = { name: 'n', url, mail: [], mode: 'live', reason: 'r', limits, prices: {} };
   const known = propertiesOf(body);
   return Object.fromEntries(Object.entries(good).filter(([name]) => known.includes(name)));
 }

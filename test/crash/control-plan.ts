@@ -3,6 +3,7 @@
  * one transaction, so that after a crash the database is as after some number of them.
  */
 import Database from 'better-sqlite3';
+import { Notifier } from '../../coordinator/notify/notifier.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { assert, must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
@@ -16,6 +17,7 @@ import {
 } from '../../shared/base/ids.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
 import { HNSW_DEFAULTS } from '../../shared/domain/collection.ts';
+import { quietLog } from '../../shared/log/log.ts';
 import { dumpTables } from './dump-tables.ts';
 
 const ORIGIN = { actor: 'operator', requestId: 'r' };
@@ -55,6 +57,8 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
   const keyId = randomId<KeyId>('key_', bytes);
   const newSecret = () => ({ prefix: bytes(4).toString('hex'), digest: bytes(32) });
   const [first, second] = [newSecret(), newSecret()];
+  // A change that is made again is the same change.
+  const drawn = bytes(16);
   const collectionId = idOf('1', round) as string as CollectionId;
   const shardId = idOf('2', round) as string as ShardId;
   const key = (store: ControlStore) => must(store.apiKeys.get(clientId, keyId), 'it was made');
@@ -83,6 +87,17 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
     (store) => store.censusRequests.add(`day ${round}`, round),
     (store) => store.censusRequests.done({ day: `day ${round}`, number: 1 }),
     audited('client.suspend', (store) => store.clients.change(clientId, { state: 'suspended' })),
+    (store) => {
+      const mail = { operators: ['ops@example.com'] };
+      const notifier = new Notifier({ store, random: { bytes: () => drawn }, log: quietLog, mail });
+      const data = { reason: 'manual', scope: 'all' };
+      notifier.tell({ type: 'client.paused', clientId, key: `k${round}`, data });
+    },
+    (store) => {
+      const [due] = store.noticeDeliveries.due({ kind: 'mail', target: 'ops@example.com' }, 1);
+      store.noticeDeliveries.handOver(must(due, 'it was told').deliveryId, '<1@example.com>');
+    },
+    (store) => void store.noticeDeliveries.loseHandedOver(),
     audited('key.revoke', (store) => store.apiKeys.revoke(key(store))),
     ...(round % 2 === 0 ? [] : removals(clientId, collectionId)),
   ];

@@ -40,6 +40,7 @@ import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
+import { notifyParts } from '../harness/notify-parts.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { FakeWorker } from './fake-worker.ts';
@@ -303,7 +304,9 @@ function planeOf(
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
   const census = known.census.admin;
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, census };
+  const { notices, webhooks } = notifyParts(known);
+  const more = { census, notices, webhooks };
+  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, ...more };
 }
 
 function accountOver(

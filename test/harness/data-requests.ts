@@ -35,6 +35,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
   [`POST ${IN}/points/vectors/delete`]: { points: [1], vector: [''] },
   'POST /v1/keys': { mode: 'test', role: 'reader' },
   'POST /v1/keys/:id/rotate': {},
+  'PUT /v1/notifications': { mail: [{ address: 'a@example.com', types: ['key.expiring'] }] },
+  'POST /v1/webhooks': { url: 'https://1.1.1.1/hook' },
+  'PATCH /v1/webhooks/:id': { enabled: false },
+  'POST /v1/webhooks/:id/rotate': {},
+  'POST /v1/webhooks/:id/replay': {},
   [`POST ${IN}/points/batch`]: { operations: [{ delete: { points: [2] } }] },
 };
 

@@ -9,6 +9,7 @@
  *    13    http                                      server
  *    12    data-plane  control-plane                 shard
  *    11    auth  limits  cluster  routing  billing  audit  census   points  index  filter  image
+ *    11    auth  limits  cluster  routing  billing  audit  notify   points  index  filter  image
  *    10    store  ledger  worker-link
  *   ------------------------------ shared ------------------------------
  *     2    config  log  protocol
@@ -30,6 +31,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'coordinator/census': 11,
   'coordinator/cluster': 11,
   'coordinator/limits': 11,
+  'coordinator/notify': 11,
   'coordinator/routing': 11,
   'coordinator/ledger': 10,
   'coordinator/store': 10,
@@ -59,17 +61,20 @@ export const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['scripts/'],
   fastify: ['coordinator/http/'],
   'hnswlib-node': ['worker/index/hnswlib/hnswlib-index.ts'],
+  'ipaddr.js': ['coordinator/notify/'],
   'lru-cache': ['coordinator/auth/', 'worker/points/'],
   msgpackr: ['shared/protocol/'],
+  nodemailer: ['coordinator/notify/'],
   pino: ['shared/log/'],
   typebox: ['shared/protocol/', 'coordinator/http/'],
-  undici: ['scripts/'],
+  undici: ['coordinator/notify/', 'scripts/'],
   ws: ['coordinator/worker-link/', 'worker/server/'],
   'xxhash-wasm': ['coordinator/auth/'],
   '@qdrant/js-client-rest': ['scripts/'],
   '@langchain/core': [],
   '@langchain/qdrant': [],
   ajv: [],
+  'smtp-server': [],
 };
 
 export interface Room {

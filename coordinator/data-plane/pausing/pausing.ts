@@ -14,6 +14,8 @@ import {
   type CollectionId,
   type RequestId,
   randomId,
+  type ShardId,
+  type WorkerId,
 } from '../../../shared/base/ids.ts';
 import type { SecureRandom } from '../../../shared/base/random.ts';
 import type { Notice } from '../../../shared/domain/notices.ts';
@@ -105,6 +107,15 @@ export class Pausing {
     if (record.filling.length > 0) return false;
     const isPaused = this.#useOf(record).pause !== null;
     return isPaused || this.#deps.isClientPaused(record.clientId);
+  }
+
+  /** Files of a shard are not what was written; operators hear of it once a day while they are cold. */
+  damaged(record: CollectionRecord, shardId: ShardId, workerId: WorkerId): void {
+    if (!this.isAside(record)) return;
+    const { tell, clock } = this.#deps;
+    const key = `${shardId}/${workerId}/${Math.floor(clock.now() / DAY_MS)}`;
+    const data = { shard_id: shardId, worker_id: workerId };
+    tell({ type: 'cold.damaged', clientId: record.clientId, key, data });
   }
 
   /** Every collection of a client with its use, by id. */

@@ -36,6 +36,7 @@ import {
   parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
+import type { Method, Reply } from './calls.ts';
 import {
   type CensusCollectionRow,
   type CensusRow,
@@ -43,6 +44,7 @@ import {
   parseClientCensus,
 } from './census-replies.ts';
 import { type CollectionRow, parseCollection } from './collection-replies.ts';
+import { NotifyClient } from './notify-client.ts';
 
 const CENSUSES = '/admin/v1/censuses';
 const CLIENTS = '/admin/v1/clients';
@@ -66,6 +68,11 @@ export class AdminClient {
   readonly #url: string;
   readonly #token: string;
   readonly #http: Client;
+  /** Notices, webhooks and mail recipients. */
+  readonly notify = new NotifyClient({
+    call: (method, path, body) => this.#call(method, path, body),
+    listAll: (path, parse) => this.#listAll(path, parse),
+  });
 
   constructor(options: { url: string; token: string }) {
     this.#url = options.url;
@@ -373,9 +380,6 @@ export class AdminClient {
     throw new CommandError(explain(status, reply), { exit: exitOf(status) });
   }
 }
-
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-export type Reply = Record<string, unknown>;
 
 function clientPath(clientId: string): string {
   return `${CLIENTS}/${encodeURIComponent(clientId)}`;

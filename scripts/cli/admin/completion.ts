@@ -142,6 +142,9 @@ const NAMES: Readonly<Record<string, NamesOf>> = {
   async worker(admin) {
     return (await admin.workers()).map(({ worker_id }) => worker_id);
   },
+  async webhook(admin) {
+    return (await admin.notify.listWebhooks()).map(({ webhook_id }) => webhook_id);
+  },
   async key(admin, [client = '']) {
     const keys = await admin.listKeys(await clientIdOf(admin, client));
     return keys.flatMap(({ key_id, revoked_at }) => (revoked_at === null ? [key_id] : []));

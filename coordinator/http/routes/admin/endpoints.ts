@@ -5,8 +5,10 @@ import { CENSUS_ENDPOINTS } from './censuses.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
+import { NOTICE_ENDPOINTS } from './notices.ts';
 import { PLAN_ENDPOINTS } from './plans.ts';
 import { REPLICA_ENDPOINTS } from './replicas.ts';
+import { WEBHOOK_ENDPOINTS } from './webhooks.ts';
 import { WORKER_ENDPOINTS } from './workers.ts';
 
 export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
@@ -16,6 +18,8 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...PLAN_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...CENSUS_ENDPOINTS,
+  ...NOTICE_ENDPOINTS,
+  ...WEBHOOK_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,
 ];

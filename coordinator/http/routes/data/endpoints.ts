@@ -11,7 +11,19 @@ import {
 } from '../account/keys.ts';
 import { showLimits } from '../account/limits.ts';
 import { showMe } from '../account/me.ts';
+import { setOwnRecipients, showOwnRecipients, testOwnMail } from '../account/notifications.ts';
 import { showUsage } from '../account/usage.ts';
+import {
+  createOwnWebhook,
+  listOwnDeliveries,
+  listOwnWebhooks,
+  removeOwnWebhook,
+  replayOwnDeliveries,
+  rotateOwnWebhook,
+  showOwnWebhook,
+  testOwnWebhook,
+  updateOwnWebhook,
+} from '../account/webhooks.ts';
 import { batchUpdate } from './batch-update.ts';
 import { clearPayload } from './clear-payload.ts';
 import { collectionExists } from './collection-exists.ts';
@@ -84,4 +96,16 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showOwnKey,
   rotateOwnKey,
   revokeOwnKey,
+  showOwnRecipients,
+  setOwnRecipients,
+  testOwnMail,
+  listOwnWebhooks,
+  createOwnWebhook,
+  showOwnWebhook,
+  updateOwnWebhook,
+  removeOwnWebhook,
+  rotateOwnWebhook,
+  testOwnWebhook,
+  listOwnDeliveries,
+  replayOwnDeliveries,
 ];
