@@ -35,7 +35,7 @@ export class NoticesTable {
     this.#sql = prepare(database);
   }
 
-  /** Undefined when it was told before, or is about a client that is not there any more. */
+  /** Undefined when it was told before, or is about a client that is gone. In a transaction of the caller. */
   record(notice: Notice, noticeId: NoticeId): NoticeRecord | undefined {
     const at = this.#clock.now();
     const data = JSON.stringify(notice.data);
