@@ -4,6 +4,7 @@ import { type ClientId, type RequestId, randomId } from '../../shared/base/ids.t
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { Notice } from '../../shared/domain/notices.ts';
 import { PLAN_DEFAULT } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -24,6 +25,8 @@ export interface ClientAdminDeps {
   caches: KeyCaches;
   /** Told after each change. */
   limitsChanged: () => void;
+  /** Tells operators and the client that it was paused. */
+  tell: (notice: Notice) => void;
   /** Told when a client is to be erased. */
   erasure: { plan(): void };
   random: SecureRandom;
@@ -214,6 +217,7 @@ export class ClientAdmin {
       const before = this.show(clientId);
       checkVersion(before, expected);
       const result = store.clients.change(before.clientId, changeOf(before));
+      if (isPausedNow(before, result)) this.#tellPaused(result);
       const shown = { before: shownOf(before), after: shownOf(result) };
       return { action, target: clientId, ...shown, result };
     });
@@ -228,6 +232,11 @@ export class ClientAdmin {
     return client;
   }
 
+  #tellPaused({ clientId, version, paused }: ClientRecord): void {
+    const data = { reason: paused?.pause ?? null, scope: paused?.scope ?? null };
+    this.#deps.tell({ type: 'client.paused', clientId, key: `${clientId}/${version}`, data });
+  }
+
   #checkPlan(planId: string): void {
     if (this.#deps.store.plans.get(planId) !== undefined) return;
     throw new InvalidInput('plan', 'is not the name of a plan');
@@ -235,6 +244,11 @@ export class ClientAdmin {
 }
 
 const ACTIVE = { state: 'active', stateReason: null, paused: null } as const;
+
+/** Whether the change paused it, or for another reason or more than before. */
+function isPausedNow({ paused: before }: ClientRecord, { paused: after }: ClientRecord): boolean {
+  return after !== null && (after.pause !== before?.pause || after.scope !== before.scope);
+}
 
 function checkMayPause(client: ClientRecord): void {
   checkNotDeleting(client);

@@ -36,7 +36,13 @@ beforeEach(() => {
   const digest = (key: string) => digester.digest(key);
   keys = new KeyAdmin({ ...base, caches, digest, keysMax: () => 3 });
   const erasure = { plan: () => undefined };
-  const clients = new ClientAdmin({ ...base, caches, limitsChanged: () => undefined, erasure });
+  const clients = new ClientAdmin({
+    ...base,
+    caches,
+    limitsChanged: () => undefined,
+    erasure,
+    tell: () => undefined,
+  });
   clientId = clients.create(ORIGIN, { name: 'acme' }).clientId;
 });
 

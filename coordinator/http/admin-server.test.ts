@@ -64,6 +64,7 @@ before(async () => {
         caches,
         limitsChanged,
         erasure: { plan: () => undefined },
+        tell: () => undefined,
       }),
       collections: new CollectionAdmin({
         clients: { show: () => assert.fail('nobody asks for them') },

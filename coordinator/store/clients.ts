@@ -55,6 +55,9 @@ export type ClientChange = Partial<
   >
 >;
 
+/** States in which the client's keys are valid, whatever they may do. */
+const KEYS_HOLD: ReadonlySet<ClientState> = new Set(['active', 'paused']);
+
 type ClientRow = Omit<ClientRecord, 'overrides' | 'paused'> & {
   overrides: string;
   pause: ClientPause['pause'] | null;
@@ -137,7 +140,7 @@ export class ClientsTable {
   change(clientId: ClientId, change: ClientChange): ClientRecord {
     const before = must(this.get(clientId), 'a client that is changed exists');
     const after = { ...before, ...change, version: before.version + 1 };
-    if (before.state === 'active' && after.state !== 'active') after.epoch += 1;
+    if (KEYS_HOLD.has(before.state) && after.state !== before.state) after.epoch += 1;
     guarded(() => this.#update.run(toRow(after)));
     return after;
   }

@@ -26,11 +26,13 @@ import { type HeldShard, WorkerAdmin } from '../../coordinator/control-plane/wor
 import { Catalog } from '../../coordinator/data-plane/catalog.ts';
 import { Pausing, type PausingDeps } from '../../coordinator/data-plane/pausing/pausing.ts';
 import { createAdminServer } from '../../coordinator/http/admin-server.ts';
+import type { CollectionRecord } from '../../coordinator/store/collections.ts';
 import { ControlStore } from '../../coordinator/store/control-store.ts';
 import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
-import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
+import type { ClientId, CollectionId, KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
+import type { Notice } from '../../shared/domain/notices.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
@@ -89,7 +91,7 @@ export class Fleet {
 
 /** Over collections without workers. */
 function pausingOver(
-  base: Pick<PausingDeps, 'store' | 'random' | 'clock' | 'log'>,
+  base: Pick<PausingDeps, 'store' | 'random' | 'clock' | 'log' | 'tell'>,
   catalog: Catalog,
 ): Pausing {
   return new Pausing({
@@ -99,7 +101,6 @@ function pausingOver(
     router: { ask: () => assert.fail('there are no workers'), connected: () => [] },
     idleDaysOf: () => 0,
     isClientPaused: () => false,
-    tell: () => undefined,
   });
 }
 
@@ -197,14 +198,18 @@ export class AdminRig {
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
-    const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
+    const notify = notifyParts(base);
+    const tell = (notice: Notice) => void notify.notifier.tell(notice);
+    const clients = new ClientAdmin({ ...base, limitsChanged, erasure, tell });
     const catalog = new Catalog();
     const census = new CensusWorld(t, { clock, folder, store, ledger });
-    const notify = notifyParts(base);
     const server = createAdminServer(
       {
         clients,
-        collections: new CollectionAdmin({ clients, pausing: pausingOver(base, catalog) }),
+        collections: new CollectionAdmin({
+          clients,
+          pausing: pausingOver({ ...base, tell }, catalog),
+        }),
         keys: new KeyAdmin({ ...base, digest, keysMax: () => 100 }),
         plans: new PlanAdmin({ ...base, limitsChanged }),
         audit: new AuditAdmin(base),
@@ -255,6 +260,24 @@ export class AdminRig {
     const reply = JSON.parse(await response.text()) as Reply;
     this.#contract?.check(method, `/admin/v1${path}`, response.status, reply);
     return { status: response.status, headers: response.headers, reply };
+  }
+
+  /** A collection that is in the store. */
+  collection(clientId: ClientId, name: string): CollectionRecord {
+    const made = this.store.collections.create({
+      collectionId: secureRandom.uuid() as CollectionId,
+      clientId,
+      mode: 'live',
+      namespace: 'default',
+      name,
+      config: { vector: { dimension: 2, distance: 'Dot' }, hnsw: { m: 16, efConstruct: 100 } },
+      payloadIndexes: {},
+      replicationFactor: 1,
+      writeConsistencyFactor: 1,
+      shards: [{ shardId: secureRandom.uuid() as ShardId, ordinal: 0, replicas: [] }],
+    });
+    this.store.collections.activate(made.collectionId);
+    return { ...made, state: 'active' };
   }
 
   /** The path of a new client. */

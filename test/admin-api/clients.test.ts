@@ -1,6 +1,7 @@
 /** Clients over the admin API: what an operator does to them, and what the audit log says of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ClientId } from '../../shared/base/ids.ts';
 import { AdminRig, type Reply } from './admin-rig.ts';
 
 const DAY_MS = 86_400_000;
@@ -46,6 +47,55 @@ test('a suspended client has no valid key, and all of them when it is resumed', 
   const resumed = await rig.send('POST', `${path}/resume`);
   assert.deepEqual([resumed.reply.state, resumed.reply.reason], ['active', null]);
   authenticate();
+});
+
+test('a paused client keeps its keys, hears of it once, and is what it was after a delete that is taken back', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  const { key } = (await rig.send('POST', `${path}/keys`, { mode: 'live' })).reply;
+  const paused = await rig.send('POST', `${path}/pause`, { reason: 'over', scope: 'writes' });
+  const { state, reason } = paused.reply;
+  const manual = { pause: 'manual', scope: 'writes' };
+  assert.deepEqual([state, reason, paused.reply.paused], ['paused', 'over', manual]);
+  rig.authenticator.authenticate(String(key));
+  await rig.send('PATCH', path, { name: 'another' });
+  const { notices } = (await rig.send('GET', '/notices')).reply;
+  assert.deepEqual(
+    (notices as Reply[]).map(({ type, data }) => [type, data]),
+    [['client.paused', { reason: 'manual', scope: 'writes' }]],
+  );
+  await rig.send('DELETE', path);
+  assert.throws(() => rig.authenticator.authenticate(String(key)), { code: 'unauthenticated' });
+  const back = await rig.send('POST', `${path}/resume`);
+  assert.deepEqual([back.reply.state, back.reply.paused], ['paused', manual]);
+  assert.deepEqual((await rig.send('POST', `${path}/resume`)).reply.paused, null);
+  await rig.send('POST', `${path}/suspend`, { reason: 'fraud' });
+  const { status, reply } = await rig.send('POST', `${path}/pause`, { reason: 'over' });
+  assert.deepEqual([status, reply.code], [409, 'conflict']);
+});
+
+test('collections are listed page by page, paused and woken, of the client that is named alone', async (t) => {
+  const rig = await AdminRig.start(t);
+  const [hers, his] = [await rig.client(), await rig.client()];
+  const clientId = hers.split('/').at(-1) as ClientId;
+  for (const name of ['a', 'b', 'c']) rig.catalog.put(rig.collection(clientId, name));
+  const first = (await rig.send('GET', `${hers}/collections?limit=2`)).reply;
+  const rest = (await rig.send('GET', `${hers}/collections?after=${first.next}`)).reply;
+  const all = [...(first.collections as Reply[]), ...(rest.collections as Reply[])];
+  assert.deepEqual(all.map(({ name, pause }) => [name, pause]).toSorted(), [
+    ['a', null],
+    ['b', null],
+    ['c', null],
+  ]);
+  const id = all[0]?.collection_id;
+  const paused = await rig.send('POST', `${hers}/collections/${id}/pause`, { reason: 'unpaid' });
+  assert.deepEqual([paused.reply.pause, paused.reply.reason], ['manual', 'unpaid']);
+  assert.equal((await rig.send('POST', `${his}/collections/${id}/wake`)).status, 404);
+  assert.equal((await rig.send('POST', `${hers}/collections/${id}/pause`, {})).status, 400);
+  const woken = await rig.send('POST', `${hers}/collections/${id}/wake`);
+  assert.deepEqual([woken.reply.pause, woken.reply.paused_at], [null, null]);
+  const actions = (await rig.audit()).map(({ action }) => action);
+  assert.deepEqual(actions.slice(-2), ['collection.pause', 'collection.wake']);
 });
 
 test('each change has its row in the audit log, with its request, and no secret', async (t) => {

@@ -2,8 +2,10 @@ import Type from 'typebox';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { Collection, pageSchema } from '../../admin-schemas.ts';
 import { viewCollection } from '../../admin-views.ts';
-import { pageQuery, parsePageQuery } from '../../page-query.ts';
-import { closedObject } from '../../validation.ts';
+import { Limit, parseLimit } from '../../page-query.ts';
+import { closedObject, formedText } from '../../validation.ts';
+
+const CollectionId = formedText('^[0-9a-f-]{36}$', 'must be the id that "next" gave');
 
 export const COLLECTION_ENDPOINTS: readonly AdminEndpoint[] = [
   adminEndpoint({
@@ -11,10 +13,10 @@ export const COLLECTION_ENDPOINTS: readonly AdminEndpoint[] = [
     help: 'list the collections of a client, when each was used last, and which are paused',
     method: 'GET',
     url: '/admin/v1/clients/:client/collections',
-    query: closedObject(pageQuery),
+    query: closedObject({ limit: Limit, after: CollectionId }),
     reply: pageSchema('collections', Collection),
-    run({ collections }, { params, query }) {
-      const page = collections.list(params.client, parsePageQuery(query));
+    run({ collections }, { params, query: { after, limit } }) {
+      const page = collections.list(params.client, { after, limit: parseLimit(limit) });
       return { collections: page.items.map(viewCollection), next: page.next };
     },
   }),
