@@ -32,10 +32,13 @@ import { REPLICATION_TIMING } from './cluster/replicas/timing.ts';
 import { HEALTH_TIMING, WorkerHealth } from './cluster/workers/worker-health.ts';
 import { WorkerLoads } from './cluster/workers/worker-loads.ts';
 import { Workforce } from './cluster/workers/workforce.ts';
+import { composeBilling } from './compose-billing.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
 import { AuditTrail } from './control-plane/audit-trail.ts';
+import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
+import { OwnBilling } from './control-plane/billing/own-billing.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
@@ -90,17 +93,7 @@ export async function startCoordinator(
     secret: config.linkSecret,
   });
   shutdown.add('worker link', link);
-  const seen = (workerId: WorkerId) => {
-    try {
-      store.workers.seen(workerId);
-    } catch (error) {
-      // When it was seen last is for people: a disk that is full or fails must neither end this
-      // process nor keep a worker out.
-      log.event('unexpected_error', { place: 'worker seen', error });
-    }
-  };
-  link.onConnect(seen);
-  link.onLoss(seen);
+  noteWorkers(link, store, log);
 
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router } = fleet;
@@ -108,6 +101,7 @@ export async function startCoordinator(
   const clientLimits = new ClientLimits((clientId) => termsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const usage = new Usage({ ledger, clock });
+  const billing = composeBilling(config, { ...deps, store, ledger }, shutdown);
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
   const auditLog = new AuditLog({ ledger, clock });
@@ -117,7 +111,7 @@ export async function startCoordinator(
   const publicKey = publicPemOf(auditKeyOf(auditSeed));
   const auditTrail = new AuditTrail({ ledger, clock, publicKey });
   const noting = { requestMeter, auditLog, auditTrail };
-  const known = { ...deps, ...noting, store, router, usage, clientLimits, limitsOf };
+  const known = { ...deps, ...noting, store, router, usage, billing, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
   const idempotency = new Idempotency({ ...known, secret });
@@ -158,6 +152,21 @@ export async function startCoordinator(
   const ms = clock.monotonicMs() - startMs;
   log.event('coordinator_ready', { host, port, adminPort, linkPort, ms });
   return { host, port, adminPort, linkPort };
+}
+
+/** When each worker was seen last. */
+function noteWorkers(link: WorkerLink, store: ControlStore, log: Log): void {
+  const seen = (workerId: WorkerId) => {
+    try {
+      store.workers.seen(workerId);
+    } catch (error) {
+      // When it was seen last is for people: a disk that is full or fails must neither end this
+      // process nor keep a worker out.
+      log.event('unexpected_error', { place: 'worker seen', error });
+    }
+  };
+  link.onConnect(seen);
+  link.onLoss(seen);
 }
 
 function composeCluster(
@@ -237,6 +246,7 @@ interface Known extends CoordinatorDeps {
   store: ControlStore;
   router: Router;
   usage: Usage;
+  billing: BillingAdmin;
   requestMeter: RequestMeter;
   auditLog: AuditLog;
   auditTrail: AuditTrail;
@@ -331,6 +341,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
         usage: composed.usage,
         auditTrail: composed.auditTrail,
+        billing: new OwnBilling({ ...composed.billing, spend }),
       },
       pauses: new ClientPauses({
         pauseOf: (clientId) => composed.clientLimits.pauseOf(clientId),

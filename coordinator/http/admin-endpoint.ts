@@ -5,6 +5,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
+import type { BillingAdmin } from '../control-plane/billing/billing-admin.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { CollectionAdmin } from '../control-plane/collections.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
@@ -26,6 +27,7 @@ export interface ControlPlane {
   replicas: ReplicaAdmin;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
+  billing: BillingAdmin;
 }
 
 export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {
@@ -55,6 +57,8 @@ export interface AdminEndpoint {
   bodyDescription?: TSchema;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
+  /** The same as a table, when that is wanted: by `format` in its query string, or `Accept`. */
+  csv?: (answer: never) => string;
   run(plane: ControlPlane, call: AdminCall): object | Promise<object>;
 }
 
@@ -67,7 +71,7 @@ type ParamsOf<Url extends string> = Url extends `${string}:${infer Name}/${infer
 
 type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pick<
   AdminEndpoint,
-  'name' | 'help' | 'method' | 'reply' | 'bodyDescription'
+  'name' | 'help' | 'method' | 'reply' | 'bodyDescription' | 'csv'
 > & {
   url: Url;
   status?: AdminEndpoint['status'];

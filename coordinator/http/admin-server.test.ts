@@ -9,6 +9,7 @@ import { ManualClock } from '../../shared/base/clock.ts';
 import type { WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { createLog } from '../../shared/log/log.ts';
+import { billingOver } from '../../test/harness/billing.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { Epochs } from '../auth/epochs.ts';
 import { KeyDigester } from '../auth/key-digest.ts';
@@ -81,6 +82,7 @@ before(async () => {
       }),
       replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined, scrub } }),
       usage: { report: () => assert.fail('nobody asks for it') },
+      billing: billingOver({ ...base, ledger: { ask: () => assert.fail('nor for that') } }),
       auditTrail: { exportPart: () => assert.fail('nor for that'), publicKey: '' },
       idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
       random: secureRandom,

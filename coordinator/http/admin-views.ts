@@ -195,7 +195,8 @@ function viewRequests({ requests, queries, units, bytesIn, bytesOut }: RequestAm
 
 const MS_PER_HOUR = 3_600_000;
 
-function formatHour(hour: number): string {
+/** Of an hour since 1970, its beginning. */
+export function formatHour(hour: number): string {
   return formatTime(hour * MS_PER_HOUR);
 }
 

@@ -34,7 +34,7 @@ export function openApiDocument(endpoints: readonly AdminEndpoint[], version: st
 }
 
 function operationOf(endpoint: AdminEndpoint): object {
-  const { name, help, status, schema, reply } = endpoint;
+  const { name, help, status, schema } = endpoint;
   const { params, querystring, body } = schema;
   const parameters = [
     ...parametersOf(params as unknown as ObjectSchema, 'path'),
@@ -49,7 +49,7 @@ function operationOf(endpoint: AdminEndpoint): object {
     parameters,
     ...(body && { requestBody: bodyOf(body, endpoint.bodyDescription) }),
     responses: {
-      [status]: { description: 'done', headers: headersOf(endpoint), content: jsonOf(reply) },
+      [status]: { description: 'done', headers: headersOf(endpoint), content: contentOf(endpoint) },
       default: {
         description: 'refused or failed',
         headers: REQUEST_ID,
@@ -94,6 +94,10 @@ function parametersOf({ properties, required = [] }: ObjectSchema, place: string
 /** Everything in a URL is text; one of digits only is a number to its sender. */
 function isNumeral(schema: TSchema): boolean {
   return 'pattern' in schema && String(schema.pattern).startsWith('^[0-9]{1,');
+}
+
+function contentOf({ reply, csv }: AdminEndpoint): object {
+  return { ...jsonOf(reply), ...(csv && { 'text/csv': { schema: { type: 'string' } } }) };
 }
 
 function jsonOf(schema: TSchema): object {

@@ -12,6 +12,7 @@ const CLASS_OF: Readonly<Record<Permission, RouteClass>> = {
   'collections:read': 'collections',
   'usage:read': 'account',
   'audit:read': 'account',
+  'billing:read': 'account',
   'keys:manage': 'account',
 };
 

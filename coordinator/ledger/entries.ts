@@ -3,6 +3,7 @@ import type { ClientId, KeyId, ShardId } from '../../shared/base/ids.ts';
 import type { EntryText, SignedHead } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
+import type { BilledAmounts, BilledQuestion } from './billed-usage.ts';
 
 /** Whose data a shard is. */
 export interface ShardOwner {
@@ -160,6 +161,7 @@ export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
   'request-usage': { about: UsageSpan; answer: RequestUsage[] };
+  billed: { about: BilledQuestion; answer: BilledAmounts[] };
   /** The last row of `control.db` that is in the chains. */
   changes: { about: undefined; answer: number };
   'audit-list': { about: AuditFilter & { chain: string }; answer: AuditPage };

@@ -6,6 +6,7 @@ import { unreachable } from '../../shared/base/assert.ts';
 import { auditKeyOf, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { AuditTable } from './audit-table.ts';
+import { BilledUsage } from './billed-usage.ts';
 import type {
   AuditTexts,
   BrokenChain,
@@ -39,6 +40,7 @@ const UNANCHORED_MAX = 1_000;
 export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
+  readonly #billed: BilledUsage;
   readonly #audit: AuditTable;
   readonly #anchors: AuditAnchors;
   readonly #key: KeyObject;
@@ -52,6 +54,7 @@ export class LedgerDb {
     this.#db = openLedger(file);
     try {
       this.#sql = prepareStatements(this.#db);
+      this.#billed = new BilledUsage(this.#db);
       this.#audit = new AuditTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
       const anchors = path.join(path.dirname(file), ANCHORS_FILE);
@@ -128,7 +131,7 @@ export class LedgerDb {
         this.#sql.setMeta.run(entry.upTo, 'changes');
         break;
       case 'requests':
-        for (const sum of entry.sums) this.#sql.addRequests.run(sum);
+        for (const sum of entry.sums) this.#addRequests(sum);
         break;
       default:
         unreachable(entry);
@@ -139,6 +142,11 @@ export class LedgerDb {
     this.#unanchored += this.#audit.append(texts);
   }
 
+  #addRequests(sum: RequestSum): void {
+    this.#sql.addRequests.run(sum);
+    if (sum.mode === 'live') this.#billed.add({ ...sum, written: 0 });
+  }
+
   /** What is there already is not added again. That nothing was noted in between is its sender's word. */
   #addWrites({ shardId, owner, after, upTo, sums, isLast }: WritesEntry): void {
     const { version, closed } = this.#shard(shardId);
@@ -147,6 +155,8 @@ export class LedgerDb {
     for (const { key, hour, writes, written, deleted, bytes } of sums) {
       const place = [clientId, mode, hour, namespace, key] as const;
       this.#sql.addWrites.run(...place, writes, written, deleted, bytes);
+      const daily = { clientId, hour, namespace, keyId: key, queries: 0, written };
+      if (mode === 'live') this.#billed.add(daily);
     }
     this.#sql.setShard.run(shardId, upTo, isLast ? 1 : 0);
   }
@@ -165,6 +175,8 @@ export class LedgerDb {
         return this.#shard(about);
       case 'write-usage':
         return this.#sql.writeUsage[about.by].all(boundOf(about));
+      case 'billed':
+        return this.#billed.amounts(about);
       case 'changes':
         return Number(this.#sql.meta.get('changes'));
       case 'audit-list':

@@ -23,6 +23,7 @@ import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
 import { migrate } from './migrations.ts';
 import { PlansTable } from './plans.ts';
+import { PriceHistoryTable } from './price-history.ts';
 import { ReplicasTable } from './replicas.ts';
 import { ReshardingTable } from './resharding.ts';
 import { guarded, isLocked } from './sql-errors.ts';
@@ -45,6 +46,7 @@ export interface Change<T> {
 
 export class ControlStore {
   readonly plans: PlansTable;
+  readonly priceHistory: PriceHistoryTable;
   readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
@@ -63,8 +65,9 @@ export class ControlStore {
     this.#database = database;
     this.#audit = new AdminAuditTable(database, clock);
     this.adminAudit = this.#audit;
-    this.plans = new PlansTable(database, clock);
-    this.clients = new ClientsTable(database, clock);
+    this.priceHistory = new PriceHistoryTable(database, clock);
+    this.plans = new PlansTable(database, clock, this.priceHistory);
+    this.clients = new ClientsTable(database, clock, this.priceHistory);
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
     this.collectionUses = new CollectionUsesTable(database);

@@ -17,6 +17,9 @@
  *
  *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
  *
+ *   billing_accounts, client_plans, plan_prices: what clients pay, of all time; no foreign keys, because
+ *   bills outlive clients and plans (`price-history.ts`)
+ *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
  * an end, which a rotation left. `collections_live` keeps a name unique among the
  * collections that are not being deleted; `generations` counts the collections that a client ever
@@ -268,6 +271,30 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE clients ADD COLUMN pause TEXT CHECK (pause IN ('budget', 'manual'));
   ALTER TABLE clients ADD COLUMN pause_scope TEXT CHECK (pause_scope IN ('writes', 'all'));
+  `,
+  `
+  CREATE TABLE billing_accounts (
+    client_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    settled INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO billing_accounts SELECT client_id, name,
+    (strftime('%Y', 'now') - 1970) * 12 + strftime('%m', 'now') - 1 FROM clients;
+  CREATE TABLE client_plans (
+    client_id TEXT NOT NULL,
+    from_hour INTEGER NOT NULL CHECK (from_hour >= 0),
+    plan_id TEXT,
+    PRIMARY KEY (client_id, from_hour)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO client_plans
+    SELECT client_id, created_at / 3600000, iif(state = 'deleting', NULL, plan_id) FROM clients;
+  CREATE TABLE plan_prices (
+    plan_id TEXT NOT NULL,
+    from_hour INTEGER NOT NULL CHECK (from_hour >= 0),
+    prices TEXT NOT NULL CHECK (json_valid(prices)),
+    PRIMARY KEY (plan_id, from_hour)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO plan_prices SELECT plan_id, 0, prices FROM plans;
   `,
 ];
 

@@ -17,6 +17,7 @@ import { addCompletionCommands } from './admin/completion.ts';
 import { addKeyCommands } from './admin/key.ts';
 import { addPlanCommands } from './admin/plan.ts';
 import { addReplicaCommands } from './admin/replicas.ts';
+import { addStatementCommand } from './admin/statement.ts';
 import { showStatus } from './admin/status.ts';
 import { addUsageCommand } from './admin/usage.ts';
 import { addWorkerCommands } from './admin/worker.ts';
@@ -83,6 +84,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addClientCommands(program, context);
   addCollectionCommands(program, context);
   addUsageCommand(program, context);
+  addStatementCommand(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);

@@ -94,6 +94,8 @@ export const LIMITS = {
   pagePointsMax: 2_000,
   /** Rows of one report of usage. */
   usageRowsMax: 10_000,
+  /** Lines of one statement, and intervals that it is divided into: decades of days. */
+  statementLinesMax: 20_000,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
   /** Writes of one shard that wait for a commit. */

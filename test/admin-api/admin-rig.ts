@@ -32,6 +32,7 @@ import { ManualClock } from '../../shared/base/clock.ts';
 import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
+import { billingOver } from '../harness/billing.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
@@ -196,6 +197,7 @@ export class AdminRig {
         }),
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
+        billing: billingOver({ store, ledger, clock }),
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
@@ -232,6 +234,15 @@ export class AdminRig {
     const reply = JSON.parse(await response.text()) as Reply;
     this.#contract?.check(method, `/admin/v1${path}`, response.status, reply);
     return { status: response.status, headers: response.headers, reply };
+  }
+
+  /** What is answered as a table. */
+  async table(path: string, headers: Record<string, string> = {}): Promise<string> {
+    const response = await fetch(`${this.#url}/admin/v1${path}`, {
+      headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+    });
+    assert.equal(response.headers.get('content-type'), 'text/csv; charset=utf-8');
+    return response.text();
   }
 
   /** The path of a new client. */

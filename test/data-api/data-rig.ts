@@ -11,6 +11,7 @@ import { Cluster } from '../../coordinator/cluster/cluster.ts';
 import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
+import { OwnBilling } from '../../coordinator/control-plane/billing/own-billing.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { Usage } from '../../coordinator/control-plane/usage.ts';
@@ -38,6 +39,7 @@ import { NAMESPACE_DEFAULT } from '../../shared/domain/namespace.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
+import { billingOver } from '../harness/billing.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
@@ -300,7 +302,8 @@ function planeOf(
   const account = accountOver(known.store, data, known.keys, known.limits);
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail };
+  const billing = new OwnBilling({ ...billingOver(known), spend: () => undefined });
+  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, billing };
 }
 
 function accountOver(

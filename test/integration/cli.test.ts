@@ -107,6 +107,10 @@ test('what a client has written is shown, also of what it has deleted', async (t
   const amounts = [row?.writes, row?.points_written, row?.points_deleted, row?.bytes_written];
   assert.deepEqual(amounts, [2, 3, 1, 24]);
   assert.deepEqual(await runJson(service, ['usage', 'Ada', '--mode', 'test']), []);
+  const lines = await runJson(service, ['statement', 'Ada', '--by', 'key']);
+  const [fee, written] = lines.filter(({ item }) => item === 'plan' || item === 'points_written');
+  assert.match(String(fee?.quantity), /^[12]$/);
+  assert.deepEqual([written?.quantity, written?.key_id], ['3', key?.key_id]);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {

@@ -1,6 +1,7 @@
 /** The whole admin API. */
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
+import { BILLING_ENDPOINTS } from './billing.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
@@ -13,6 +14,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...COLLECTION_ENDPOINTS,
   ...KEY_ENDPOINTS,
   ...PLAN_ENDPOINTS,
+  ...BILLING_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,

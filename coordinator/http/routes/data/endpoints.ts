@@ -1,6 +1,7 @@
 /** The whole data API, and what a client does to its own account: one line an endpoint. */
 import type { Endpoint } from '../../endpoint.ts';
 import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
+import { showStatement } from '../account/billing.ts';
 import {
   createOwnKey,
   listOwnKeys,
@@ -74,6 +75,7 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showMe,
   showLimits,
   showUsage,
+  showStatement,
   listOwnAudit,
   exportOwnAudit,
   showAuditKey,

@@ -1,0 +1,35 @@
+/** What the admin API answers of bills, as JSON Schema; part of `ADMIN_SCHEMAS`. */
+import Type, { type TSchema } from 'typebox';
+import { BILLED_ITEMS, ITEM_SPECS, STATEMENT_BY } from '../billing/statement.ts';
+import { closedObject } from './validation.ts';
+
+const Time = Type.String({ format: 'date-time', description: 'UTC' });
+const orNull = (schema: TSchema) => Type.Union([schema, Type.Null()]);
+const WHOLE = '^(0|[1-9][0-9]*)$';
+const Whole = (description: string) => Type.String({ pattern: WHOLE, description });
+const Currency = Type.String({ description: 'ISO 4217' });
+
+export const StatementLine = closedObject({
+  item: Type.Enum([...BILLED_ITEMS]),
+  plan: orNull(Type.String({ description: 'null: the client had none, nothing is charged' })),
+  from: Time,
+  until: Time,
+  namespace: orNull(Type.String()),
+  key_id: orNull(Type.String()),
+  collection: orNull(Type.String()),
+  quantity: Whole('exact, as text: it may pass 2^53'),
+  unit: Type.Enum(BILLED_ITEMS.map((item) => ITEM_SPECS[item].unit)),
+  unit_price_micros: Type.Integer({ minimum: 0, description: 'millionths, for `per` of the unit' }),
+  per: Whole('what the unit price is for'),
+  amount_micros: Whole('millionths of the currency, as text'),
+});
+
+export const Statement = closedObject({
+  client_id: Type.String(),
+  currency: Currency,
+  from: Time,
+  until: Time,
+  by: Type.Enum([...STATEMENT_BY]),
+  lines: Type.Array(StatementLine),
+  total_micros: Whole('the sum of the lines'),
+});
