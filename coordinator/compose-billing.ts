@@ -1,9 +1,13 @@
 /** Builds what makes bills of what the ledger has. */
 import type { Clock } from '../shared/base/clock.ts';
+import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import type { Notice } from '../shared/domain/notices.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
+import { Invoices } from './control-plane/billing/invoices.ts';
+import { Invoicing } from './control-plane/billing/invoicing.ts';
 import { Statements } from './control-plane/billing/statements.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { ControlStore } from './store/control-store.ts';
@@ -12,13 +16,21 @@ interface Parts {
   store: ControlStore;
   ledger: Ledger;
   clock: Clock;
+  random: SecureRandom;
   log: Log;
+  /** Tells operators and clients; called in the transaction of what it tells. */
+  tell?: (notice: Notice) => void;
 }
 
+/** `start` begins with what happens by itself, once the ledger is open. */
 export function composeBilling(
   { currency }: Pick<CoordinatorConfig, 'currency'>,
-  parts: Parts,
-  _shutdown: Shutdown,
-): BillingAdmin {
-  return { statements: new Statements({ ...parts, currency }) };
+  { tell, ...parts }: Parts,
+  shutdown: Shutdown,
+): BillingAdmin & { start(): void } {
+  const statements = new Statements({ ...parts, currency });
+  const invoices = new Invoices({ ...parts, statements, currency, tell });
+  const invoicing = new Invoicing({ ...parts, invoices });
+  shutdown.add('invoicing', invoicing);
+  return { statements, invoices, start: () => invoicing.start() };
 }

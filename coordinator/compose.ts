@@ -144,6 +144,7 @@ export async function startCoordinator(
   moves.start();
   erasure.plan();
   changeLog.start();
+  billing.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };

@@ -65,17 +65,21 @@ export interface PricedSpan extends BilledSpan {
   isShown: boolean;
 }
 
-export interface StatementLine extends BilledSpan {
+/** What of one item and price comes to how much. */
+export interface BilledLine extends BilledSpan {
   item: BilledItem;
   planId: string | null;
-  namespace: string | null;
-  keyId: string | null;
-  collection: string | null;
   quantity: bigint;
   /** Millionths of the currency for `per` of the quantity. */
   unitPriceMicros: number;
   per: bigint;
   amountMicros: bigint;
+}
+
+export interface StatementLine extends BilledLine {
+  namespace: string | null;
+  keyId: string | null;
+  collection: string | null;
 }
 
 export interface Interval extends BilledSpan {

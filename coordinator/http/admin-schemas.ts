@@ -9,7 +9,7 @@ import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
-import { Statement, StatementLine } from './billing-schemas.ts';
+import { Invoice, InvoiceLine, Statement, StatementLine } from './billing-schemas.ts';
 import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
@@ -283,6 +283,8 @@ export const ADMIN_SCHEMAS = {
   AuditKey,
   StatementLine,
   Statement,
+  InvoiceLine,
+  Invoice,
   Problem,
   PlanTerms,
   ClientTerms,

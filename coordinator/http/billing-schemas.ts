@@ -1,6 +1,7 @@
 /** What the admin API answers of bills, as JSON Schema; part of `ADMIN_SCHEMAS`. */
 import Type, { type TSchema } from 'typebox';
 import { BILLED_ITEMS, ITEM_SPECS, STATEMENT_BY } from '../billing/statement.ts';
+import { INVOICE_KINDS } from '../store/invoices.ts';
 import { closedObject } from './validation.ts';
 
 const Time = Type.String({ format: 'date-time', description: 'UTC' });
@@ -9,20 +10,29 @@ const WHOLE = '^(0|[1-9][0-9]*)$';
 const Whole = (description: string) => Type.String({ pattern: WHOLE, description });
 const Currency = Type.String({ description: 'ISO 4217' });
 
-export const StatementLine = closedObject({
+const lineOf = {
   item: Type.Enum([...BILLED_ITEMS]),
   plan: orNull(Type.String({ description: 'null: the client had none, nothing is charged' })),
   from: Time,
   until: Time,
-  namespace: orNull(Type.String()),
-  key_id: orNull(Type.String()),
-  collection: orNull(Type.String()),
+};
+const amountOf = {
   quantity: Whole('exact, as text: it may pass 2^53'),
   unit: Type.Enum(BILLED_ITEMS.map((item) => ITEM_SPECS[item].unit)),
   unit_price_micros: Type.Integer({ minimum: 0, description: 'millionths, for `per` of the unit' }),
   per: Whole('what the unit price is for'),
   amount_micros: Whole('millionths of the currency, as text'),
+};
+
+export const StatementLine = closedObject({
+  ...lineOf,
+  namespace: orNull(Type.String()),
+  key_id: orNull(Type.String()),
+  collection: orNull(Type.String()),
+  ...amountOf,
 });
+
+export const InvoiceLine = closedObject({ ...lineOf, ...amountOf });
 
 export const Statement = closedObject({
   client_id: Type.String(),
@@ -32,4 +42,22 @@ export const Statement = closedObject({
   by: Type.Enum([...STATEMENT_BY]),
   lines: Type.Array(StatementLine),
   total_micros: Whole('the sum of the lines'),
+});
+
+export const Invoice = closedObject({
+  invoice: orNull(Type.String({ description: 'its number; null: it is a draft' })),
+  kind: Type.Enum([...INVOICE_KINDS]),
+  state: Type.Enum(['draft', 'final']),
+  client_id: Type.String(),
+  client_name: Type.String({ description: 'when it became final' }),
+  month: Type.String({ pattern: '^[0-9]{4}-[0-9]{2}$' }),
+  currency: Currency,
+  issued_at: orNull(Time),
+  credits: orNull(Type.String({ description: 'of a credit note, the number of its invoice' })),
+  reason: orNull(Type.String()),
+  lines: Type.Array(InvoiceLine, {
+    description: 'those of earlier months reached the ledger after the invoice of these',
+  }),
+  total_micros: Whole('the sum of the lines; of a credit note, what is taken back'),
+  credited_micros: Whole('what its credit notes come to'),
 });

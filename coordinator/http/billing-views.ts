@@ -2,20 +2,26 @@
  * What both APIs show of bills. Quantities and amounts are whole numbers as text: they may pass 2^53, and a
  * JSON parser that makes doubles of numbers would change them unnoticed.
  */
-import { ITEM_SPECS, type StatementLine } from '../billing/statement.ts';
+import { formatMonth } from '../billing/months.ts';
+import { type BilledLine, ITEM_SPECS, type StatementLine } from '../billing/statement.ts';
+import { lineOf, type Shown } from '../control-plane/billing/invoices.ts';
 import type { Statement } from '../control-plane/billing/statements.ts';
-import { formatHour } from './admin-views.ts';
+import type { InvoiceLine } from '../store/invoices.ts';
+import { formatHour, timeOrNull } from './admin-views.ts';
 import { csvOf } from './csv.ts';
 
-export function viewLine(line: StatementLine) {
+function viewLine(line: StatementLine) {
+  const { item, plan, from, until, ...amounts } = viewBilled(line);
+  const groups = { namespace: line.namespace, key_id: line.keyId, collection: line.collection };
+  return { item, plan, from, until, ...groups, ...amounts };
+}
+
+function viewBilled(line: BilledLine) {
   return {
     item: line.item,
     plan: line.planId,
     from: formatHour(line.from),
     until: formatHour(line.until),
-    namespace: line.namespace,
-    key_id: line.keyId,
-    collection: line.collection,
     quantity: String(line.quantity),
     unit: ITEM_SPECS[line.item].unit,
     unit_price_micros: line.unitPriceMicros,
@@ -23,8 +29,6 @@ export function viewLine(line: StatementLine) {
     amount_micros: String(line.amountMicros),
   };
 }
-
-export type LineView = ReturnType<typeof viewLine>;
 
 export function viewStatement(statement: Statement) {
   return {
@@ -38,7 +42,7 @@ export function viewStatement(statement: Statement) {
   };
 }
 
-export const LINE_COLUMNS = [
+const LINE_COLUMNS = [
   'item',
   'plan',
   'from',
@@ -51,11 +55,63 @@ export const LINE_COLUMNS = [
   'unit_price_micros',
   'per',
   'amount_micros',
-] as const satisfies readonly (keyof LineView)[];
+] as const;
 
 export function statementCsv({ lines, currency }: ReturnType<typeof viewStatement>): string {
   return csvOf(
     [...LINE_COLUMNS, 'currency'],
     lines.map((line) => ({ ...line, currency })),
   );
+}
+
+/** Of a draft, `invoice` and `issued_at` are null. */
+export function viewInvoice({ invoice, creditedMicros }: Shown) {
+  const { number, kind, clientId, clientName, month, currency, issuedAt } = invoice;
+  return {
+    invoice: number,
+    kind,
+    state: number === null ? 'draft' : 'final',
+    client_id: clientId,
+    client_name: clientName,
+    month: formatMonth(month),
+    currency,
+    issued_at: timeOrNull(issuedAt),
+    credits: invoice.credits,
+    reason: invoice.reason,
+    lines: invoice.lines.map((line: InvoiceLine | BilledLine) => viewBilled(lineOf(line))),
+    total_micros: String(invoice.totalMicros),
+    credited_micros: String(creditedMicros),
+  };
+}
+
+type InvoiceView = ReturnType<typeof viewInvoice>;
+
+const INVOICE_COLUMNS = [
+  'invoice',
+  'kind',
+  'state',
+  'month',
+  'client_id',
+  'client_name',
+  'issued_at',
+  'credits',
+  'reason',
+  'total_micros',
+  'credited_micros',
+  'currency',
+] as const;
+
+const BILLED_COLUMNS = LINE_COLUMNS.filter((name) => {
+  return name !== 'namespace' && name !== 'key_id' && name !== 'collection';
+});
+
+/** Its lines; of a credit note there are none. */
+export function invoiceCsv({ lines, invoice, currency }: InvoiceView): string {
+  const rows = lines.map((line) => ({ invoice, ...line, currency }));
+  return csvOf(['invoice', ...BILLED_COLUMNS, 'currency'], rows);
+}
+
+/** One line an invoice. */
+export function invoicesCsv({ invoices }: { invoices: readonly InvoiceView[] }): string {
+  return csvOf(INVOICE_COLUMNS, invoices);
 }

@@ -21,6 +21,7 @@ import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
+import { InvoicesTable } from './invoices.ts';
 import { migrate } from './migrations.ts';
 import { PlansTable } from './plans.ts';
 import { PriceHistoryTable } from './price-history.ts';
@@ -47,6 +48,7 @@ export interface Change<T> {
 export class ControlStore {
   readonly plans: PlansTable;
   readonly priceHistory: PriceHistoryTable;
+  readonly invoices: InvoicesTable;
   readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
@@ -66,6 +68,7 @@ export class ControlStore {
     this.#audit = new AdminAuditTable(database, clock);
     this.adminAudit = this.#audit;
     this.priceHistory = new PriceHistoryTable(database, clock);
+    this.invoices = new InvoicesTable(database, clock);
     this.plans = new PlansTable(database, clock, this.priceHistory);
     this.clients = new ClientsTable(database, clock, this.priceHistory);
     this.apiKeys = new ApiKeysTable(database, clock);

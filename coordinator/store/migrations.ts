@@ -17,8 +17,9 @@
  *
  *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
  *
- *   billing_accounts, client_plans, plan_prices: what clients pay, of all time; no foreign keys, because
- *   bills outlive clients and plans (`price-history.ts`)
+ *   billing_accounts, client_plans, plan_prices: what clients pay, of all time (`price-history.ts`);
+ *   invoices: what is final of it, never changed (`invoices.ts`); no foreign keys, because bills
+ *   outlive clients and plans
  *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
  * an end, which a rotation left. `collections_live` keeps a name unique among the
@@ -295,6 +296,38 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (plan_id, from_hour)
   ) STRICT, WITHOUT ROWID;
   INSERT INTO plan_prices SELECT plan_id, 0, prices FROM plans;
+
+  CREATE TABLE invoices (
+    year INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('invoice', 'credit_note')),
+    client_id TEXT NOT NULL,
+    client_name TEXT NOT NULL,
+    month INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    lines TEXT NOT NULL CHECK (json_valid(lines)),
+    total TEXT NOT NULL CHECK (total GLOB '[0-9]*' AND total NOT GLOB '*[^0-9]*'),
+    credits_year INTEGER,
+    credits_sequence INTEGER,
+    reason TEXT,
+    issued_at INTEGER NOT NULL,
+    PRIMARY KEY (year, sequence),
+    FOREIGN KEY (credits_year, credits_sequence) REFERENCES invoices (year, sequence),
+    CHECK ((kind = 'credit_note') = (credits_year IS NOT NULL)),
+    CHECK ((credits_year IS NULL) = (credits_sequence IS NULL)),
+    CHECK ((kind = 'credit_note') = (reason IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX invoices_month ON invoices (client_id, month) WHERE kind = 'invoice';
+  CREATE INDEX invoices_client ON invoices (client_id, year, sequence);
+  CREATE INDEX invoices_credits ON invoices (credits_year, credits_sequence)
+    WHERE kind = 'credit_note';
+  CREATE TRIGGER invoices_keep BEFORE UPDATE ON invoices
+    BEGIN SELECT RAISE (ABORT, 'an invoice that is final does not change'); END;
+  CREATE TRIGGER invoices_stay BEFORE DELETE ON invoices
+    BEGIN SELECT RAISE (ABORT, 'an invoice that is final is not removed'); END;
+  CREATE TRIGGER invoices_in_order BEFORE INSERT ON invoices
+    WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM invoices WHERE year = NEW.year)
+    BEGIN SELECT RAISE (ABORT, 'numbers of invoices have no gaps'); END;
   `,
 ];
 

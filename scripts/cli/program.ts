@@ -14,6 +14,7 @@ import { addAuditCommands } from './admin/audit.ts';
 import { addClientCommands } from './admin/client.ts';
 import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
+import { addInvoiceCommands } from './admin/invoice.ts';
 import { addKeyCommands } from './admin/key.ts';
 import { addPlanCommands } from './admin/plan.ts';
 import { addReplicaCommands } from './admin/replicas.ts';
@@ -85,6 +86,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addCollectionCommands(program, context);
   addUsageCommand(program, context);
   addStatementCommand(program, context);
+  addInvoiceCommands(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);

@@ -35,7 +35,7 @@ export const PERMISSIONS = {
     help: 'show its own client and key, limits and what of them is used',
   },
   'audit:read': { roles: ['admin'], help: 'read and export its own audit log' },
-  'billing:read': { roles: ['admin'], help: 'show its own statements' },
+  'billing:read': { roles: ['admin'], help: 'show its own statements and invoices' },
   'keys:manage': { roles: ['admin'], help: 'list, create, rotate and revoke keys' },
 } as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
 

@@ -407,6 +407,11 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: "a worker could not be given a collection's recorded configuration; again after delayMs",
   },
+  invoicing_failed: {
+    level: 'error',
+    fields: { clientId: 'text', error: 'error' },
+    help: 'an invoice that was due could not be made final; it is tried again after ten minutes',
+  },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
   client_changed: {
     level: 'info',

@@ -1,29 +1,10 @@
 /** What clients owe, over the admin API. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ClientId, KeyId } from '../../shared/base/ids.ts';
-import type { Mode } from '../../shared/domain/collection.ts';
 import { AdminRig, type Reply } from './admin-rig.ts';
+import { use } from './ledger-use.ts';
 
 const HOUR_MS = 3_600_000;
-
-export interface Use {
-  mode?: Mode;
-  namespace?: string;
-  key?: string;
-  queries?: number;
-}
-
-/** Queries of the hour that the rig's clock is in. */
-async function use(rig: AdminRig, client: string, more: Use = {}): Promise<void> {
-  const { mode = 'live', namespace = 'default', key = 'key_a', queries = 1_000_000 } = more;
-  const clientId = client.split('/').at(-1) as ClientId;
-  const hour = Math.floor(rig.clock.now() / HOUR_MS);
-  const amounts = { requests: 1, queries, units: 1, bytesIn: 1, bytesOut: 1 };
-  const whose = { clientId, mode, namespace, keyId: key as KeyId, hour };
-  const sums = [{ ...whose, route: 'query', status: 200, ...amounts }];
-  await rig.ledger.append({ kind: 'requests', sums });
-}
 
 test('a statement is line by line what was used and what it costs', async (t) => {
   const rig = await AdminRig.start(t);

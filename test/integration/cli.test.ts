@@ -111,6 +111,10 @@ test('what a client has written is shown, also of what it has deleted', async (t
   const [fee, written] = lines.filter(({ item }) => item === 'plan' || item === 'points_written');
   assert.match(String(fee?.quantity), /^[12]$/);
   assert.deepEqual([written?.quantity, written?.key_id], ['3', key?.key_id]);
+  const month = String(fee?.from).slice(0, 7);
+  const [draft] = await runJson(service, ['invoice', 'show', month, '--client', 'Ada']);
+  assert.deepEqual([draft?.state, draft?.invoice, draft?.client_name], ['draft', null, 'Ada']);
+  assert.deepEqual(await runJson(service, ['invoice', 'list', 'Ada']), []);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {

@@ -1,6 +1,8 @@
 /** What operators do with bills. */
+import type { Invoices } from './invoices.ts';
 import type { Statements } from './statements.ts';
 
 export interface BillingAdmin {
   statements: Statements;
+  invoices: Invoices;
 }

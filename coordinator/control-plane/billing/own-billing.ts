@@ -4,12 +4,16 @@
  */
 import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Principal } from '../../auth/principal.ts';
+import { parseMonth } from '../../billing/months.ts';
 import type { StatementBy } from '../../billing/statement.ts';
 import type { Payer } from '../../limits/tally.ts';
+import type { Page } from '../page.ts';
+import type { Invoices, Shown } from './invoices.ts';
 import type { Statement, Statements, StatementWanted } from './statements.ts';
 
 export interface OwnBillingDeps {
   statements: Statements;
+  invoices: Invoices;
   /** Takes units of work. Throws `rate_limited`. */
   spend: (payer: Payer, units: number) => void;
 }
@@ -32,6 +36,24 @@ export class OwnBilling {
     checkMayDivide(owner, wanted.by);
     this.#deps.spend(owner, wanted.by === 'day' ? DAILY_COST : REPORT_COST);
     return this.#deps.statements.report(owner.clientId, wanted);
+  }
+
+  /** Final ones by number. Throws `forbidden`. */
+  listInvoices(owner: Principal, from: { after?: string; limit?: number }): Page<Shown> {
+    checkLive(owner);
+    return this.#deps.invoices.list({ ...from, clientId: owner.clientId });
+  }
+
+  /**
+   * The one of that number, or of a month (`2028-02`), then also as a draft. Throws `forbidden`, `not_found`,
+   * `InvalidInput`, `rate_limited`.
+   */
+  async showInvoice(owner: Principal & Payer, name: string): Promise<Shown> {
+    checkLive(owner);
+    const { invoices, spend } = this.#deps;
+    if (parseMonth(name) === undefined) return invoices.show(name, owner.clientId);
+    spend(owner, REPORT_COST);
+    return invoices.ofMonth(owner.clientId, invoices.monthOf(name));
   }
 }
 

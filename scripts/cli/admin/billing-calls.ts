@@ -1,5 +1,11 @@
 /** The part of the admin API that is about bills, as the command line uses it. */
-import { parseStatement, type StatementReply } from './billing-replies.ts';
+import { parsePage } from './admin-replies.ts';
+import {
+  type InvoiceRow,
+  parseInvoice,
+  parseStatement,
+  type StatementReply,
+} from './billing-replies.ts';
 
 export interface Calls {
   /** The answer as JSON. */
@@ -24,6 +30,50 @@ export class BillingCalls {
   statementTable(clientId: string, wanted: Wanted): Promise<string> {
     return this.#calls.table(statementPath(clientId, wanted));
   }
+
+  /** Final ones by number: all, or a client's. */
+  async invoices(clientId: string | undefined): Promise<InvoiceRow[]> {
+    const all: InvoiceRow[] = [];
+    for (let after: string | null | undefined; after !== null; ) {
+      const path: string = `${INVOICES}${queryOf({ client: clientId, after })}`;
+      const page = parsePage(await this.#calls.call('GET', path), 'invoices', parseInvoice);
+      all.push(...page.items);
+      after = page.next;
+    }
+    return all;
+  }
+
+  async invoice(path: InvoicePath): Promise<InvoiceRow> {
+    return parseInvoice(await this.#calls.call('GET', invoicePath(path)));
+  }
+
+  invoiceTable(path: InvoicePath): Promise<string> {
+    return this.#calls.table(invoicePath(path));
+  }
+
+  async finalise(clientId: string, month: string): Promise<InvoiceRow> {
+    const path = `${invoicePath({ clientId, month })}/finalise`;
+    return parseInvoice(await this.#calls.call('POST', path));
+  }
+
+  async credit(
+    number: string,
+    credit: { amount_micros: string; reason: string },
+  ): Promise<InvoiceRow> {
+    return parseInvoice(
+      await this.#calls.call('POST', `${invoicePath({ number })}/credit`, credit),
+    );
+  }
+}
+
+const INVOICES = '/admin/v1/invoices';
+
+/** One that is final, or that of a client and month. */
+export type InvoicePath = { number: string } | { clientId: string; month: string };
+
+function invoicePath(path: InvoicePath): string {
+  if ('number' in path) return `${INVOICES}/${encodeURIComponent(path.number)}`;
+  return `${clientPath(path.clientId)}/invoices/${encodeURIComponent(path.month)}`;
 }
 
 function statementPath(clientId: string, wanted: Wanted): string {

@@ -16,22 +16,50 @@ export interface LineRow {
   amount_micros: string;
 }
 
+/** What a line of an invoice says. */
+export type BilledRow = Omit<LineRow, 'namespace' | 'key_id' | 'collection'>;
+
+export interface InvoiceRow {
+  /** Its number; null: it is a draft. */
+  invoice: string | null;
+  kind: string;
+  state: string;
+  client_id: string;
+  client_name: string;
+  month: string;
+  currency: string;
+  issued_at: string | null;
+  /** Of a credit note, the number of its invoice. */
+  credits: string | null;
+  reason: string | null;
+  lines: BilledRow[];
+  total_micros: string;
+  credited_micros: string;
+}
+
 export interface StatementReply {
   currency: string;
   lines: LineRow[];
   total_micros: string;
 }
 
-export function parseLine(value: unknown): LineRow {
+function parseLine(value: unknown): LineRow {
+  const fields = object(value);
+  return {
+    ...parseBilled(value),
+    namespace: textOrNull(fields, 'namespace'),
+    key_id: textOrNull(fields, 'key_id'),
+    collection: textOrNull(fields, 'collection'),
+  };
+}
+
+function parseBilled(value: unknown): BilledRow {
   const fields = object(value);
   return {
     item: text(fields, 'item'),
     plan: textOrNull(fields, 'plan'),
     from: text(fields, 'from'),
     until: text(fields, 'until'),
-    namespace: textOrNull(fields, 'namespace'),
-    key_id: textOrNull(fields, 'key_id'),
-    collection: textOrNull(fields, 'collection'),
     quantity: text(fields, 'quantity'),
     unit: text(fields, 'unit'),
     unit_price_micros: number(fields, 'unit_price_micros'),
@@ -46,5 +74,24 @@ export function parseStatement(value: unknown): StatementReply {
     currency: text(fields, 'currency'),
     lines: list(fields, 'lines').map(parseLine),
     total_micros: text(fields, 'total_micros'),
+  };
+}
+
+export function parseInvoice(value: unknown): InvoiceRow {
+  const fields = object(value);
+  return {
+    invoice: textOrNull(fields, 'invoice'),
+    kind: text(fields, 'kind'),
+    state: text(fields, 'state'),
+    client_id: text(fields, 'client_id'),
+    client_name: text(fields, 'client_name'),
+    month: text(fields, 'month'),
+    currency: text(fields, 'currency'),
+    issued_at: textOrNull(fields, 'issued_at'),
+    credits: textOrNull(fields, 'credits'),
+    reason: textOrNull(fields, 'reason'),
+    lines: list(fields, 'lines').map(parseBilled),
+    total_micros: text(fields, 'total_micros'),
+    credited_micros: text(fields, 'credited_micros'),
   };
 }

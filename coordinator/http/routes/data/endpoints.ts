@@ -1,7 +1,7 @@
 /** The whole data API, and what a client does to its own account: one line an endpoint. */
 import type { Endpoint } from '../../endpoint.ts';
 import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
-import { showStatement } from '../account/billing.ts';
+import { listOwnInvoices, showOwnInvoice, showStatement } from '../account/billing.ts';
 import {
   createOwnKey,
   listOwnKeys,
@@ -76,6 +76,8 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showLimits,
   showUsage,
   showStatement,
+  listOwnInvoices,
+  showOwnInvoice,
   listOwnAudit,
   exportOwnAudit,
   showAuditKey,
