@@ -6,6 +6,8 @@ import type { Notice } from '../shared/domain/notices.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
+import { BudgetChecks, type BudgetPauses } from './control-plane/billing/budget-checks.ts';
+import { Budgets } from './control-plane/billing/budgets.ts';
 import { Invoices } from './control-plane/billing/invoices.ts';
 import { Invoicing } from './control-plane/billing/invoicing.ts';
 import { Statements } from './control-plane/billing/statements.ts';
@@ -20,17 +22,26 @@ interface Parts {
   log: Log;
   /** Tells operators and clients; called in the transaction of what it tells. */
   tell?: (notice: Notice) => void;
+  /** Pauses and lifts what a budget says; called in the transaction that notes it. */
+  pauses?: BudgetPauses;
 }
 
 /** `start` begins with what happens by itself, once the ledger is open. */
 export function composeBilling(
   { currency }: Pick<CoordinatorConfig, 'currency'>,
-  { tell, ...parts }: Parts,
+  { tell, pauses, ...parts }: Parts,
   shutdown: Shutdown,
 ): BillingAdmin & { start(): void } {
   const statements = new Statements({ ...parts, currency });
   const invoices = new Invoices({ ...parts, statements, currency, tell });
   const invoicing = new Invoicing({ ...parts, invoices });
   shutdown.add('invoicing', invoicing);
-  return { statements, invoices, start: () => invoicing.start() };
+  const checks = new BudgetChecks({ ...parts, statements, tell, pauses });
+  shutdown.add('budget checks', checks);
+  const budgets = new Budgets({ ...parts, checks });
+  const start = () => {
+    invoicing.start();
+    checks.start();
+  };
+  return { statements, invoices, budgets, start };
 }

@@ -9,7 +9,7 @@ import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
-import { Invoice, InvoiceLine, Statement, StatementLine } from './billing-schemas.ts';
+import { Budget, Invoice, InvoiceLine, Statement, StatementLine } from './billing-schemas.ts';
 import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
@@ -285,6 +285,7 @@ export const ADMIN_SCHEMAS = {
   Statement,
   InvoiceLine,
   Invoice,
+  Budget,
   Problem,
   PlanTerms,
   ClientTerms,

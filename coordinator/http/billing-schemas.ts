@@ -1,8 +1,10 @@
 /** What the admin API answers of bills, as JSON Schema; part of `ADMIN_SCHEMAS`. */
 import Type, { type TSchema } from 'typebox';
+import { LIMITS } from '../../shared/domain/limits.ts';
 import { BILLED_ITEMS, ITEM_SPECS, STATEMENT_BY } from '../billing/statement.ts';
+import { BUDGET_ACTIONS } from '../store/budgets.ts';
 import { INVOICE_KINDS } from '../store/invoices.ts';
-import { closedObject } from './validation.ts';
+import { closedObject, type SchemaValue } from './validation.ts';
 
 const Time = Type.String({ format: 'date-time', description: 'UTC' });
 const orNull = (schema: TSchema) => Type.Union([schema, Type.Null()]);
@@ -60,4 +62,36 @@ export const Invoice = closedObject({
   }),
   total_micros: Whole('the sum of the lines; of a credit note, what is taken back'),
   credited_micros: Whole('what its credit notes come to'),
+});
+
+/** Amounts in bodies are texts, as they are in answers. */
+export const Amount = Type.String({
+  pattern: '^[0-9]{1,30}$',
+  form: 'must be millionths of the currency, digits in a text: "2500000"',
+});
+const Levels = Type.Array(Type.Integer({ minimum: 1, maximum: LIMITS.budgetPercentMax }), {
+  maxItems: LIMITS.budgetLevelsMax,
+  description: 'percent of which both are told; 50, 80 and 100 unless said',
+});
+const AtLimit = Type.Enum([...BUDGET_ACTIONS]);
+
+export const BudgetTerms = closedObject({
+  amount_micros: Amount,
+  levels: Type.Optional(Levels),
+  at_limit: Type.Optional(AtLimit),
+});
+
+export function parseBudget(body: SchemaValue<typeof BudgetTerms>) {
+  const { amount_micros, levels, at_limit: atLimit = 'nothing' } = body;
+  return { amountMicros: BigInt(amount_micros), levels, atLimit };
+}
+
+export const Budget = closedObject({
+  client_id: Type.String(),
+  amount_micros: Whole('of a calendar month (UTC), millionths of the currency'),
+  levels: Levels,
+  at_limit: AtLimit,
+  paused: orNull(Type.Enum(['writes', 'all'], { description: 'because it is spent' })),
+  this_month: orNull(closedObject({ month: Type.String(), spent_micros: Whole('so far') })),
+  version: Type.Integer({ minimum: 1, description: 'raised with each change; the ETag' }),
 });

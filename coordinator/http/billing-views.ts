@@ -4,8 +4,10 @@
  */
 import { formatMonth } from '../billing/months.ts';
 import { type BilledLine, ITEM_SPECS, type StatementLine } from '../billing/statement.ts';
+import type { BudgetView } from '../control-plane/billing/budgets.ts';
 import { lineOf, type Shown } from '../control-plane/billing/invoices.ts';
 import type { Statement } from '../control-plane/billing/statements.ts';
+import type { BudgetRecord } from '../store/budgets.ts';
 import type { InvoiceLine } from '../store/invoices.ts';
 import { formatHour, timeOrNull } from './admin-views.ts';
 import { csvOf } from './csv.ts';
@@ -114,4 +116,22 @@ export function invoiceCsv({ lines, invoice, currency }: InvoiceView): string {
 /** One line an invoice. */
 export function invoicesCsv({ invoices }: { invoices: readonly InvoiceView[] }): string {
   return csvOf(INVOICE_COLUMNS, invoices);
+}
+
+/** Of one that was removed, `this_month` is null. */
+export function viewBudget(budget: BudgetView | BudgetRecord) {
+  const { clientId, amountMicros, levels, atLimit, paused, version } = budget;
+  return {
+    client_id: clientId,
+    amount_micros: String(amountMicros),
+    levels,
+    at_limit: atLimit,
+    paused,
+    this_month: 'state' in budget ? viewSpent(budget) : null,
+    version,
+  };
+}
+
+function viewSpent({ state: { month, spentMicros } }: BudgetView) {
+  return { month: formatMonth(month), spent_micros: String(spentMicros) };
 }

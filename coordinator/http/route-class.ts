@@ -13,6 +13,7 @@ const CLASS_OF: Readonly<Record<Permission, RouteClass>> = {
   'usage:read': 'account',
   'audit:read': 'account',
   'billing:read': 'account',
+  'billing:manage': 'account',
   'keys:manage': 'account',
 };
 

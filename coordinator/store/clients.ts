@@ -82,6 +82,7 @@ export class ClientsTable {
   readonly #beginErasure: Database.Statement<[ClientId]>;
   readonly #remove: Database.Statement<[ClientId]>;
   readonly #forgetGenerations: Database.Statement<[ClientId]>;
+  readonly #forgetBudget: Database.Statement<[ClientId]>;
 
   constructor(database: Database.Database, clock: Clock, priceHistory: PriceHistoryTable) {
     this.#clock = clock;
@@ -112,6 +113,7 @@ export class ClientsTable {
         WHERE client_id = ? AND state = 'deleting'`,
     );
     this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
+    this.#forgetBudget = database.prepare('DELETE FROM budgets WHERE client_id = ?');
     this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
   }
 
@@ -178,6 +180,7 @@ export class ClientsTable {
   remove(clientId: ClientId): void {
     this.#atOnce(() => {
       this.#forgetGenerations.run(clientId);
+      this.#forgetBudget.run(clientId);
       this.#remove.run(clientId);
       this.#priceHistory.noteRemoval(clientId);
     });

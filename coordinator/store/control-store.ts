@@ -17,6 +17,7 @@ import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.
 import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
 import { ApiKeysTable } from './api-keys.ts';
+import { BudgetsTable } from './budgets.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
@@ -49,6 +50,7 @@ export class ControlStore {
   readonly plans: PlansTable;
   readonly priceHistory: PriceHistoryTable;
   readonly invoices: InvoicesTable;
+  readonly budgets: BudgetsTable;
   readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
@@ -69,6 +71,7 @@ export class ControlStore {
     this.adminAudit = this.#audit;
     this.priceHistory = new PriceHistoryTable(database, clock);
     this.invoices = new InvoicesTable(database, clock);
+    this.budgets = new BudgetsTable(database);
     this.plans = new PlansTable(database, clock, this.priceHistory);
     this.clients = new ClientsTable(database, clock, this.priceHistory);
     this.apiKeys = new ApiKeysTable(database, clock);

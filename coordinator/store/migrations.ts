@@ -17,6 +17,8 @@
  *
  *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
  *
+ *   clients 1 --- 0..1 budgets 1 --- n budget_levels (levels of a budget that were told of)
+ *
  *   billing_accounts, client_plans, plan_prices: what clients pay, of all time (`price-history.ts`);
  *   invoices: what is final of it, never changed (`invoices.ts`); no foreign keys, because bills
  *   outlive clients and plans
@@ -328,6 +330,21 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER invoices_in_order BEFORE INSERT ON invoices
     WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM invoices WHERE year = NEW.year)
     BEGIN SELECT RAISE (ABORT, 'numbers of invoices have no gaps'); END;
+
+  CREATE TABLE budgets (
+    client_id TEXT PRIMARY KEY REFERENCES clients (client_id),
+    amount TEXT NOT NULL CHECK (amount GLOB '[1-9]*' AND amount NOT GLOB '*[^0-9]*'),
+    levels TEXT NOT NULL CHECK (json_valid(levels)),
+    at_limit TEXT NOT NULL CHECK (at_limit IN ('nothing', 'pause_writes', 'pause_all')),
+    paused TEXT CHECK (paused IN ('writes', 'all')),
+    version INTEGER NOT NULL CHECK (version >= 1)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE budget_levels (
+    client_id TEXT NOT NULL REFERENCES budgets (client_id) ON DELETE CASCADE,
+    month INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    PRIMARY KEY (client_id, month, level)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -11,6 +11,7 @@ import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
 import { addAuditCommands } from './admin/audit.ts';
+import { addBudgetCommands } from './admin/budget.ts';
 import { addClientCommands } from './admin/client.ts';
 import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
@@ -87,6 +88,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addUsageCommand(program, context);
   addStatementCommand(program, context);
   addInvoiceCommands(program, context);
+  addBudgetCommands(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);

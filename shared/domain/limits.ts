@@ -96,6 +96,9 @@ export const LIMITS = {
   usageRowsMax: 10_000,
   /** Lines of one statement, and intervals that it is divided into: decades of days. */
   statementLinesMax: 20_000,
+  /** Levels of a budget that are told of, and the highest of them in percent. */
+  budgetLevelsMax: 10,
+  budgetPercentMax: 1_000,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
   /** Writes of one shard that wait for a commit. */

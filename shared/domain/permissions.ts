@@ -35,7 +35,8 @@ export const PERMISSIONS = {
     help: 'show its own client and key, limits and what of them is used',
   },
   'audit:read': { roles: ['admin'], help: 'read and export its own audit log' },
-  'billing:read': { roles: ['admin'], help: 'show its own statements and invoices' },
+  'billing:read': { roles: ['admin'], help: 'show its own statements, invoices and budget' },
+  'billing:manage': { roles: ['admin'], help: 'set and remove its own budget' },
   'keys:manage': { roles: ['admin'], help: 'list, create, rotate and revoke keys' },
 } as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
 

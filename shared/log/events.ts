@@ -412,6 +412,11 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', error: 'error' },
     help: 'an invoice that was due could not be made final; it is tried again after ten minutes',
   },
+  budget_check_failed: {
+    level: 'error',
+    fields: { clientId: 'text', error: 'error' },
+    help: 'what a client has spent could not be compared with its budget; it is tried again in a minute',
+  },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
   client_changed: {
     level: 'info',

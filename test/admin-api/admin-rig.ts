@@ -14,7 +14,6 @@ import { HEALTH_TIMING, WorkerHealth } from '../../coordinator/cluster/workers/w
 import type { LiveWorker } from '../../coordinator/cluster/workers/workforce.ts';
 import { AuditAdmin } from '../../coordinator/control-plane/audit.ts';
 import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
-import type { BillingAdmin } from '../../coordinator/control-plane/billing/billing-admin.ts';
 import { ClientAdmin } from '../../coordinator/control-plane/clients.ts';
 import { CollectionAdmin } from '../../coordinator/control-plane/collections.ts';
 import { Erasure } from '../../coordinator/control-plane/erasure.ts';
@@ -32,9 +31,8 @@ import { must } from '../../shared/base/assert.ts';
 import { ManualClock } from '../../shared/base/clock.ts';
 import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
-import type { Notice } from '../../shared/domain/notices.ts';
 import { quietLog } from '../../shared/log/log.ts';
-import { billingOver } from '../harness/billing.ts';
+import { billingOver, Told } from '../harness/billing.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
@@ -117,9 +115,9 @@ export class AdminRig {
   readonly ledger: SyncLedger;
   readonly fleet: Fleet;
   readonly catalog: Catalog;
-  readonly billing: BillingAdmin;
+  readonly billing: ReturnType<typeof billingOver>;
   /** What operators and clients were told. */
-  readonly notices: Notice[];
+  readonly toldOf: Told;
   /** How many collections each client that is erased still has. */
   readonly left: { collections: number };
   /** Shards that workers have quarantined. */
@@ -139,11 +137,11 @@ export class AdminRig {
     left: { collections: number };
     told: { limits: number };
     quarantined: Set<string>;
-    billing: BillingAdmin;
-    notices: Notice[];
+    billing: ReturnType<typeof billingOver>;
+    toldOf: Told;
   }) {
     this.billing = parts.billing;
-    this.notices = parts.notices;
+    this.toldOf = parts.toldOf;
     this.quarantined = parts.quarantined;
     this.left = parts.left;
     this.#told = parts.told;
@@ -190,8 +188,8 @@ export class AdminRig {
     const erasure = new Erasure({ ...base, eraseCollections });
     const clients = new ClientAdmin({ ...base, limitsChanged, erasure });
     const catalog = new Catalog();
-    const notices: Notice[] = [];
-    const billing = billingOver({ store, ledger, clock }, notices);
+    const toldOf = new Told();
+    const billing = billingOver({ store, ledger, clock }, toldOf);
     const server = createAdminServer(
       {
         clients,
@@ -222,7 +220,7 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const known = { clock, authenticator, store, ledger, fleet, catalog, billing, notices };
+    const known = { clock, authenticator, store, ledger, fleet, catalog, billing, toldOf };
     const rig = new AdminRig({ ...known, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);

@@ -63,7 +63,7 @@ test('an invoice is a draft until its month is over, and then never changes', as
     issued.map(({ target }) => target),
     ['2028-000001'],
   );
-  assert.deepEqual(rig.notices, [
+  assert.deepEqual(rig.toldOf.notices, [
     {
       type: 'invoice.issued',
       clientId: clientIdOf(client),

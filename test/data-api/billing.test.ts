@@ -35,6 +35,26 @@ test('a client sees its own statement and invoices, and no others', async (t) =>
   assert.equal(list.text.split('\r\n').length, 3);
 });
 
+test('a client sets its own budget, with a key that is bound to no namespaces', async (t) => {
+  const rig = await startRig(t);
+  const ask = async (method: string, key: string, body?: object) => {
+    const { status, json } = await rig.call(method, '/v1/budget', body, { 'api-key': key });
+    return [status, status === 200 ? json.result.levels : json.code];
+  };
+  const budget = { amount_micros: '5', levels: [90], at_limit: 'pause_all' };
+  assert.deepEqual(await ask('PUT', 'a-live', budget), [403, 'forbidden']);
+  assert.deepEqual(await ask('PUT', 'a-test', budget), [403, 'forbidden']);
+  assert.deepEqual(await ask('PUT', 'a-live-everywhere', budget), [200, [90]]);
+  assert.deepEqual(await ask('GET', 'a-live'), [200, [90]]);
+  assert.deepEqual(await ask('GET', 'b-live'), [404, 'not_found']);
+  const [row] = rig.store.adminAudit.page(0, 10);
+  assert.deepEqual([row?.action, row?.target], ['budget.put', CLIENT_A]);
+  assert.match(String(row?.actor), /^key_/);
+  assert.deepEqual(await ask('DELETE', 'a-live'), [403, 'forbidden']);
+  assert.deepEqual(await ask('DELETE', 'a-live-everywhere'), [200, [90]]);
+  assert.deepEqual(await ask('GET', 'a-live'), [404, 'not_found']);
+});
+
 test('a bill is for live keys, its division for keys of all namespaces', async (t) => {
   const rig = await startRig(t);
   const ask = async (path: string, key: string) => {

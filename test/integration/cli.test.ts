@@ -115,6 +115,8 @@ test('what a client has written is shown, also of what it has deleted', async (t
   const [draft] = await runJson(service, ['invoice', 'show', month, '--client', 'Ada']);
   assert.deepEqual([draft?.state, draft?.invoice, draft?.client_name], ['draft', null, 'Ada']);
   assert.deepEqual(await runJson(service, ['invoice', 'list', 'Ada']), []);
+  const [budget] = await runJson(service, ['budget', 'set', 'Ada', '--amount', '12.5']);
+  assert.deepEqual([budget?.amount_micros, budget?.levels], ['12500000', [50, 80, 100]]);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {

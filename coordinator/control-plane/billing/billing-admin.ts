@@ -1,8 +1,10 @@
 /** What operators do with bills. */
+import type { Budgets } from './budgets.ts';
 import type { Invoices } from './invoices.ts';
 import type { Statements } from './statements.ts';
 
 export interface BillingAdmin {
   statements: Statements;
   invoices: Invoices;
+  budgets: Budgets;
 }

@@ -7,13 +7,17 @@ import type { Principal } from '../../auth/principal.ts';
 import { parseMonth } from '../../billing/months.ts';
 import type { StatementBy } from '../../billing/statement.ts';
 import type { Payer } from '../../limits/tally.ts';
+import type { Origin } from '../../store/admin-audit.ts';
+import type { BudgetRecord } from '../../store/budgets.ts';
 import type { Page } from '../page.ts';
+import type { Budgets, BudgetView, NewBudget } from './budgets.ts';
 import type { Invoices, Shown } from './invoices.ts';
 import type { Statement, Statements, StatementWanted } from './statements.ts';
 
 export interface OwnBillingDeps {
   statements: Statements;
   invoices: Invoices;
+  budgets: Budgets;
   /** Takes units of work. Throws `rate_limited`. */
   spend: (payer: Payer, units: number) => void;
 }
@@ -55,6 +59,33 @@ export class OwnBilling {
     spend(owner, REPORT_COST);
     return invoices.ofMonth(owner.clientId, invoices.monthOf(name));
   }
+
+  /** Throws `forbidden`, `not_found`, `rate_limited`. */
+  async showBudget(owner: Principal & Payer): Promise<BudgetView> {
+    checkLive(owner);
+    this.#deps.spend(owner, REPORT_COST);
+    return this.#deps.budgets.show(owner.clientId);
+  }
+
+  /** Throws `forbidden`, `rate_limited`, what `Budgets.put` throws. */
+  async putBudget(owner: Principal & Payer, budget: NewBudget): Promise<BudgetView> {
+    checkLive(owner);
+    checkUnbound(owner);
+    this.#deps.spend(owner, REPORT_COST);
+    return this.#deps.budgets.put(originOf(owner), owner.clientId, budget);
+  }
+
+  /** Throws `forbidden`, `not_found`, `rate_limited`. */
+  removeBudget(owner: Principal & Payer): BudgetRecord {
+    checkLive(owner);
+    checkUnbound(owner);
+    this.#deps.spend(owner, REPORT_COST);
+    return this.#deps.budgets.remove(originOf(owner), owner.clientId, {});
+  }
+}
+
+function originOf({ keyId, requestId }: Principal & Payer): Origin {
+  return { actor: keyId, requestId };
 }
 
 function checkLive({ mode }: Principal): void {
@@ -66,4 +97,10 @@ function checkMayDivide({ namespaces }: Principal, by: StatementBy): void {
   if (namespaces === null || by === 'none' || by === 'day') return;
   const text = 'a key that is bound to namespaces sees bills by none or day only';
   throw new AppError('forbidden', text);
+}
+
+/** What pauses the whole client is not for a key of some of its namespaces. */
+function checkUnbound({ namespaces }: Principal): void {
+  if (namespaces === null) return;
+  throw new AppError('forbidden', 'the budget is for keys that are bound to no namespaces');
 }

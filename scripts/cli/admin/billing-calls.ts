@@ -1,7 +1,9 @@
 /** The part of the admin API that is about bills, as the command line uses it. */
 import { parsePage } from './admin-replies.ts';
 import {
+  type BudgetRow,
   type InvoiceRow,
+  parseBudget,
   parseInvoice,
   parseStatement,
   type StatementReply,
@@ -64,6 +66,18 @@ export class BillingCalls {
       await this.#calls.call('POST', `${invoicePath({ number })}/credit`, credit),
     );
   }
+
+  async budget(clientId: string): Promise<BudgetRow> {
+    return parseBudget(await this.#calls.call('GET', budgetPath(clientId)));
+  }
+
+  async putBudget(clientId: string, budget: object): Promise<BudgetRow> {
+    return parseBudget(await this.#calls.call('PUT', budgetPath(clientId), budget));
+  }
+
+  async removeBudget(clientId: string): Promise<BudgetRow> {
+    return parseBudget(await this.#calls.call('DELETE', budgetPath(clientId)));
+  }
 }
 
 const INVOICES = '/admin/v1/invoices';
@@ -78,6 +92,10 @@ function invoicePath(path: InvoicePath): string {
 
 function statementPath(clientId: string, wanted: Wanted): string {
   return `${clientPath(clientId)}/statement${queryOf(wanted)}`;
+}
+
+function budgetPath(clientId: string): string {
+  return `${clientPath(clientId)}/budget`;
 }
 
 function clientPath(clientId: string): string {

@@ -95,3 +95,31 @@ export function parseInvoice(value: unknown): InvoiceRow {
     credited_micros: text(fields, 'credited_micros'),
   };
 }
+
+export interface BudgetRow {
+  client_id: string;
+  amount_micros: string;
+  levels: number[];
+  at_limit: string;
+  /** What is paused because it is spent. */
+  paused: string | null;
+  /** Null of one that was removed. */
+  this_month: { month: string; spent_micros: string } | null;
+}
+
+export function parseBudget(value: unknown): BudgetRow {
+  const fields = object(value);
+  return {
+    client_id: text(fields, 'client_id'),
+    amount_micros: text(fields, 'amount_micros'),
+    levels: list(fields, 'levels').map(Number),
+    at_limit: text(fields, 'at_limit'),
+    paused: textOrNull(fields, 'paused'),
+    this_month: fields.this_month === null ? null : parseSpent(fields.this_month),
+  };
+}
+
+function parseSpent(value: unknown): { month: string; spent_micros: string } {
+  const fields = object(value);
+  return { month: text(fields, 'month'), spent_micros: text(fields, 'spent_micros') };
+}

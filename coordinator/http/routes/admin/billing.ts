@@ -7,7 +7,7 @@ import {
   parseStatementQuery,
   statementQuery,
 } from '../../billing-query.ts';
-import { Invoice, Statement } from '../../billing-schemas.ts';
+import { Amount, Invoice, Statement } from '../../billing-schemas.ts';
 import {
   invoiceCsv,
   invoicesCsv,
@@ -19,10 +19,6 @@ import { formatQuery } from '../../csv.ts';
 import { closedObject, formedText } from '../../validation.ts';
 
 const ClientId = formedText('^cl_[a-z2-7]{16}$', 'must be the id of a client');
-const Amount = Type.String({
-  pattern: '^[0-9]{1,30}$',
-  form: 'must be millionths of the currency, digits in a text: "2500000"',
-});
 
 export const BILLING_ENDPOINTS: readonly AdminEndpoint[] = [
   adminEndpoint({

@@ -2,6 +2,7 @@
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
 import { BILLING_ENDPOINTS } from './billing.ts';
+import { BUDGET_ENDPOINTS } from './budgets.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
@@ -15,6 +16,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...KEY_ENDPOINTS,
   ...PLAN_ENDPOINTS,
   ...BILLING_ENDPOINTS,
+  ...BUDGET_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,

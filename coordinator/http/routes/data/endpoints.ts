@@ -2,6 +2,7 @@
 import type { Endpoint } from '../../endpoint.ts';
 import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
 import { listOwnInvoices, showOwnInvoice, showStatement } from '../account/billing.ts';
+import { putOwnBudget, removeOwnBudget, showOwnBudget } from '../account/budget.ts';
 import {
   createOwnKey,
   listOwnKeys,
@@ -78,6 +79,9 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showStatement,
   listOwnInvoices,
   showOwnInvoice,
+  showOwnBudget,
+  putOwnBudget,
+  removeOwnBudget,
   listOwnAudit,
   exportOwnAudit,
   showAuditKey,
