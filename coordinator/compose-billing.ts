@@ -5,6 +5,7 @@ import type { Shutdown } from '../shared/base/shutdown.ts';
 import type { Notice } from '../shared/domain/notices.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { CoordinatorConfig } from './config.ts';
+import { AnomalyChecks } from './control-plane/billing/anomaly-checks.ts';
 import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
 import { BudgetChecks, type BudgetPauses } from './control-plane/billing/budget-checks.ts';
 import { Budgets } from './control-plane/billing/budgets.ts';
@@ -39,9 +40,12 @@ export function composeBilling(
   const checks = new BudgetChecks({ ...parts, statements, tell, pauses });
   shutdown.add('budget checks', checks);
   const budgets = new Budgets({ ...parts, checks });
+  const anomalies = new AnomalyChecks({ ...parts, tell });
+  shutdown.add('anomaly checks', anomalies);
   const start = () => {
     invoicing.start();
     checks.start();
+    anomalies.start();
   };
-  return { statements, invoices, budgets, start };
+  return { statements, invoices, budgets, anomalies, start };
 }

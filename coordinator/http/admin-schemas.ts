@@ -9,7 +9,14 @@ import { ERROR_CODES } from '../../shared/errors/codes.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
-import { Budget, Invoice, InvoiceLine, Statement, StatementLine } from './billing-schemas.ts';
+import {
+  Anomaly,
+  Budget,
+  Invoice,
+  InvoiceLine,
+  Statement,
+  StatementLine,
+} from './billing-schemas.ts';
 import { ROUTE_CLASSES } from './route-class.ts';
 import { closedObject } from './validation.ts';
 
@@ -286,6 +293,7 @@ export const ADMIN_SCHEMAS = {
   InvoiceLine,
   Invoice,
   Budget,
+  Anomaly,
   Problem,
   PlanTerms,
   ClientTerms,

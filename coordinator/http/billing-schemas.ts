@@ -1,6 +1,7 @@
 /** What the admin API answers of bills, as JSON Schema; part of `ADMIN_SCHEMAS`. */
 import Type, { type TSchema } from 'typebox';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { ANOMALY_MEASURES } from '../billing/anomaly.ts';
 import { BILLED_ITEMS, ITEM_SPECS, STATEMENT_BY } from '../billing/statement.ts';
 import { BUDGET_ACTIONS } from '../store/budgets.ts';
 import { INVOICE_KINDS } from '../store/invoices.ts';
@@ -94,4 +95,14 @@ export const Budget = closedObject({
   paused: orNull(Type.Enum(['writes', 'all'], { description: 'because it is spent' })),
   this_month: orNull(closedObject({ month: Type.String(), spent_micros: Whole('so far') })),
   version: Type.Integer({ minimum: 1, description: 'raised with each change; the ETag' }),
+});
+
+export const Anomaly = closedObject({
+  sequence: Type.Integer({ minimum: 1 }),
+  client_id: Type.String(),
+  hour: Time,
+  measure: Type.Enum([...ANOMALY_MEASURES]),
+  value: Type.Integer({ minimum: 0, description: 'of the hour; errors per mille of requests' }),
+  usual: Type.Integer({ minimum: 0, description: 'in such an hour' }),
+  limit: Type.Integer({ minimum: 0, description: 'the bound that was passed' }),
 });

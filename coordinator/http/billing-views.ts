@@ -7,6 +7,7 @@ import { type BilledLine, ITEM_SPECS, type StatementLine } from '../billing/stat
 import type { BudgetView } from '../control-plane/billing/budgets.ts';
 import { lineOf, type Shown } from '../control-plane/billing/invoices.ts';
 import type { Statement } from '../control-plane/billing/statements.ts';
+import type { AnomalyRecord } from '../store/anomalies.ts';
 import type { BudgetRecord } from '../store/budgets.ts';
 import type { InvoiceLine } from '../store/invoices.ts';
 import { formatHour, timeOrNull } from './admin-views.ts';
@@ -134,4 +135,9 @@ export function viewBudget(budget: BudgetView | BudgetRecord) {
 
 function viewSpent({ state: { month, spentMicros } }: BudgetView) {
   return { month: formatMonth(month), spent_micros: String(spentMicros) };
+}
+
+export function viewAnomaly(anomaly: AnomalyRecord) {
+  const { sequence, clientId, hour, measure, value, usual, limit } = anomaly;
+  return { sequence, client_id: clientId, hour: formatHour(hour), measure, value, usual, limit };
 }

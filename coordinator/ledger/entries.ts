@@ -4,6 +4,7 @@ import type { EntryText, SignedHead } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
 import type { BilledAmounts, BilledQuestion } from './billed-usage.ts';
+import type { Measures, MeasuresQuestion } from './hourly-measures.ts';
 
 /** Whose data a shard is. */
 export interface ShardOwner {
@@ -161,6 +162,7 @@ export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
   'request-usage': { about: UsageSpan; answer: RequestUsage[] };
+  measures: { about: MeasuresQuestion; answer: Measures };
   billed: { about: BilledQuestion; answer: BilledAmounts[] };
   /** The last row of `control.db` that is in the chains. */
   changes: { about: undefined; answer: number };

@@ -24,6 +24,7 @@ import type {
   WritesEntry,
   WriteUsage,
 } from './entries.ts';
+import { HourlyMeasures } from './hourly-measures.ts';
 import { openLedger } from './schema.ts';
 
 interface Batch {
@@ -41,6 +42,7 @@ export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
   readonly #billed: BilledUsage;
+  readonly #measures: HourlyMeasures;
   readonly #audit: AuditTable;
   readonly #anchors: AuditAnchors;
   readonly #key: KeyObject;
@@ -55,6 +57,7 @@ export class LedgerDb {
     try {
       this.#sql = prepareStatements(this.#db);
       this.#billed = new BilledUsage(this.#db);
+      this.#measures = new HourlyMeasures(this.#db);
       this.#audit = new AuditTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
       const anchors = path.join(path.dirname(file), ANCHORS_FILE);
@@ -177,6 +180,8 @@ export class LedgerDb {
         return this.#sql.writeUsage[about.by].all(boundOf(about));
       case 'billed':
         return this.#billed.amounts(about);
+      case 'measures':
+        return this.#measures.measures(about);
       case 'changes':
         return Number(this.#sql.meta.get('changes'));
       case 'audit-list':

@@ -83,6 +83,7 @@ export class ClientsTable {
   readonly #remove: Database.Statement<[ClientId]>;
   readonly #forgetGenerations: Database.Statement<[ClientId]>;
   readonly #forgetBudget: Database.Statement<[ClientId]>;
+  readonly #forgetAnomalies: Database.Statement<[ClientId]>;
 
   constructor(database: Database.Database, clock: Clock, priceHistory: PriceHistoryTable) {
     this.#clock = clock;
@@ -114,6 +115,7 @@ export class ClientsTable {
     );
     this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
     this.#forgetBudget = database.prepare('DELETE FROM budgets WHERE client_id = ?');
+    this.#forgetAnomalies = database.prepare('DELETE FROM anomalies WHERE client_id = ?');
     this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
   }
 
@@ -181,6 +183,7 @@ export class ClientsTable {
     this.#atOnce(() => {
       this.#forgetGenerations.run(clientId);
       this.#forgetBudget.run(clientId);
+      this.#forgetAnomalies.run(clientId);
       this.#remove.run(clientId);
       this.#priceHistory.noteRemoval(clientId);
     });

@@ -16,6 +16,7 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
 import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
+import { AnomaliesTable } from './anomalies.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { BudgetsTable } from './budgets.ts';
 import { ClientsTable } from './clients.ts';
@@ -51,6 +52,7 @@ export class ControlStore {
   readonly priceHistory: PriceHistoryTable;
   readonly invoices: InvoicesTable;
   readonly budgets: BudgetsTable;
+  readonly anomalies: AnomaliesTable;
   readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
@@ -71,6 +73,7 @@ export class ControlStore {
     this.adminAudit = this.#audit;
     this.priceHistory = new PriceHistoryTable(database, clock);
     this.invoices = new InvoicesTable(database, clock);
+    this.anomalies = new AnomaliesTable(database);
     this.budgets = new BudgetsTable(database);
     this.plans = new PlansTable(database, clock, this.priceHistory);
     this.clients = new ClientsTable(database, clock, this.priceHistory);

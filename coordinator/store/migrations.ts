@@ -20,6 +20,7 @@
  *   clients 1 --- 0..1 budgets 1 --- n budget_levels (levels of a budget that were told of)
  *
  *   billing_accounts, client_plans, plan_prices: what clients pay, of all time (`price-history.ts`);
+ *   anomalies, anomaly_progress: hours that were far from usual (`anomalies.ts`);
  *   invoices: what is final of it, never changed (`invoices.ts`); no foreign keys, because bills
  *   outlive clients and plans
  *
@@ -345,6 +346,23 @@ const MIGRATIONS: readonly string[] = [
     level INTEGER NOT NULL,
     PRIMARY KEY (client_id, month, level)
   ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE anomalies (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_id TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    measure TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    usual INTEGER NOT NULL,
+    bound INTEGER NOT NULL,
+    UNIQUE (client_id, hour, measure)
+  ) STRICT;
+  CREATE INDEX anomalies_hour ON anomalies (hour);
+  CREATE TABLE anomaly_progress (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    hour INTEGER NOT NULL,
+    after_client TEXT NOT NULL
+  ) STRICT;
   `,
 ];
 

@@ -10,6 +10,7 @@ import { systemClock } from '../../shared/base/clock.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-options.ts';
+import { addAnomaliesCommand } from './admin/anomalies.ts';
 import { addAuditCommands } from './admin/audit.ts';
 import { addBudgetCommands } from './admin/budget.ts';
 import { addClientCommands } from './admin/client.ts';
@@ -89,6 +90,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addStatementCommand(program, context);
   addInvoiceCommands(program, context);
   addBudgetCommands(program, context);
+  addAnomaliesCommand(program, context);
   addKeyCommands(program, context);
   addPlanCommands(program, context);
   addWorkerCommands(program, context);

@@ -417,6 +417,11 @@ export const LOG_EVENTS = {
     fields: { clientId: 'text', error: 'error' },
     help: 'what a client has spent could not be compared with its budget; it is tried again in a minute',
   },
+  anomaly_check_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'hours of clients could not be held against their history; it goes on in a minute',
+  },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
   client_changed: {
     level: 'info',

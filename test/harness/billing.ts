@@ -1,4 +1,6 @@
 /** Bills over a store and a ledger. */
+
+import { AnomalyChecks } from '../../coordinator/control-plane/billing/anomaly-checks.ts';
 import type { BillingAdmin } from '../../coordinator/control-plane/billing/billing-admin.ts';
 import {
   BudgetChecks,
@@ -26,11 +28,13 @@ export class Told {
 export function billingOver(
   known: { store: ControlStore; ledger: Pick<Ledger, 'ask'>; clock: Clock; log?: Log },
   told = new Told(),
-): BillingAdmin & { checks: BudgetChecks } {
+): BillingAdmin & { checks: BudgetChecks; anomalies: AnomalyChecks } {
   const tell = (notice: Notice) => void told.notices.push(notice);
   const statements = new Statements({ ...known, currency: 'EUR' });
   const invoices = new Invoices({ ...known, statements, currency: 'EUR', tell });
   const pauses = told.budgetPauses;
   const checks = new BudgetChecks({ log: quietLog, ...known, statements, tell, pauses });
-  return { statements, invoices, budgets: new Budgets({ ...known, checks }), checks };
+  const anomalies = new AnomalyChecks({ log: quietLog, ...known, tell });
+  const budgets = new Budgets({ ...known, checks });
+  return { statements, invoices, budgets, checks, anomalies };
 }

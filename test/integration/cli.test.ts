@@ -116,6 +116,7 @@ test('what a client has written is shown, also of what it has deleted', async (t
   assert.deepEqual([draft?.state, draft?.invoice, draft?.client_name], ['draft', null, 'Ada']);
   assert.deepEqual(await runJson(service, ['invoice', 'list', 'Ada']), []);
   const [budget] = await runJson(service, ['budget', 'set', 'Ada', '--amount', '12.5']);
+  assert.deepEqual(await runJson(service, ['anomalies', 'Ada']), []);
   assert.deepEqual([budget?.amount_micros, budget?.levels], ['12500000', [50, 80, 100]]);
 });
 

@@ -1,4 +1,5 @@
 /** What operators do with bills. */
+import type { AnomalyChecks } from './anomaly-checks.ts';
 import type { Budgets } from './budgets.ts';
 import type { Invoices } from './invoices.ts';
 import type { Statements } from './statements.ts';
@@ -7,4 +8,5 @@ export interface BillingAdmin {
   statements: Statements;
   invoices: Invoices;
   budgets: Budgets;
+  anomalies: Pick<AnomalyChecks, 'list'>;
 }

@@ -1,8 +1,10 @@
 /** The part of the admin API that is about bills, as the command line uses it. */
 import { parsePage } from './admin-replies.ts';
 import {
+  type AnomalyRow,
   type BudgetRow,
   type InvoiceRow,
+  parseAnomalies,
   parseBudget,
   parseInvoice,
   parseStatement,
@@ -65,6 +67,18 @@ export class BillingCalls {
     return parseInvoice(
       await this.#calls.call('POST', `${invoicePath({ number })}/credit`, credit),
     );
+  }
+
+  /** Hours far outside of a client's history, oldest first: of all clients, or of one. */
+  async anomalies(clientId: string | undefined): Promise<AnomalyRow[]> {
+    const all: AnomalyRow[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const path: string = `/admin/v1/anomalies${queryOf({ client: clientId, after: String(after) })}`;
+      const page = parseAnomalies(await this.#calls.call('GET', path));
+      all.push(...page.items);
+      after = page.next;
+    }
+    return all;
   }
 
   async budget(clientId: string): Promise<BudgetRow> {

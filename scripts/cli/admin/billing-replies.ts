@@ -1,5 +1,5 @@
 /** What the admin API answers of bills; amounts are texts, as they may pass 2^53. */
-import { list, number, object, text, textOrNull } from './reply-fields.ts';
+import { list, number, numberOrNull, object, text, textOrNull } from './reply-fields.ts';
 
 export interface LineRow {
   item: string;
@@ -122,4 +122,29 @@ export function parseBudget(value: unknown): BudgetRow {
 function parseSpent(value: unknown): { month: string; spent_micros: string } {
   const fields = object(value);
   return { month: text(fields, 'month'), spent_micros: text(fields, 'spent_micros') };
+}
+
+export interface AnomalyRow {
+  client_id: string;
+  hour: string;
+  measure: string;
+  value: number;
+  usual: number;
+  limit: number;
+}
+
+export function parseAnomalies(value: unknown): { items: AnomalyRow[]; next: number | null } {
+  const fields = object(value);
+  const items = list(fields, 'anomalies').map((item): AnomalyRow => {
+    const row = object(item);
+    return {
+      client_id: text(row, 'client_id'),
+      hour: text(row, 'hour'),
+      measure: text(row, 'measure'),
+      value: number(row, 'value'),
+      usual: number(row, 'usual'),
+      limit: number(row, 'limit'),
+    };
+  });
+  return { items, next: numberOrNull(fields, 'next') };
 }

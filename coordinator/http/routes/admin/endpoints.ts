@@ -1,5 +1,6 @@
 /** The whole admin API. */
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
+import { ANOMALY_ENDPOINTS } from './anomalies.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
 import { BILLING_ENDPOINTS } from './billing.ts';
 import { BUDGET_ENDPOINTS } from './budgets.ts';
@@ -17,6 +18,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...PLAN_ENDPOINTS,
   ...BILLING_ENDPOINTS,
   ...BUDGET_ENDPOINTS,
+  ...ANOMALY_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,
