@@ -12,6 +12,7 @@ import { Budgets } from './control-plane/billing/budgets.ts';
 import { Invoices } from './control-plane/billing/invoices.ts';
 import { Invoicing } from './control-plane/billing/invoicing.ts';
 import { Statements } from './control-plane/billing/statements.ts';
+import type { ClientAdmin } from './control-plane/clients.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { ControlStore } from './store/control-store.ts';
 
@@ -23,20 +24,24 @@ interface Parts {
   log: Log;
   /** Tells operators and clients; called in the transaction of what it tells. */
   tell?: (notice: Notice) => void;
-  /** Pauses and lifts what a budget says; called in the transaction that notes it. */
-  pauses?: BudgetPauses;
+  /** Pauses and lifts; there once all is composed. */
+  clients: () => Pick<ClientAdmin, 'pauseForBudget' | 'liftBudgetPause'>;
 }
 
 /** `start` begins with what happens by itself, once the ledger is open. */
 export function composeBilling(
   { currency }: Pick<CoordinatorConfig, 'currency'>,
-  { tell, pauses, ...parts }: Parts,
+  { tell, clients, ...parts }: Parts,
   shutdown: Shutdown,
 ): BillingAdmin & { start(): void } {
   const statements = new Statements({ ...parts, currency });
   const invoices = new Invoices({ ...parts, statements, currency, tell });
   const invoicing = new Invoicing({ ...parts, invoices });
   shutdown.add('invoicing', invoicing);
+  const pauses: BudgetPauses = {
+    pause: (clientId, scope) => clients().pauseForBudget(clientId, scope),
+    lift: (clientId) => clients().liftBudgetPause(clientId),
+  };
   const checks = new BudgetChecks({ ...parts, statements, tell, pauses });
   shutdown.add('budget checks', checks);
   const budgets = new Budgets({ ...parts, checks });

@@ -101,7 +101,8 @@ export async function startCoordinator(
   const clientLimits = new ClientLimits((clientId) => termsIn(store, clientId));
   const limitsOf = (clientId: ClientId) => clientLimits.of(clientId);
   const usage = new Usage({ ledger, clock });
-  const billing = composeBilling(config, { ...deps, store, ledger }, shutdown);
+  const parts = { ...deps, store, ledger, clients: () => clients };
+  const billing = composeBilling(config, parts, shutdown);
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
   const auditLog = new AuditLog({ ledger, clock });
@@ -135,7 +136,7 @@ export async function startCoordinator(
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
   const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };
-  const { admin, erasure } = composeAdmin(config, composed);
+  const { admin, erasure, clients } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
 
@@ -315,7 +316,7 @@ function composeAdmin(config: CoordinatorConfig, composed: Composed) {
     },
     { tokens: [config.adminToken, config.adminTokenOld] },
   );
-  return { admin, erasure };
+  return { admin, erasure, clients };
 }
 
 function composeData(config: CoordinatorConfig, composed: Composed) {

@@ -34,6 +34,10 @@ BULKHEAD_TRUSTED_PROXIES
     addresses or networks of proxies whose X-Forwarded-For is believed, with commas between
     text; default none
 
+BULKHEAD_BILLING_URL
+    where clients see and raise their budgets; named when one is spent
+    none or an address that begins with https://; default none
+
 BULKHEAD_REQUEST_TIMEOUT_MS
     longest time for one request that does not name a timeout itself
     integer, 100 to 600000 ms; default 30000

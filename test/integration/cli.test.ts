@@ -118,6 +118,12 @@ test('what a client has written is shown, also of what it has deleted', async (t
   const [budget] = await runJson(service, ['budget', 'set', 'Ada', '--amount', '12.5']);
   assert.deepEqual(await runJson(service, ['anomalies', 'Ada']), []);
   assert.deepEqual([budget?.amount_micros, budget?.levels], ['12500000', [50, 80, 100]]);
+  const small = ['--amount', '0.000001', '--at-limit', 'pause_writes'];
+  const [spent] = await runJson(service, ['budget', 'set', 'Ada', ...small]);
+  assert.equal(spent?.paused, 'writes');
+  await assert.rejects(hers.createCollection('more', COLLECTION), /Payment Required/);
+  await runJson(service, ['budget', 'remove', 'Ada']);
+  await hers.createCollection('more', COLLECTION);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {

@@ -29,9 +29,9 @@ export interface BudgetPauses {
 export interface BudgetChecksDeps {
   store: Pick<ControlStore, 'budgets' | 'transaction'>;
   statements: Pick<Statements, 'of'>;
-  /** Absent where nobody is told, and nothing can be paused. */
+  /** Absent where nobody is told. */
   tell: ((notice: Notice) => void) | undefined;
-  pauses: BudgetPauses | undefined;
+  pauses: BudgetPauses;
   clock: Clock;
   log: Log;
 }
@@ -127,7 +127,7 @@ export class BudgetChecks {
 
   #setPaused({ clientId, paused }: BudgetRecord, wanted: PauseScope | null): void {
     const { store, pauses } = this.#deps;
-    if (pauses === undefined || paused === wanted) return;
+    if (paused === wanted) return;
     if (wanted === null) pauses.lift(clientId);
     else pauses.pause(clientId, wanted);
     store.budgets.setPaused(clientId, wanted);
