@@ -12,12 +12,14 @@ import type { ClientId, ShardId, WorkerId } from '../shared/base/ids.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
 import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
+import { censusSeedOf } from '../shared/crypto/census-seal.ts';
 import { LIMITS } from '../shared/domain/limits.ts';
 import type { Notice } from '../shared/domain/notices.ts';
 import { effectiveLimits, type PlanLimits } from '../shared/domain/plan.ts';
 import type { Log } from '../shared/log/log.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { ChangeLog } from './audit/change-log.ts';
+import { Retention } from './audit/retention.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { Epochs } from './auth/epochs.ts';
 import { KeyDigester } from './auth/key-digest.ts';
@@ -25,6 +27,9 @@ import { createKeyHash } from './auth/key-hash.ts';
 import { KeyUse } from './auth/key-use.ts';
 import type { Principal } from './auth/principal.ts';
 import { RequestMeter } from './billing/request-meter.ts';
+import { CensusArchive } from './census/archive.ts';
+import { Census } from './census/census.ts';
+import { Surveyor } from './census/survey.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { Moves } from './cluster/placing/moves.ts';
 import { placeShards } from './cluster/placing/placement.ts';
@@ -39,6 +44,7 @@ import { AuditAdmin } from './control-plane/audit.ts';
 import { AuditTrail } from './control-plane/audit-trail.ts';
 import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
 import { OwnBilling } from './control-plane/billing/own-billing.ts';
+import { CensusAdmin } from './control-plane/census.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
@@ -93,8 +99,7 @@ export async function startCoordinator(
     secret: config.linkSecret,
   });
   shutdown.add('worker link', link);
-  noteWorkers(link, store, log);
-
+  noteSeen(store, link, log);
   const fleet = composeCluster({ ...deps, store, ledger, link }, shutdown);
   const { router } = fleet;
 
@@ -105,12 +110,8 @@ export async function startCoordinator(
   const billing = composeBilling(config, parts, shutdown);
   const requestMeter = new RequestMeter({ ledger, clock });
   shutdown.add('request meter', requestMeter);
-  const auditLog = new AuditLog({ ledger, clock });
-  shutdown.add('audit log', auditLog);
-  const changeLog = new ChangeLog({ store, ledger, clock, log });
-  shutdown.add('change log', changeLog);
-  const publicKey = publicPemOf(auditKeyOf(auditSeed));
-  const auditTrail = new AuditTrail({ ledger, clock, publicKey });
+  const audit = composeAudit(config, { ...deps, store, ledger }, shutdown);
+  const { auditLog, auditTrail } = audit;
   const noting = { requestMeter, auditLog, auditTrail };
   const known = { ...deps, ...noting, store, router, usage, billing, clientLimits, limitsOf };
   const auth = await composeKeys(config, known, shutdown);
@@ -135,7 +136,10 @@ export async function startCoordinator(
   });
   shutdown.add('data plane', dataPlane);
   const moves: Moves = composeMoves({ ...known, ...fleet, link, dataPlane }, shutdown);
-  const composed = { ...known, ...auth, ...fleet, moves, dataPlane, work, idempotency, writeOnce };
+  const { census, censusAdmin } = composeCensus(config, { ...known, ...fleet, ledger, dataPlane });
+  shutdown.add('census', census);
+  const made = { moves, dataPlane, census: censusAdmin, work, idempotency, writeOnce };
+  const composed = { ...known, ...auth, ...fleet, ...made };
   const { admin, erasure, clients } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
@@ -144,8 +148,10 @@ export async function startCoordinator(
   dataPlane.start();
   moves.start();
   erasure.plan();
-  changeLog.start();
   billing.start();
+  census.start();
+  audit.changeLog.start();
+  audit.retention.start();
   const { port: linkPort } = await link.start();
   const { host } = config;
   const ending = { clock, shutdown };
@@ -156,19 +162,38 @@ export async function startCoordinator(
   return { host, port, adminPort, linkPort };
 }
 
-/** When each worker was seen last. */
-function noteWorkers(link: WorkerLink, store: ControlStore, log: Log): void {
+/** When a worker was seen last is for people: a disk that is full or fails must neither end this process nor
+ * keep a worker out. */
+function noteSeen(store: ControlStore, link: WorkerLink, log: Log): void {
   const seen = (workerId: WorkerId) => {
     try {
       store.workers.seen(workerId);
     } catch (error) {
-      // When it was seen last is for people: a disk that is full or fails must neither end this
-      // process nor keep a worker out.
       log.event('unexpected_error', { place: 'worker seen', error });
     }
   };
   link.onConnect(seen);
   link.onLoss(seen);
+}
+
+function composeAudit(
+  config: CoordinatorConfig,
+  parts: CoordinatorDeps & { store: ControlStore; ledger: Ledger },
+  shutdown: Shutdown,
+) {
+  const { store } = parts;
+  const auditLog = new AuditLog(parts);
+  shutdown.add('audit log', auditLog);
+  const changeLog = new ChangeLog(parts);
+  shutdown.add('change log', changeLog);
+  const daysOf = (chain: string) => {
+    const days = termsIn(store, chain as ClientId)?.limits.audit_retention_days;
+    return days ?? config.auditRetentionDays;
+  };
+  const retention = new Retention({ ...parts, daysOf });
+  shutdown.add('retention', retention);
+  const publicKey = publicPemOf(auditKeyOf(auditSeedOf(config.keyPepper)));
+  return { auditLog, changeLog, retention, auditTrail: new AuditTrail({ ...parts, publicKey }) };
 }
 
 function composeCluster(
@@ -231,9 +256,37 @@ function pausesOver({ store, clientLimits, log }: Pick<Known, 'store' | 'clientL
     idleDaysOf: (clientId: ClientId) => clientLimits.find(clientId)?.idle_days_before_pause ?? 0,
     isClientPaused: (clientId: ClientId) => clientLimits.pauseOf(clientId)?.scope === 'all',
     tell: ({ type, clientId, key }: Notice) => {
-      log.event('notice', { type, clientId: clientId ?? '', key });
+      log.event('notice_told', { type, clientId: clientId ?? '', about: key });
     },
   };
+}
+
+function composeCensus(
+  config: CoordinatorConfig,
+  parts: Known & { ledger: Ledger; cluster: Cluster; dataPlane: DataPlane },
+) {
+  const { store, ledger, router, cluster, dataPlane, clock } = parts;
+  const surveyor = new Surveyor({
+    clients: store.clients,
+    collections: () => dataPlane.allCollections(),
+    current: (record) => dataPlane.collectionNow(record),
+    setOf: (shardId) => cluster.find(shardId),
+    ask: async (route, deadline) => {
+      return (await router.ask(route, 'shard-census', {}, undefined, deadline)).body;
+    },
+    isConnected: (workerId) => router.connected().includes(workerId),
+    lastKnown: (shardIds) => ledger.ask('census-shards', shardIds),
+    clock,
+  });
+  const key = auditKeyOf(censusSeedOf(config.keyPepper));
+  const archive = new CensusArchive({ folder: path.join(config.dataDir, 'census'), key });
+  const requests = store.censusRequests;
+  const { censusKeepDays: keepDays } = config;
+  const { tell } = pausesOver(parts);
+  const census = new Census({ ...parts, surveyor, archive, requests, tell }, { keepDays });
+  router.onConnect(() => census.workerCame());
+  const publicKey = publicPemOf(key);
+  return { census, censusAdmin: new CensusAdmin({ ...parts, archive, census, publicKey }) };
 }
 
 function termsIn(store: ControlStore, clientId: ClientId): ClientTerms | undefined {
@@ -259,6 +312,7 @@ interface Known extends CoordinatorDeps {
 type Composed = Known &
   ReturnType<typeof composeCluster> & { moves: Moves } & Awaited<ReturnType<typeof composeKeys>> & {
     dataPlane: DataPlane;
+    census: CensusAdmin;
     work: WorkBudget;
     idempotency: Idempotency;
     writeOnce: WriteOnce;
@@ -344,6 +398,7 @@ function composeData(config: CoordinatorConfig, composed: Composed) {
         usage: composed.usage,
         auditTrail: composed.auditTrail,
         billing: new OwnBilling({ ...composed.billing, spend }),
+        census: composed.census,
       },
       pauses: new ClientPauses({
         pauseOf: (clientId) => composed.clientLimits.pauseOf(clientId),

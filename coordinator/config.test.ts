@@ -31,7 +31,7 @@ BULKHEAD_LINK_PORT
     integer, 0 to 65535; default 6336
 
 BULKHEAD_TRUSTED_PROXIES
-    addresses or networks of proxies whose X-Forwarded-For is believed, with commas between
+    addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between
     text; default none
 
 BULKHEAD_BILLING_URL
@@ -50,9 +50,17 @@ BULKHEAD_CURRENCY
     ISO 4217 code of the currency of all prices; change it only while there are no invoices
     text; default EUR
 
+BULKHEAD_AUDIT_RETENTION_DAYS
+    for which the operators' audit log is kept, and that of a client that is gone
+    integer, 1 to 36500 days; default 3650
+
 BULKHEAD_LOG_LEVEL
     least level that is logged
     one of debug, info, warn, error, silent; default info
+
+BULKHEAD_CENSUS_KEEP_DAYS
+    archives of censuses are kept of so many days that have one, the latest; 0 keeps all
+    integer, 0 to 100000; default 0
 
 BULKHEAD_ADMIN_TOKEN
     bearer token of the admin API

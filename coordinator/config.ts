@@ -18,7 +18,7 @@ export const COORDINATOR_OPTIONS = {
   trustedProxies: {
     kind: 'text',
     default: 'none',
-    help: 'addresses or networks of proxies whose X-Forwarded-For is believed, with commas between',
+    help: 'addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed, with commas between',
   },
   billingUrl: {
     kind: 'text',
@@ -48,11 +48,26 @@ export const COORDINATOR_OPTIONS = {
     default: 'EUR',
     help: 'ISO 4217 code of the currency of all prices; change it only while there are no invoices',
   },
+  auditRetentionDays: {
+    kind: 'integer',
+    default: 3_650,
+    min: 1,
+    max: 36_500,
+    unit: 'days',
+    help: "for which the operators' audit log is kept, and that of a client that is gone",
+  },
   logLevel: {
     kind: 'choice',
     default: 'info',
     choices: LOG_LEVELS,
     help: 'least level that is logged',
+  },
+  censusKeepDays: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    max: 100_000,
+    help: 'archives of censuses are kept of so many days that have one, the latest; 0 keeps all',
   },
   adminToken: { kind: 'secret', min: 32, help: 'bearer token of the admin API' },
   adminTokenOld: {

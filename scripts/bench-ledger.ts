@@ -59,6 +59,8 @@ function note(n: number): void {
     ...whose,
     endpoint: 'POST /collections/:collection/points/query',
     collection: 'documents',
+    deleted: undefined,
+    sample: 1,
     requestId: `req_bench${String(n).padStart(11, '0')}`,
   });
 }

@@ -77,7 +77,7 @@ function batchOf(first: number, size: number): LedgerEntry[] {
 /** As a census leaves it: a row a day and collection. */
 function fillStorage(): void {
   const raw = openLedger(file);
-  const add = raw.prepare('INSERT INTO storage_usage VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const add = raw.prepare('INSERT INTO storage_usage VALUES (?, ?, ?, ?, ?, ?, ?, 0)');
   const fill = raw.transaction(() => {
     const firstDay = Math.ceil((until - hours) / HOURS_PER_DAY) * HOURS_PER_DAY;
     for (let day = firstDay; day < until; day += HOURS_PER_DAY) {

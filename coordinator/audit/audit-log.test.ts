@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { ManualClock } from '../../shared/base/clock.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { entryText } from '../../shared/crypto/audit-chain.ts';
-import type { AuditTexts, LedgerEntry } from '../ledger/entries.ts';
-import { type AuditedRequest, AuditLog, OPERATORS_CHAIN } from './audit-log.ts';
+import { type AuditTexts, type LedgerEntry, OPERATORS_CHAIN } from '../ledger/entries.ts';
+import { type AuditedRequest, AuditLog } from './audit-log.ts';
 
 const NOW = Date.parse('2026-11-27T10:00:00.000Z');
 
@@ -29,6 +29,8 @@ function request(more: Partial<AuditedRequest> = {}): AuditedRequest {
     status: 200,
     units: 3,
     requestId: 'req_a',
+    deleted: undefined,
+    sample: 1,
     ...more,
   };
 }
@@ -81,6 +83,46 @@ test('records of half a second go together, by chain', () => {
       [2, 4],
     ],
   );
+});
+
+test('of sampled queries the first of each so many is there and says so, by client', () => {
+  const { clock, written, log } = start();
+  for (let i = 0; i < 25; i += 1) {
+    log.request(request({ sample: 10, requestId: `req_${i}` }));
+    if (i % 5 === 0) log.request(request({ status: 404, requestId: `missing_${i}` }));
+    log.request(request({ clientId: 'cl_b' as ClientId, requestId: `req_${i}` }));
+  }
+  clock.advance(500);
+  const own = entriesOf(written, 'cl_a').filter(({ outcome }) => outcome === 200);
+  assert.deepEqual(
+    own.map((entry) => [entry.request, entry.sample]),
+    [
+      ['req_0', 10],
+      ['req_10', 10],
+      ['req_20', 10],
+    ],
+  );
+  assert.equal(entriesOf(written, 'cl_a').length, 8);
+  assert.equal(entriesOf(written, 'cl_b').length, 25);
+  const [[, text = ''] = []] = written[0] ?? [];
+  const [line = ''] = text.split('\n');
+  const { sequence: _, ...fields } = JSON.parse(line.replace('\0', '1'));
+  const { head, tail } = entryText(fields);
+  assert.equal(line, `${head}\0${tail}`);
+});
+
+test('a delete says how many points it deleted', () => {
+  const { clock, written, log } = start();
+  log.request(request({ deleted: 0 }));
+  log.request(request({ deleted: 7 }));
+  log.request(request());
+  clock.advance(500);
+  const found = entriesOf(written, 'cl_a');
+  assert.deepEqual(
+    found.map(({ deleted }) => deleted),
+    [0, 7, undefined],
+  );
+  assert.deepEqual(Object.keys(found[0] ?? {}).toSorted(), Object.keys(found[0] ?? {}));
 });
 
 test("a minute's bad keys of an address are one entry, and of too many addresses one for all", async () => {

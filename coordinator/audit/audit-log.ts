@@ -1,22 +1,21 @@
 /**
  * What happens, on its way to the audit chains (`ledger/audit-table.ts`):
  *
- *   request() of a client ----> its chain
+ *   request() of a client ----> its chain, of its searches and reads as many as its plan says
  *   refusedKey() -------------> the operators' chain, a minute's of one address in one entry
  *
- * Records are gathered for half a second and handed to the ledger together; a process that is killed
+ * Records are gathered for half a second and handed to the ledger together (`ledger/handover.ts`); a process that is killed
  * loses those. They wait when the ledger is slow, and when too many do, requests are refused (`isBehind`).
  */
 import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import { entryText } from '../../shared/crypto/audit-chain.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
-import { type AuditTexts, auditTextOf } from '../ledger/entries.ts';
+import { type AuditTexts, auditTextOf, OPERATORS_CHAIN } from '../ledger/entries.ts';
+import { type Gathered, Handover } from '../ledger/handover.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-
-export const OPERATORS_CHAIN = 'operators';
 
 export interface AuditLogDeps {
   ledger: Pick<Ledger, 'append'>;
@@ -35,14 +34,19 @@ export interface AuditedRequest {
   collection: string;
   status: number;
   units: number;
+  /** Points that it deleted; undefined of what deletes none, or when nobody could say. */
+  deleted: number | undefined;
   requestId: string;
+  /** Only one in so many is noted, the first of them, and says so; 1: each. */
+  sample: number;
 }
 
-const FLUSH_MS = 500;
 const FLUSH_RECORDS = 1_000;
 const MINUTE_MS = 60_000;
 /** Beyond so many addresses of one minute, the others are one. */
 const ADDRESSES_MAX = 1_000;
+/** Beyond so many clients counting begins anew: each has a record more. */
+const SAMPLED_CLIENTS_MAX = 100_000;
 const OTHER_ADDRESSES = 'others';
 
 export class AuditLog {
@@ -50,9 +54,9 @@ export class AuditLog {
   /** By chain, as texts (`ledger/entries.ts`). */
   #records = new Map<string, string[]>();
   #count = 0;
-  #isSending = false;
-  #sent: Promise<void> = Promise.resolve();
-  #cancel: (() => void) | undefined;
+  readonly #handover: Handover;
+  /** Of clients whose queries are sampled. */
+  readonly #queries = new Map<ClientId, number>();
   readonly #refused = new Map<string, number>();
   #cancelMinute: (() => void) | undefined;
   #closed = false;
@@ -61,6 +65,7 @@ export class AuditLog {
 
   constructor(deps: AuditLogDeps) {
     this.#deps = deps;
+    this.#handover = new Handover({ ...deps, take: () => this.#take(), urgent: true });
   }
 
   /** Whether too many records wait. */
@@ -70,12 +75,24 @@ export class AuditLog {
 
   /** Of each request: so its text is made here, as `entryText` would make it, in a tenth of the time. */
   request(request: AuditedRequest): void {
+    const { sample } = request;
+    if (sample > 1 && !this.#isTurn(request.clientId, sample)) return;
     const { clientId, endpoint, keyId, mode, namespace, collection, status, units } = request;
     const target = collection === '' ? namespace : `${namespace}/${collection}`;
     const who = `{"action":"${endpoint}","actor":"${keyId}","at":"${this.#time()}"`;
-    const what = `"chain":"${clientId}","mode":"${mode}","outcome":${status}`;
-    const head = `${who},${what},"request":"${request.requestId}","sequence":`;
+    const deleted = request.deleted === undefined ? '' : `"deleted":${request.deleted},`;
+    const what = `"chain":"${clientId}",${deleted}"mode":"${mode}","outcome":${status}`;
+    const sampled = sample > 1 ? `"sample":${sample},` : '';
+    const head = `${who},${what},"request":"${request.requestId}",${sampled}"sequence":`;
     this.#add(clientId, `${head}\0,"target":${quoted(target)},"units":${units}}`);
+  }
+
+  /** Counted, not drawn: so many queries have so many records, whatever else happens. */
+  #isTurn(clientId: ClientId, sample: number): boolean {
+    const count = this.#queries.get(clientId) ?? 0;
+    if (count === 0 && this.#queries.size >= SAMPLED_CLIENTS_MAX) this.#queries.clear();
+    this.#queries.set(clientId, count + 1 >= sample ? 0 : count + 1);
+    return count === 0;
   }
 
   /** RFC 3339, made once a millisecond. */
@@ -98,13 +115,10 @@ export class AuditLog {
   }
 
   /** Hands over all that was noted; after it nothing is. */
-  async close(): Promise<void> {
+  async close(deadline?: Deadline): Promise<void> {
     this.#endMinute();
     this.#closed = true;
-    while (this.#count > 0 || this.#isSending) {
-      this.#flush();
-      await this.#sent;
-    }
+    await this.#handover.close(deadline);
   }
 
   #endMinute(): void {
@@ -123,33 +137,21 @@ export class AuditLog {
     if (known === undefined) this.#records.set(chain, [text]);
     else known.push(text);
     this.#count += 1;
-    if (this.#count >= FLUSH_RECORDS) this.#flush();
-    else this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
+    if (this.#count >= FLUSH_RECORDS) this.#handover.now();
+    else this.#handover.soon();
   }
 
-  #flush(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    if (this.#isSending || this.#count === 0) return;
+  #take(): Gathered | undefined {
+    if (this.#count === 0) return undefined;
     const texts = [...this.#records].map(([chain, own]) => [chain, own.join('\n')] as const);
     const count = this.#count;
     this.#records = new Map();
     this.#count = 0;
-    this.#isSending = true;
-    this.#sent = this.#deps.ledger
-      .append({ kind: 'audit', texts }, { urgent: true })
-      .catch((error: unknown) => this.#keep(texts, count, error))
-      .finally(() => {
-        this.#isSending = false;
-        if (this.#count > 0 && !this.#closed) {
-          this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
-        }
-      });
+    return { entry: { kind: 'audit', texts }, keep: () => this.#keep(texts, count) };
   }
 
   /** They were not taken: they come first with the next. */
-  #keep(texts: AuditTexts, count: number, error: unknown): void {
-    if (!(error instanceof AppError) || error.code !== 'overloaded') throw error;
+  #keep(texts: AuditTexts, count: number): void {
     for (const [chain, text] of texts) {
       this.#records.set(chain, [text, ...(this.#records.get(chain) ?? [])]);
     }

@@ -11,10 +11,9 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { isId } from '../../shared/base/ids.ts';
 import { entryText } from '../../shared/crypto/audit-chain.ts';
 import type { Log } from '../../shared/log/log.ts';
-import { type AuditRecord, auditTextsOf } from '../ledger/entries.ts';
+import { type AuditRecord, auditTextsOf, OPERATORS_CHAIN } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { AdminAudit, AdminAuditEntry } from '../store/admin-audit.ts';
-import { OPERATORS_CHAIN } from './audit-log.ts';
 
 export interface ChangeLogDeps {
   store: { adminAudit: AdminAudit };

@@ -12,11 +12,12 @@
  * refused instead (`isBehind`), so that what they came to is not lost.
  */
 import type { Clock } from '../../shared/base/clock.ts';
+import type { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId, KeyId } from '../../shared/base/ids.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
-import { AppError } from '../../shared/errors/app-error.ts';
 import { hourOf } from '../../shared/protocol/meter.ts';
 import type { RequestSum } from '../ledger/entries.ts';
+import { type Gathered, Handover } from '../ledger/handover.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 export interface RequestMeterDeps {
@@ -39,7 +40,6 @@ export interface RequestNote {
   bytesOut: number;
 }
 
-const FLUSH_MS = 500;
 /** So long may an entry take until requests are refused. */
 const PATIENCE_MS = 5_000;
 /** And so many different sums may wait. */
@@ -50,21 +50,20 @@ export class RequestMeter {
   #sums = new Map<string, RequestSum>();
   /** Of `#sums`: the last one of each key. */
   readonly #last = new Map<KeyId, RequestSum>();
-  #cancel: (() => void) | undefined;
-  /** When the entry that is under way was handed over; in monotonic time. */
-  #sentMs: number | undefined;
-  #sent: Promise<void> = Promise.resolve();
+  readonly #handover: Handover;
   #closed = false;
 
   constructor(deps: RequestMeterDeps) {
     this.#deps = deps;
+    this.#handover = new Handover({ ...deps, take: () => this.#take(), urgent: false });
   }
 
   /** Whether the ledger can not keep up. */
   get isBehind(): boolean {
     const { ledger, clock } = this.#deps;
     if (ledger.isFull || this.#sums.size >= SUMS_MAX) return true;
-    return this.#sentMs !== undefined && clock.monotonicMs() - this.#sentMs > PATIENCE_MS;
+    const { sinceMs } = this.#handover;
+    return sinceMs !== undefined && clock.monotonicMs() - sinceMs > PATIENCE_MS;
   }
 
   /** After the end nothing is noted: what still comes are connections that were cut. */
@@ -91,45 +90,28 @@ export class RequestMeter {
       const amounts = { requests: 0, queries: 0, units: 0, bytesIn: 0, bytesOut: 0 };
       sum = { clientId, mode, namespace, keyId, hour, route, status, ...amounts };
       this.#sums.set(place, sum);
-      this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
+      this.#handover.soon();
     }
     this.#last.set(keyId, sum);
     return sum;
   }
 
   /** Hands over what is left. */
-  async close(): Promise<void> {
+  async close(deadline?: Deadline): Promise<void> {
     this.#closed = true;
-    // What was noted while an entry was under way is the next one's.
-    while (this.#sums.size > 0 || this.#sentMs !== undefined) {
-      this.#flush();
-      await this.#sent;
-    }
-    this.#cancel?.();
+    await this.#handover.close(deadline);
   }
 
-  #flush(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    if (this.#sentMs !== undefined || this.#sums.size === 0) return;
+  #take(): Gathered | undefined {
+    if (this.#sums.size === 0) return undefined;
     const sums = this.#sums;
     this.#sums = new Map();
     this.#last.clear();
-    this.#sentMs = this.#deps.clock.monotonicMs();
-    this.#sent = this.#deps.ledger
-      .append({ kind: 'requests', sums: [...sums.values()] })
-      .catch((error: unknown) => this.#keep(sums, error))
-      .finally(() => {
-        this.#sentMs = undefined;
-        if (this.#sums.size > 0 && !this.#closed) {
-          this.#cancel ??= this.#deps.clock.after(FLUSH_MS, () => this.#flush());
-        }
-      });
+    return { entry: { kind: 'requests', sums: [...sums.values()] }, keep: () => this.#keep(sums) };
   }
 
   /** It was not taken: it is the next one's, too. */
-  #keep(sums: ReadonlyMap<string, RequestSum>, error: unknown): void {
-    if (!(error instanceof AppError) || error.code !== 'overloaded') throw error;
+  #keep(sums: ReadonlyMap<string, RequestSum>): void {
     this.#last.clear();
     for (const [place, sum] of sums) {
       const other = this.#sums.get(place);

@@ -93,7 +93,7 @@ class History {
 async function fill(t: TestContext, history: History, random: SeededRandom, days: number[]) {
   const folder = temporaryFolder(t);
   const db = openLedger(path.join(folder, 'ledger.db'));
-  const store = db.prepare('INSERT INTO storage_usage VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const store = db.prepare('INSERT INTO storage_usage VALUES (?, ?, ?, ?, ?, ?, ?, 0)');
   for (const day of days) {
     for (const collection of ['c', 'd']) {
       const bytes = random.below(2 ** 40);

@@ -67,6 +67,12 @@ const SWEPT_MAX = 64;
 /** Errors by which a worker says that it can not read a shard's files. */
 const UNREADABLE: ReadonlySet<string> = new Set(['shard_damaged', 'shard_quarantined']);
 
+/** What is known of a shard that nobody writes to any more. */
+export interface Finished {
+  /** How many it has; undefined when it was finished before, or can not be read. */
+  points: number | undefined;
+}
+
 export class Metering {
   readonly #deps: MeteringDeps;
   /** Shards that have been written to. */
@@ -204,18 +210,18 @@ export class Metering {
   }
 
   /**
-   * Carries the last notes of a shard that nobody writes to any more; again it does nothing. False when no
-   * replica in sync can be reached. What can not be read any more is given up.
+   * Carries the last notes of a shard that nobody writes to any more; again it does nothing. Answers what it has
+   * found; undefined when no replica in sync can be reached. What can not be read any more is given up.
    */
   finish(
     shardId: ShardId,
     owner: ShardOwner,
     replicas: readonly ReplicaPlacement[],
-  ): Promise<boolean> {
+  ): Promise<Finished | undefined> {
     return this.#inTurn(shardId, async () => {
       const { ledger, pages, log } = this.#deps;
       const { version: after, closed } = await ledger.ask('shard', shardId);
-      if (closed) return true;
+      if (closed) return { points: undefined };
       const inSync = replicas.filter(({ state }) => state === 'in_sync');
       const reached = inSync.filter(({ workerId }) => pages.isReady(workerId));
       let unreadable: unknown;
@@ -225,16 +231,16 @@ export class Metering {
           // It answers when all writes that ever came to it have ended.
           const { body } = await pages.ask({ shardId, workerId }, 'shard-usage', {});
           await this.#span(source, { after, upTo: body.version, isLast: true });
-          return true;
+          return { points: body.points };
         } catch (error) {
           if (!(error instanceof AppError) || !UNREADABLE.has(error.code)) throw error;
           unreadable = error;
         }
       }
-      if (unreadable === undefined || reached.length < inSync.length) return false;
+      if (unreadable === undefined || reached.length < inSync.length) return undefined;
       log.event('metering_lost', { shardId, version: after, error: unreadable });
       await this.#append({ shardId, owner }, { after, upTo: after, sums: [], isLast: true });
-      return true;
+      return { points: undefined };
     });
   }
 

@@ -1,10 +1,10 @@
 /** Audit chains as those see them whom they are about: pages of entries, and exports that can be verified. */
 import type { Clock } from '../../shared/base/clock.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
-import type { SignedHead } from '../../shared/crypto/audit-chain.ts';
 import { parseDatetime } from '../../shared/domain/datetime.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import type { AuditFilter, AuditPage, ExportPart } from '../ledger/entries.ts';
+import { AppError } from '../../shared/errors/app-error.ts';
+import type { AuditFilter, AuditPage, ExportPart, ExportStart } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 export interface AuditTrailDeps {
@@ -23,13 +23,16 @@ export interface AuditWanted extends Omit<AuditFilter, 'from' | 'until' | 'limit
 
 /** Lines of an export, each with its end. */
 export interface AuditExportPart {
-  heads: SignedHead[];
+  /** The first lines, with the first part. */
+  heads: ExportStart['lines'];
   text: string;
   /** What to go on after; null: that was all. */
   next: number | null;
   /** The last entry of the whole export. */
   until: number;
 }
+
+const GONE = 'the entries after that one were pruned meanwhile; begin anew';
 
 export class AuditTrail {
   readonly publicKey: string;
@@ -54,31 +57,29 @@ export class AuditTrail {
    * Throws `InvalidInput` when there is no such entry.
    */
   async export(chain: string, after: number): Promise<AsyncIterable<string>> {
-    const heads = await this.#heads(chain, after);
-    const text = heads.map((head) => `${JSON.stringify(head)}\n`).join('');
-    return this.#lines(chain, { text, after, until: heads[0]?.head.sequence ?? 0 });
+    const { lines, ...span } = await this.#start(chain, after);
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    return this.#lines(chain, { text, ...span });
   }
 
-  /** The same a part at a time; the first one, without `until`, has the heads, and says where it ends. */
+  /** The same a part at a time; the first one, without `until`, has the signed lines, and says where it ends. */
   async exportPart(
     chain: string,
     { after, until }: { after: number; until?: number | undefined },
   ): Promise<AuditExportPart> {
-    const heads = until === undefined ? await this.#heads(chain, after) : [];
-    const end = until ?? heads[0]?.head.sequence ?? 0;
-    const { text, next } = await this.#ledger.ask('audit-export', { chain, after, until: end });
-    return { heads, text, next, until: end };
+    const going = until === undefined ? undefined : { lines: [], after, until };
+    const { lines, ...span } = going ?? (await this.#start(chain, after));
+    const part = await this.#ledger.ask('audit-export', { chain, ...span });
+    if (part === undefined) throw new InvalidInput('after', GONE);
+    return { heads: lines, ...part, until: span.until };
   }
 
-  /** Where an export ends, and what it continues from, unless that is the beginning. */
-  async #heads(chain: string, after: number): Promise<SignedHead[]> {
+  async #start(chain: string, after: number): Promise<ExportStart> {
     const now = this.#clock.now();
-    const end = await this.#ledger.ask('audit-head', { chain, now });
-    const start = await this.#ledger.ask('audit-head-at', { chain, sequence: after, now });
-    if (start === undefined || after > end.head.sequence) {
-      throw new InvalidInput('after', 'there is no entry of that number');
-    }
-    return after === 0 ? [end] : [end, start];
+    const start = await this.#ledger.ask('audit-export-start', { chain, after, now });
+    if (!('keptFrom' in start)) return start;
+    const kept = `the log is kept from entry ${start.keptFrom} on`;
+    throw new InvalidInput('after', `there is no entry of that number; ${kept}`);
   }
 
   async *#lines(
@@ -87,11 +88,12 @@ export class AuditTrail {
   ): AsyncIterable<string> {
     yield text;
     for (let next: number | null = after; next !== null; ) {
-      const part: ExportPart = await this.#ledger.ask('audit-export', {
+      const part: ExportPart | undefined = await this.#ledger.ask('audit-export', {
         chain,
         after: next,
         until,
       });
+      if (part === undefined) throw new AppError('conflict', GONE);
       yield part.text;
       next = part.next;
     }

@@ -22,8 +22,9 @@ import { termsOf } from './workers.ts';
 
 export interface ErasureDeps {
   store: Pick<ControlStore, 'clients' | 'apiKeys' | 'workers' | 'audited'>;
-  /** Erases what a client has, as far as its workers are there; answers what is left. */
-  eraseCollections: (clientId: ClientId) => Promise<number>;
+  /** Erases what a client has, as far as its workers are there; answers how many collections are left, and how
+   * many points went, if all could be asked. */
+  eraseCollections: (clientId: ClientId) => Promise<{ left: number; points: number | undefined }>;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -35,6 +36,8 @@ const LOOK_EVERY_MS = 60_000;
 export class Erasure {
   readonly #deps: ErasureDeps;
   readonly #underWay = new Set<ClientId>();
+  /** Points that went, of clients that are being erased; null: not all could be counted. */
+  readonly #erased = new Map<ClientId, number | null>();
   readonly #retries: Retries<ClientId>;
   #cancel: (() => void) | undefined;
   #closed = false;
@@ -76,8 +79,10 @@ export class Erasure {
     const { store, eraseCollections, log } = this.#deps;
     this.#underWay.add(clientId);
     try {
+      this.#noteBegun(clientId);
       if (!store.clients.beginErasure(clientId)) return this.#settle(clientId);
-      const left = await eraseCollections(clientId);
+      const { left, points } = await eraseCollections(clientId);
+      this.#count(clientId, points);
       if (this.#closed) return;
       if (left > 0) {
         const next = this.#retries.retry(clientId);
@@ -94,7 +99,21 @@ export class Erasure {
     log.event('client_erased', { clientId });
   }
 
+  /** What went before this process started has not been counted. */
+  #noteBegun(clientId: ClientId): void {
+    if (this.#erased.has(clientId)) return;
+    const due = this.#deps.store.clients.toErase().find((one) => one.clientId === clientId);
+    this.#erased.set(clientId, due !== undefined && due.eraseAt < 0 ? null : 0);
+  }
+
+  #count(clientId: ClientId, points: number | undefined): void {
+    const before = this.#erased.get(clientId);
+    const isKnown = points !== undefined && before !== null;
+    this.#erased.set(clientId, isKnown ? (before ?? 0) + points : null);
+  }
+
   #settle(clientId: ClientId): void {
+    this.#erased.delete(clientId);
     this.#underWay.delete(clientId);
     this.#retries.settle(clientId);
   }
@@ -108,7 +127,8 @@ export class Erasure {
       const client = store.clients.get(clientId);
       store.apiKeys.removeAll(clientId);
       store.clients.remove(clientId);
-      const before = client === undefined ? null : shownOf(client);
+      const deleted = this.#erased.get(clientId) ?? null;
+      const before = client === undefined ? null : { ...shownOf(client), deleted_points: deleted };
       return { action: 'client.erase', target: clientId, before, after: null, result: undefined };
     });
   }

@@ -4,7 +4,7 @@ import type { ClientId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import type { Period, RequestUsage, WriteUsage } from '../ledger/entries.ts';
+import type { Period, RequestUsage, StorageUsage, WriteUsage } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { parseHours, type WantedHours } from './hours.ts';
 
@@ -29,7 +29,9 @@ export interface UsageReport {
   by: Period;
   writes: WriteUsage[];
   requests: RequestUsage[];
-  total: WriteAmounts & RequestAmounts;
+  /** As each day's census found it. */
+  stored: StorageUsage[];
+  total: WriteAmounts & RequestAmounts & Pick<StorageUsage, 'byteHours'>;
 }
 
 export class Usage {
@@ -47,16 +49,19 @@ export class Usage {
     const { from, until } = parseHours(wanted, this.#clock.now());
     const limit = LIMITS.usageRowsMax + 1;
     const span = { clientId, mode, namespaces, from, until, by, limit };
-    const [writes, requests] = await Promise.all([
+    const [writes, requests, stored] = await Promise.all([
       this.#ledger.ask('write-usage', span),
       this.#ledger.ask('request-usage', span),
+      this.#ledger.ask('storage-usage', span),
     ]);
-    if (writes.length === limit || requests.length === limit) {
+    if ([writes, requests, stored].some(({ length }) => length === limit)) {
       const problem = `these are more than ${LIMITS.usageRowsMax} rows: ask for a shorter time or a longer period`;
       throw new InvalidInput('by', problem);
     }
-    const total = { ...totalOf(WRITE_AMOUNTS, writes), ...totalOf(REQUEST_AMOUNTS, requests) };
-    return { from, until, by, writes, requests, total };
+    const byteHours = stored.reduce((sum, row) => sum + row.byteHours, 0n);
+    const amounts = { ...totalOf(WRITE_AMOUNTS, writes), ...totalOf(REQUEST_AMOUNTS, requests) };
+    const total = { ...amounts, byteHours };
+    return { from, until, by, writes, requests, stored, total };
   }
 }
 

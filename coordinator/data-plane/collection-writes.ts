@@ -116,7 +116,7 @@ export interface Total extends Omit<Written, 'digest' | 'repeated'> {
 
 function sumOf(parts: readonly Written[]): Total {
   const repeated = parts.every((part) => part.repeated !== undefined);
-  const total: Total = { version: 0, points: 0, bytes: 0, repeated };
+  const total = { version: 0, points: 0, bytes: 0, changed: 0, repeated };
   const work: Work = { examined: 0, changed: 0 };
   for (const part of parts) {
     total.version = Math.max(total.version, part.repeated ?? part.version);
@@ -124,6 +124,7 @@ function sumOf(parts: readonly Written[]): Total {
     total.bytes += part.bytes;
     work.examined += part.work?.examined ?? 0;
     work.changed += part.work?.changed ?? 0;
+    total.changed += part.changed ?? 0;
   }
   return parts.some((part) => part.work !== undefined) ? { ...total, work } : total;
 }

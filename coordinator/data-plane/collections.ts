@@ -54,6 +54,12 @@ import { checkReplicas, isSameReplication, replicationOf, spreadCost } from './r
 import type { Resharding } from './resharding.ts';
 import { descriptorOf } from './shard-descriptor.ts';
 
+/** What is left of a client's collections, and how many points went; undefined: not all could be counted. */
+export interface Erased {
+  left: number;
+  points: number | undefined;
+}
+
 /** What a client's plan allows. */
 export type LimitsOf = (
   clientId: ClientId,
@@ -192,36 +198,41 @@ export class Collections {
     });
   }
 
-  /** False when there is no such collection. Its shards go now or when their worker returns. */
-  async delete(owner: Owner, name: string, deadline: Deadline): Promise<boolean> {
+  /** False when there is no such collection. Its shards go now or when their worker returns; the tally hears how
+   * many points there were if all workers say so in time. */
+  async delete(owner: Caller, name: string, deadline: Deadline): Promise<boolean> {
     const { catalog, locks, reconciler, clock } = this.#deps;
     const record = catalog.get(owner, name);
     if (record === undefined) return false;
     const removed = await locks.run(record.collectionId, async () => this.#remove(record));
     if (removed === undefined) return false;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const cancel = clock.after(deadline.remainingMs(), resolve);
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const cancel = clock.after(deadline.remainingMs(), () => resolve(undefined));
     const erased = reconciler.erase(removed);
-    await Promise.race([erased, late]).finally(cancel);
+    owner.tally.deleted = await Promise.race([erased, late]).finally(cancel);
     return true;
   }
 
   /**
    * Takes away and erases all that a client has, in both modes, as far as its workers are there.
-   * Answers how many of its collections are left.
+   * Answers how many of its collections are left, and how many points went, unless one could not be asked.
    */
-  async eraseAll(clientId: ClientId): Promise<number> {
+  async eraseAll(clientId: ClientId): Promise<Erased> {
     const { store, locks, reconciler, usage } = this.#deps;
     // One that is being made is met by the next try, as what becomes of it.
     const erasures = store.ofClient(clientId).map(async (record) => {
-      if (record.state !== 'active') return;
+      // One that is on its way out is counted by whoever deleted it.
+      if (record.state !== 'active') return undefined;
       const removed = await locks.run(record.collectionId, async () => this.#remove(record));
-      if (removed !== undefined) await reconciler.erase(removed);
+      return removed && reconciler.erase(removed);
     });
-    await Promise.all(erasures);
+    const counts = await Promise.all(erasures);
+    const known = counts.filter((count) => count !== undefined);
+    const isKnown = known.length === counts.length;
+    const points = isKnown ? known.reduce((sum, count) => sum + count, 0) : undefined;
     const left = store.ofClient(clientId).length;
     if (left === 0) usage.forget(clientId);
-    return left;
+    return { left, points };
   }
 
   /**

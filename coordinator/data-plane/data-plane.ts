@@ -157,6 +157,19 @@ export class DataPlane {
     return { points, bytes, collections, namespaces: counts.size };
   }
 
+  /** Every collection that is there. */
+  allCollections(): Iterable<CollectionRecord> {
+    return this.#catalog.all();
+  }
+
+  /** The same collection as it is now; undefined when it is gone. */
+  collectionNow(
+    place: Pick<CollectionRecord, 'collectionId' | 'clientId' | 'mode' | 'namespace' | 'name'>,
+  ): CollectionRecord | undefined {
+    const known = this.#catalog.get(place, place.name);
+    return known?.collectionId === place.collectionId ? known : undefined;
+  }
+
   /** Every shard of the collections that are there, those too that are being filled, with how many
    * replicas it should have. */
   *wantedShards(): Iterable<WantedShard> {

@@ -16,7 +16,7 @@
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
-import type { CollectionId, WorkerId } from '../../shared/base/ids.ts';
+import type { CollectionId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { Retries } from '../../shared/base/retries.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
@@ -40,6 +40,8 @@ interface Doomed {
   marked: boolean;
   /** Replicas that have not been dropped yet, by shard and worker. */
   replicas: Map<string, Replica>;
+  /** How many each shard had, of those that could be asked. */
+  points: Map<ShardId, number>;
 }
 
 interface Replica {
@@ -82,10 +84,14 @@ export class Reconciler {
 
   /**
    * Erases a collection that nobody can find any more. Resolves when every worker that can be
-   * reached has been asked; what is left is tried later. Never rejects.
+   * reached has been asked, to how many points it had, unless a shard could not be asked; what is left is tried
+   * later. Never rejects.
    */
-  async erase(record: CollectionRecord): Promise<void> {
-    await this.#try(this.#add(record), new Set(this.#deps.router.connected()));
+  async erase(record: CollectionRecord): Promise<number | undefined> {
+    const doomed = this.#add(record);
+    await this.#try(doomed, new Set(this.#deps.router.connected()));
+    if (doomed.points.size < record.shards.length) return undefined;
+    return doomed.points.values().reduce((sum, count) => sum + count, 0);
   }
 
   #add(record: CollectionRecord): Doomed {
@@ -95,7 +101,8 @@ export class Reconciler {
         replicas.set(`${shard.shardId}/${workerId}`, { shard, workerId });
       }
     }
-    const doomed = { record, replicas, marked: record.state === 'deleting' };
+    const marked = record.state === 'deleting';
+    const doomed: Doomed = { record, replicas, points: new Map(), marked };
     this.#doomed.set(record.collectionId, doomed);
     return doomed;
   }
@@ -130,7 +137,7 @@ export class Reconciler {
       const byShard = Map.groupBy(reachable, ({ shard }) => shard);
       await Promise.all(
         [...byShard].map(async ([shard, held]) => {
-          if (!(await this.#finish(record, shard))) return;
+          if (!(await this.#finish(doomed, shard))) return;
           await Promise.all(held.map((replica) => this.#drop(doomed, replica)));
         }),
       );
@@ -160,10 +167,13 @@ export class Reconciler {
   }
 
   /** What was written to the shard is in the ledger. False while nobody can be asked for it. */
-  async #finish(record: CollectionRecord, shard: ShardPlacement): Promise<boolean> {
+  async #finish({ record, points }: Doomed, shard: ShardPlacement): Promise<boolean> {
     // Nobody has written to a collection that never was, nor to shards that were being filled.
     if (record.state === 'creating' || record.filling.includes(shard)) return true;
-    return this.#deps.metering.finish(shard.shardId, record, shard.replicas);
+    const { shardId } = shard;
+    const finished = await this.#deps.metering.finish(shardId, record, shard.replicas);
+    if (finished?.points !== undefined) points.set(shardId, finished.points);
+    return finished !== undefined;
   }
 
   async #drop(doomed: Doomed, { shard, workerId }: Replica): Promise<void> {

@@ -122,7 +122,10 @@ export class Writes {
     { owner, deadline }: WriteCall,
     once: Once | undefined,
   ): Promise<WriteVersion> {
-    if (checked.empty === true) return null;
+    if (checked.empty === true) {
+      if (takesAway(checked)) owner.tally.deleted ??= 0;
+      return null;
+    }
     const meter = { key: owner.keyId, hour: hourOf(this.#deps.clock.now()) };
     const metered = withMeter(checked, meter);
     const write = once === undefined ? metered : withOnce(metered, once);
@@ -158,11 +161,18 @@ interface Planned {
   expected: number;
 }
 
-function noteWritten(tally: Tally, write: Write, { work, repeated }: Total): void {
+function noteWritten(tally: Tally, write: Write, { work, changed = 0, repeated }: Total): void {
+  if (takesAway(write)) tally.deleted = (tally.deleted ?? 0) + (repeated ? 0 : changed);
   if (repeated) return;
   const { payload, vector } = storedBytes(write, work?.changed ?? 0);
   tally.payloadWritten += payload;
   tally.vectorWritten += vector;
+}
+
+/** Whether the write deletes points, or what is in their payloads. */
+function takesAway({ name, body }: Write): boolean {
+  if (name !== 'payload-update') return name === 'points-delete';
+  return body.change.kind === 'clear' || body.change.kind === 'delete-keys';
 }
 
 const NO_WORK = { examined: 0, changed: 0 };

@@ -2,10 +2,12 @@
  * What one endpoint of the admin API is. The tables of them stand in `routes/admin/`, one file a
  * thing; the server, the OpenAPI document and the documentation are made from them.
  */
+import type { Readable } from 'node:stream';
 import Type, { type Static, type TSchema } from 'typebox';
 import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { BillingAdmin } from '../control-plane/billing/billing-admin.ts';
+import type { CensusAdmin } from '../control-plane/census.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { CollectionAdmin } from '../control-plane/collections.ts';
 import type { KeyAdmin } from '../control-plane/keys.ts';
@@ -28,6 +30,7 @@ export interface ControlPlane {
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
   billing: BillingAdmin;
+  census: Pick<CensusAdmin, 'list' | 'take' | 'show' | 'archive' | 'ofClient' | 'publicKey'>;
 }
 
 export interface AdminCall<Params = unknown, Query = unknown, Body = unknown> {
@@ -59,7 +62,17 @@ export interface AdminEndpoint {
   reply: TSchema;
   /** The same as a table, when that is wanted: by `format` in its query string, or `Accept`. */
   csv?: (answer: never) => string;
+  /** It sends a file of that media type in place of JSON: `run` answers a `FileReply`. */
+  fileType?: string;
   run(plane: ControlPlane, call: AdminCall): object | Promise<object>;
+}
+
+/** A file on its way. */
+export interface FileReply {
+  /** Without folders. */
+  file: string;
+  bytes: number;
+  stream: Readable;
 }
 
 /** The names in `/clients/:client/keys/:key`. */
@@ -71,7 +84,7 @@ type ParamsOf<Url extends string> = Url extends `${string}:${infer Name}/${infer
 
 type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pick<
   AdminEndpoint,
-  'name' | 'help' | 'method' | 'reply' | 'bodyDescription' | 'csv'
+  'name' | 'help' | 'method' | 'reply' | 'bodyDescription' | 'csv' | 'fileType'
 > & {
   url: Url;
   status?: AdminEndpoint['status'];

@@ -3,11 +3,13 @@
  * reply against them.
  */
 import Type, { type TSchema } from 'typebox';
+import { CENSUS_KINDS } from '../../shared/crypto/census-seal.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import { PLAN_LIMITS, PLAN_PRICES } from '../../shared/domain/plan.ts';
 import { ERROR_CODES } from '../../shared/errors/codes.ts';
+import { SHARD_SOURCES } from '../census/lines.ts';
 import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
-import { PERIODS } from '../ledger/entries.ts';
+import { CENSUS_STATES, PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
 import {
   Anomaly,
@@ -220,6 +222,15 @@ const requestAmounts = {
   bytes_in: Type.Integer({ minimum: 0, description: 'of bodies' }),
   bytes_out: Type.Integer({ minimum: 0, description: 'of answers' }),
 };
+const storedAmounts = {
+  points: Type.Integer({ minimum: 0, description: 'the most of one day' }),
+  bytes: Type.Integer({ minimum: 0, description: 'the same, as the quota counts them' }),
+};
+/** May pass 2^53. */
+const ByteHours = Type.String({
+  pattern: '^[0-9]+$',
+  description: 'an integer as text: 24 times the bytes of each day',
+});
 const usageOf = { start: Time, namespace: Type.String(), key_id: Type.String() };
 
 export const Usage = closedObject({
@@ -235,27 +246,126 @@ export const Usage = closedObject({
       ...requestAmounts,
     }),
   ),
-  total: closedObject({ ...writeAmounts, ...requestAmounts }),
+  stored: Type.Array(
+    closedObject({
+      start: Time,
+      namespace: Type.String(),
+      ...storedAmounts,
+      byte_hours: ByteHours,
+    }),
+    { description: 'as the census of each day found it, at the day that the period begins with' },
+  ),
+  total: closedObject({ ...writeAmounts, ...requestAmounts, byte_hours: ByteHours }),
 });
 
-const SignedHead = closedObject({
-  head: closedObject({
-    at: Time,
-    chain: Type.String(),
-    hash: Type.String(),
-    sequence: Type.Integer({ minimum: 0 }),
+const censusCounts = {
+  clients: orNull(Count),
+  collections: orNull(Count),
+  shards: orNull(Count),
+  unknown_shards: orNull(
+    Type.Integer({ minimum: 0, description: 'that count as they were last heard of' }),
+  ),
+  points: orNull(Count),
+  bytes: orNull(Type.Integer({ minimum: 0, description: 'as the quota counts them' })),
+  memory_bytes: orNull(Type.Integer({ minimum: 0, description: 'of all copies that answered' })),
+  disk_bytes: orNull(Count),
+};
+
+export const Census = closedObject({
+  census: Type.String({ description: 'the day; of one on demand, a dot and its number' }),
+  day: Type.String({ description: 'UTC' }),
+  kind: Type.Enum([...CENSUS_KINDS]),
+  state: Type.Enum([...CENSUS_STATES, 'under_way'], {
+    description: 'incomplete: of some shards nothing new was known to the end of the day',
   }),
-  signature: Type.String({ description: 'Ed25519, base64url' }),
+  started_at: Time,
+  finished_at: orNull(Time),
+  file: orNull(Type.String({ description: 'of the archive' })),
+  sha256: orNull(Type.String({ description: 'of the whole archive' })),
+  ...censusCounts,
+});
+
+const shardSums = {
+  shards: Count,
+  unknown_shards: Count,
+  points: Count,
+  bytes: Count,
+  memory_bytes: Count,
+  disk_bytes: Count,
+};
+const ClientSums = closedObject({ collections: Count, ...shardSums });
+
+const CensusReplica = closedObject({
+  worker_id: Type.String(),
+  state: Type.Enum([...REPLICA_STATES]),
+  versions_behind: orNull(Count),
+  version: orNull(Type.Integer({ minimum: 0, description: 'null, and so on: it did not answer' })),
+  points: orNull(Count),
+  bytes: orNull(Count),
+  memory_bytes: orNull(Count),
+  disk_bytes: orNull(Count),
+});
+
+const CensusShard = closedObject({
+  shard_id: Type.String(),
+  ordinal: Count,
+  source: Type.Enum([...SHARD_SOURCES], {
+    description:
+      'replica: asked; coordinator, census: as last heard after a write, or by an earlier census; none: never',
+  }),
+  at: orNull(Time),
+  version: orNull(Count),
+  points: Count,
+  bytes: Count,
+  replicas: Type.Array(CensusReplica),
+});
+
+export const ClientCensus = closedObject({
+  census: Type.String(),
+  client_id: Type.String(),
+  plan: orNull(Type.String({ description: 'null: the client was not there' })),
+  state: orNull(Type.String()),
+  live: orNull(ClientSums),
+  test: orNull(ClientSums),
+  collections: Type.Array(
+    closedObject({
+      client_id: Type.String(),
+      mode: Type.Enum(['live', 'test']),
+      namespace: Type.String(),
+      collection: Type.String(),
+      collection_id: Type.String(),
+      sums: closedObject(shardSums),
+      shards: Type.Array(CensusShard),
+    }),
+  ),
+  next: orNull(Type.Integer({ description: 'what to go on after; null: that was all' })),
+});
+
+const signedPlace = {
+  at: Time,
+  chain: Type.String(),
+  hash: Type.String(),
+  sequence: Type.Integer({ minimum: 0 }),
+};
+const signature = Type.String({ description: 'Ed25519, base64url' });
+const SignedHead = closedObject({ head: closedObject(signedPlace), signature });
+const SignedCheckpoint = closedObject({
+  checkpoint: closedObject({ ...signedPlace, pruned: Type.Integer({ minimum: 1 }) }),
+  signature,
 });
 
 export const AuditExport = closedObject({
-  heads: Type.Array(SignedHead, { description: 'with the first part: the first lines' }),
+  heads: Type.Array(Type.Union([SignedHead, SignedCheckpoint]), {
+    description: 'with the first part: the first lines',
+  }),
   text: Type.String({ description: 'lines of an export, to be written as they are' }),
   next: orNull(Type.Integer({ description: 'what to go on after; null: that was all' })),
   until: Type.Integer({ minimum: 0, description: 'to be sent for the next part' }),
 });
 
 export const AuditKey = closedObject({ public_key: Type.String({ description: 'PEM' }) });
+
+export const CensusKey = closedObject({ public_key: Type.String({ description: 'PEM' }) });
 
 export const Problem = closedObject({
   type: Type.String(),
@@ -294,6 +404,9 @@ export const ADMIN_SCHEMAS = {
   Invoice,
   Budget,
   Anomaly,
+  Census,
+  ClientCensus,
+  CensusKey,
   Problem,
   PlanTerms,
   ClientTerms,

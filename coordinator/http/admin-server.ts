@@ -17,7 +17,7 @@ import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Idempotency } from '../control-plane/idempotency.ts';
-import type { AdminCall, AdminEndpoint, ControlPlane } from './admin-endpoint.ts';
+import type { AdminCall, AdminEndpoint, ControlPlane, FileReply } from './admin-endpoint.ts';
 import { AdminTokens } from './admin-tokens.ts';
 import { AllowedMethods } from './allowed-methods.ts';
 import { CSV_TYPE, wantsCsv } from './csv.ts';
@@ -80,7 +80,7 @@ function addEndpoint(
   endpoint: AdminEndpoint,
   { idempotency, ...plane }: AdminServerDeps,
 ): void {
-  const { method, url, schema, status } = endpoint;
+  const { method, url, schema, status, fileType } = endpoint;
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const { params, query, body } = request;
     if (schema.body === undefined && body !== undefined && body !== null) {
@@ -106,10 +106,17 @@ function addEndpoint(
         .type(CSV_TYPE)
         .send(endpoint.csv(view as never));
     }
+    if (fileType !== undefined) return sendFile(reply, fileType, view as FileReply);
     if ('version' in view) reply.header('etag', etagOf(view.version));
     return reply.code(status).send(view);
   };
   server.route({ method, url, schema, handler });
+}
+
+function sendFile(reply: FastifyReply, type: string, { file, bytes, stream }: FileReply) {
+  reply.header('content-type', type).header('content-length', bytes);
+  // Names are ours: days and numbers.
+  return reply.header('content-disposition', `attachment; filename="${file}"`).send(stream);
 }
 
 function requireToken(server: FastifyInstance, tokens: AdminTokens): void {

@@ -4,6 +4,7 @@
  */
 
 import type { WorkerLoad } from '../cluster/workers/worker-loads.ts';
+import type { CensusView, ClientCensusPage, OwnCensus } from '../control-plane/census.ts';
 import type { CollectionView } from '../control-plane/collections.ts';
 import type { KeyWithSecret } from '../control-plane/keys.ts';
 import type { ComparisonView, ReplicaView } from '../control-plane/replicas.ts';
@@ -162,7 +163,7 @@ export function viewStatus(status: SystemStatus) {
   };
 }
 
-export function viewUsage({ from, until, by, writes, requests, total }: UsageReport) {
+export function viewUsage({ from, until, by, writes, requests, stored, total }: UsageReport) {
   return {
     from: formatHour(from),
     until: formatHour(until),
@@ -181,7 +182,77 @@ export function viewUsage({ from, until, by, writes, requests, total }: UsageRep
       status: row.status,
       ...viewRequests(row),
     })),
-    total: { ...viewWrites(total), ...viewRequests(total) },
+    stored: stored.map((row) => ({
+      start: formatHour(row.start),
+      namespace: row.namespace,
+      points: row.points,
+      bytes: row.bytes,
+      byte_hours: String(row.byteHours),
+    })),
+    total: { ...viewWrites(total), ...viewRequests(total), byte_hours: String(total.byteHours) },
+  };
+}
+
+export function viewCensus(census: CensusView) {
+  const taken = census.state === 'under_way' ? undefined : census;
+  return {
+    census: census.census,
+    day: census.day,
+    kind: census.kind,
+    state: census.state,
+    started_at: formatTime(census.startedAt),
+    finished_at: timeOrNull(taken?.finishedAt ?? null),
+    file: taken?.file ?? null,
+    sha256: taken?.sha256 ?? null,
+    clients: taken?.clients ?? null,
+    collections: taken?.collections ?? null,
+    shards: taken?.shards ?? null,
+    unknown_shards: taken?.unknownShards ?? null,
+    points: taken?.points ?? null,
+    bytes: taken?.bytes ?? null,
+    memory_bytes: taken?.memoryBytes ?? null,
+    disk_bytes: taken?.diskBytes ?? null,
+  };
+}
+
+/** The parts of an archive's lines are named as here. */
+export function viewClientCensus({
+  census,
+  clientId,
+  client,
+  collections,
+  next,
+}: ClientCensusPage) {
+  return {
+    census,
+    client_id: clientId,
+    plan: client?.plan ?? null,
+    state: client?.state ?? null,
+    live: client?.live ?? null,
+    test: client?.test ?? null,
+    collections,
+    next,
+  };
+}
+
+/** Where copies are is not a client's to know. */
+export function viewOwnCensus({ record, rows }: OwnCensus) {
+  const collections = rows.map((row) => ({
+    namespace: row.namespace,
+    collection: row.collection,
+    points: row.points,
+    bytes: row.bytes,
+    unknown_shards: row.unknownShards,
+  }));
+  const sum = (of: (row: (typeof collections)[number]) => number) => {
+    return collections.reduce((total, row) => total + of(row), 0);
+  };
+  return {
+    day: record?.day ?? null,
+    finished_at: timeOrNull(record?.finishedAt ?? null),
+    sha256: record?.sha256 ?? null,
+    collections,
+    total: { points: sum(({ points }) => points), bytes: sum(({ bytes }) => bytes) },
   };
 }
 

@@ -41,7 +41,7 @@ import { addJsonBodyParser } from './json-body.ts';
 import { notSupported } from './not-supported.ts';
 import { retryAfterSeconds, tellRates, tellRefused } from './rate-headers.ts';
 import { checkHeader, inNamespace, presentedKey } from './request-header.ts';
-import { requestIds } from './request-ids.ts';
+import { edgeRequestIds } from './request-ids.ts';
 import { noteRequest, type RequestNotesDeps, statusOf } from './request-notes.ts';
 import {
   announcedBytes,
@@ -75,7 +75,7 @@ export interface DataServerOptions {
   requestTimeoutMs: number;
   /** For a read that does not name a timeout. */
   queryTimeoutMs: number;
-  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  /** Addresses and networks of proxies whose `X-Forwarded-For` and `X-Request-Id` are believed. */
   trustedProxies?: string[];
   bodyBytesMax?: number;
 }
@@ -97,6 +97,8 @@ interface RequestState {
   startMs: number;
   principal: (Principal & Payer) | undefined;
   tally: Tally;
+  /** Of so many searches and reads one is in the audit log. */
+  querySample: number;
   /** Of the body: what was announced, or has come. */
   bytesIn: number;
   /** Of the client when its key was looked at. */
@@ -128,7 +130,7 @@ export function createDataServer(
 ): FastifyInstance {
   const server = fastify({
     logger: false,
-    genReqId: requestIds(deps.random),
+    genReqId: edgeRequestIds(deps.random, options.trustedProxies ?? []),
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     requestTimeout: RECEIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -187,6 +189,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       startMs: clock.monotonicMs(),
       principal: undefined,
       tally: new Tally(),
+      querySample: 1,
       bytesIn: announcedBytes(request.headers),
       epoch: 0,
       place: undefined,
@@ -206,6 +209,7 @@ function admitRequests(server: FastifyInstance, deps: DataServerDeps): void {
       state.principal = { ...principal, ...inRequest };
       const { clientId } = principal;
       const limits = clientLimits.of(clientId);
+      state.querySample = limits.audit_query_sample;
       takeOne(rates, principal, limits, reply);
       state.principal = { ...inNamespace(request.raw, principal), ...inRequest };
       state.epoch = deps.authenticator.epochOf(clientId);
@@ -324,7 +328,11 @@ function addEndpoint(
     const principal = principalNow(request, endpoint, deps);
     const { collection = '', id = '', field_name = '' } = request.params as Record<string, string>;
     const wantedMs = requestedTimeoutMs(request.query) ?? timeoutMs;
-    const deadline = Deadline.after(clock, Math.min(wantedMs, options.requestTimeoutMs));
+    const deadline = Deadline.after(
+      clock,
+      Math.min(wantedMs, options.requestTimeoutMs),
+      request.id,
+    );
     const out = openResult();
     const { body } = request;
     const query = request.query as Record<string, string>;

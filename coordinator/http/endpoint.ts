@@ -10,6 +10,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
 import type { OwnBilling } from '../control-plane/billing/own-billing.ts';
+import type { CensusAdmin } from '../control-plane/census.ts';
 import type { Usage } from '../control-plane/usage.ts';
 import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { JsonWriter } from '../data-plane/json-writer.ts';
@@ -22,6 +23,7 @@ export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clus
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'list' | 'export' | 'publicKey'>;
   billing: OwnBilling;
+  census: Pick<CensusAdmin, 'latestOf'>;
 };
 
 export interface Call<Body = unknown> {

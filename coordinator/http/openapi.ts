@@ -59,6 +59,11 @@ function operationOf(endpoint: AdminEndpoint): object {
   };
 }
 
+function contentOf({ reply, fileType, csv }: AdminEndpoint): object {
+  if (fileType !== undefined) return { [fileType]: { schema: referenced(reply) } };
+  return { ...jsonOf(reply), ...(csv && { 'text/csv': { schema: { type: 'string' } } }) };
+}
+
 /** One that may be null may be left out. */
 function bodyOf(body: TSchema, description = body): object {
   const isOptional = 'anyOf' in body;
@@ -69,15 +74,19 @@ const TEXT = { schema: { type: 'string' } };
 const REQUEST_ID = { 'x-request-id': TEXT };
 
 function headersOf({ reply }: AdminEndpoint): object {
-  const { properties } = reply as unknown as ObjectSchema;
-  return 'version' in properties ? { ...REQUEST_ID, ETag: TEXT } : REQUEST_ID;
+  return hasVersion(reply) ? { ...REQUEST_ID, ETag: TEXT } : REQUEST_ID;
+}
+
+/** A file has no fields. */
+function hasVersion(reply: TSchema): boolean {
+  const { properties = {} } = reply as Partial<ObjectSchema>;
+  return 'version' in properties;
 }
 
 /** Whether it changes one thing that has a version. */
 function isVersioned({ method, url, status, reply }: AdminEndpoint): boolean {
   const isNew = status === CREATED;
-  const { properties } = reply as unknown as ObjectSchema;
-  return !isNew && method !== 'GET' && url.includes(':') && 'version' in properties;
+  return !isNew && method !== 'GET' && url.includes(':') && hasVersion(reply);
 }
 
 function header(name: string, description: string): object {
@@ -94,10 +103,6 @@ function parametersOf({ properties, required = [] }: ObjectSchema, place: string
 /** Everything in a URL is text; one of digits only is a number to its sender. */
 function isNumeral(schema: TSchema): boolean {
   return 'pattern' in schema && String(schema.pattern).startsWith('^[0-9]{1,');
-}
-
-function contentOf({ reply, csv }: AdminEndpoint): object {
-  return { ...jsonOf(reply), ...(csv && { 'text/csv': { schema: { type: 'string' } } }) };
 }
 
 function jsonOf(schema: TSchema): object {

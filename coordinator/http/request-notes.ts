@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { RequestMeter } from '../billing/request-meter.ts';
 import { unitsOf } from '../limits/tally.ts';
-import { routeClassOf } from './route-class.ts';
+import { type RouteClass, routeClassOf } from './route-class.ts';
 
 export interface RequestNotesDeps {
   requestMeter: Pick<RequestMeter, 'note' | 'isBehind'>;
@@ -25,21 +25,29 @@ export function noteRequest(
   reply: FastifyReply,
   { requestMeter, auditLog }: RequestNotesDeps,
 ): void {
-  const { principal, route, tally, bytesIn } = request.dataState;
+  const { principal, route, tally, bytesIn, querySample } = request.dataState;
   if (principal === undefined) return;
   const { clientId, mode, namespace, keyId } = principal;
   const status = statusOf(reply);
   const isDone = status < 300;
   const units = isDone ? unitsOf(tally) : Math.round(tally.units);
+  const routeClass = routeClassOf(route.config.needs);
   const whose = { clientId, mode, namespace, keyId, status, units };
   requestMeter.note({
     ...whose,
-    route: routeClassOf(route.config.needs),
+    route: routeClass,
     queries: isDone ? tally.queries : 0,
     bytesIn,
     bytesOut: Number(reply.getHeader('content-length') ?? 0),
   });
+  const sample = isDone && isSampled(routeClass) ? querySample : 1;
   const { collection = '' } = (request.params ?? {}) as { collection?: string };
   const endpoint = route.url === undefined ? NO_ENDPOINT : `${request.method} ${route.url}`;
-  auditLog.request({ ...whose, endpoint, collection, requestId: request.id });
+  const { deleted } = tally;
+  auditLog.request({ ...whose, endpoint, collection, deleted, sample, requestId: request.id });
+}
+
+/** Whatever changes nothing and shows nothing but points. */
+function isSampled(routeClass: RouteClass): boolean {
+  return routeClass === 'query' || routeClass === 'read';
 }

@@ -1,34 +1,34 @@
 /** Audit chains in the ledger: written, exported, anchored, and what is found when somebody edits them. */
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'better-sqlite3';
-import {
-  auditKeyOf,
-  entryText,
-  publicPemOf,
-  type SignedHead,
-} from '../../shared/crypto/audit-chain.ts';
+import { AnchorsVerifier } from '../../shared/crypto/anchors-verifier.ts';
+import { auditKeyOf, entryText, publicPemOf } from '../../shared/crypto/audit-chain.ts';
 import { type AuditVerdict, AuditVerifier } from '../../shared/crypto/audit-verifier.ts';
+import type { SignedCheckpoint, SignedHead } from '../../shared/crypto/signed-lines.ts';
 import { cleanUp } from '../../test/harness/cleanup.ts';
 import { temporaryFolder } from '../../test/harness/temporary-folder.ts';
-import { type AuditRecord, auditTextsOf, type LedgerEntry } from './entries.ts';
+import { type AuditRecord, auditTextsOf, type LedgerEntry, OPERATORS_CHAIN } from './entries.ts';
 import { LedgerDb } from './ledger-db.ts';
 
 const SEED = Buffer.alloc(32, 9);
 const PUBLIC = createPublicKey(publicPemOf(auditKeyOf(SEED)));
+const DAY_MS = 24 * 3_600_000;
 const START = Date.parse('2026-11-27T10:00:00Z');
 
 class Rig {
   readonly folder: string;
   readonly file: string;
   db: LedgerDb;
+  readonly options: { anchorsBytesMax?: number };
   #batch = 0;
   #life = 0;
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, options: { anchorsBytesMax?: number } = {}) {
+    this.options = options;
     this.folder = temporaryFolder(t);
     this.file = path.join(this.folder, 'ledger.db');
     this.db = this.#open();
@@ -37,7 +37,7 @@ class Rig {
 
   #open(): LedgerDb {
     this.#life += 1;
-    return new LedgerDb({ file: this.file, auditSeed: SEED });
+    return new LedgerDb({ file: this.file, auditSeed: SEED, ...this.options });
   }
 
   /** What is done with the files between two lives of the ledger. */
@@ -58,7 +58,14 @@ class Rig {
     });
     this.#batch += 1;
     const entries = [{ kind: 'audit' as const, texts: auditTextsOf(records) }];
-    this.db.write({ run: `run-${this.#life}`, batch: this.#batch, entries, now: START });
+    const now = START + from * 1_000;
+    this.db.write({ run: `run-${this.#life}`, batch: this.#batch, entries, now });
+  }
+
+  /** What was written before that entry goes; how many steps there were. */
+  prune(chain: string, from: number, now = START + DAY_MS): number {
+    const before = START + from * 1_000;
+    for (let steps = 1; ; steps += 1) if (!this.db.prune({ chain, before, now }).more) return steps;
   }
 
   edit(sql: string): void {
@@ -70,32 +77,34 @@ class Rig {
   }
 
   export(chain: string, after = 0): string[] {
-    const end = this.db.answer('audit-head', { chain, now: START });
-    const lines = [JSON.stringify(end)];
-    if (after > 0) {
-      const head = this.db.answer('audit-head-at', { chain, sequence: after, now: START });
-      lines.push(JSON.stringify(head));
-    }
-    const until = end.head.sequence;
-    for (let next: number | null = after; next !== null; ) {
-      const part: { text: string; next: number | null } = this.db.answer('audit-export', {
-        chain,
-        after: next,
-        until,
-      });
+    const start = this.db.answer('audit-export-start', { chain, after, now: START });
+    assert.ok('lines' in start);
+    const lines = start.lines.map((line) => JSON.stringify(line));
+    for (let next: number | null = start.after; next !== null; ) {
+      const span: { after: number; until: number } = { after: next, until: start.until };
+      const part = this.db.answer('audit-export', { chain, ...span });
+      assert.ok(part !== undefined);
       lines.push(...part.text.split('\n').filter((line) => line !== ''));
       next = part.next;
     }
     return lines;
   }
 
-  anchors(): SignedHead[] {
-    const text = readFileSync(path.join(this.folder, 'audit-anchors.jsonl'), 'utf8');
+  anchors(): (SignedHead | SignedCheckpoint)[] {
+    const text = this.anchorFiles()
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('');
     const lines = text.split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as SignedHead);
+    const all = lines.map((line) => JSON.parse(line) as SignedHead | SignedCheckpoint);
+    return all.filter((line) => !('file' in line));
   }
 
-  verify(chain: string, known: SignedHead[] = []): AuditVerdict {
+  anchorFiles(): string[] {
+    const names = readdirSync(this.folder).filter((name) => name.startsWith('audit-anchors'));
+    return names.toSorted().map((name) => path.join(this.folder, name));
+  }
+
+  verify(chain: string, known = this.anchors().slice(0, 0)): AuditVerdict {
     const verifier = new AuditVerifier(PUBLIC, known);
     for (const line of this.export(chain)) verifier.take(line);
     return verifier.end();
@@ -162,7 +171,11 @@ test('heads are anchored after a thousand entries, when it is said, and when not
   rig.append('cl_a', 999);
   assert.equal(rig.anchors().length, 0);
   rig.append('cl_b', 1);
-  const chains = () => rig.anchors().map(({ head }) => `${head.chain} ${head.sequence}`);
+  const chains = () => {
+    return rig
+      .anchors()
+      .map((line) => 'head' in line && `${line.head.chain} ${line.head.sequence}`);
+  };
   assert.deepEqual(chains(), ['cl_a 999', 'cl_b 1', 'anchors 1']);
   rig.db.anchor(START);
   assert.deepEqual(chains().slice(3), ['anchors 2']);
@@ -200,6 +213,126 @@ for (const [name, sql] of Object.entries(EDITS)) {
   });
 }
 
+/** The same, and what is about the beginning, of a chain whose first ten entries were pruned. */
+const PRUNED_EDITS = {
+  'an entry is another': `UPDATE audit_pages SET entries = replace(entries, '"units":22}', '"units":23}')`,
+  'a page is gone': 'DELETE FROM audit_pages WHERE first = 21',
+  'the end is gone': `DELETE FROM audit_pages WHERE first >= 31;
+     UPDATE audit_chains SET sequence = 30,
+       hash = (SELECT hash FROM audit_pages WHERE first = 21) WHERE chain = 'cl_a'`,
+  'more of the beginning is gone': 'DELETE FROM audit_pages WHERE first = 11',
+  'the checkpoint is gone': 'DELETE FROM audit_checkpoints',
+  'the checkpoint is another': `DELETE FROM audit_pages WHERE first = 11;
+     UPDATE audit_checkpoints SET line = json_set(line, '$.checkpoint.sequence', 20,
+       '$.checkpoint.hash', (SELECT prev_hash FROM audit_pages WHERE first = 21))`,
+  'the checkpoint is that of another chain': `UPDATE audit_checkpoints SET
+     line = json_set(line, '$.checkpoint.chain', 'cl_b') WHERE chain = 'cl_a'`,
+} as const;
+
+for (const [name, sql] of Object.entries(PRUNED_EDITS)) {
+  test(`it is found in a pruned chain when ${name}`, (t) => {
+    const rig = new Rig(t);
+    for (let i = 0; i < 4; i += 1) rig.append('cl_a', 10, i * 10);
+    rig.prune('cl_a', 10);
+    rig.db.anchor(START);
+    const { problem, start, after } = rig.verify('cl_a', rig.anchors());
+    assert.deepEqual([problem, start, after], [undefined, 'checkpoint', 10]);
+    assert.deepEqual(rig.reopen().broken, []);
+    rig.edit(sql);
+    assert.ok(rig.verify('cl_a', rig.anchors()).problem !== undefined);
+    const isWithin = name === 'an entry is another' || name === 'a page is gone';
+    assert.deepEqual(
+      rig.db.broken.map(({ chain }) => chain),
+      isWithin ? [] : ['cl_a'],
+    );
+  });
+}
+
+test('a chain is pruned by whole pages, told of, and read from where it is kept', (t) => {
+  const rig = new Rig(t);
+  for (let i = 0; i < 4; i += 1) rig.append('cl_a', 10, i * 10);
+  rig.db.anchor(START);
+  assert.equal(rig.db.prune({ chain: 'cl_none', before: START, now: START }).more, false);
+  // A page stays whole, and from the checkpoint on what is before it is not read.
+  assert.deepEqual(rig.db.prune({ chain: 'cl_a', before: START + 25_000, now: START + DAY_MS }), {
+    entries: 30,
+    more: true,
+  });
+  const list = (after: number) => {
+    const page = rig.db.answer('audit-list', { chain: 'cl_a', after, limit: 100 });
+    return { kept: page.keptFrom, found: page.entries.map((line) => JSON.parse(line)) };
+  };
+  const { kept, found } = list(0);
+  assert.deepEqual([kept, found[0].sequence, found.length], [31, 31, 11]);
+  const { action, entries, target, until } = found.at(-1);
+  assert.deepEqual([action, entries, target, until], ['audit.prune', 30, 'cl_a', 30]);
+  const told = rig.db.answer('audit-list', { chain: OPERATORS_CHAIN, after: 0, limit: 9 });
+  assert.match(told.entries.join(), /"action":"audit.prune".*"target":"cl_a"/);
+  const gone = rig.db.answer('audit-export-start', { chain: 'cl_a', after: 20, now: START });
+  assert.deepEqual(gone, { keptFrom: 31 });
+  assert.equal(rig.db.answer('audit-export', { chain: 'cl_a', after: 20, until: 30 }), undefined);
+  assert.equal(rig.prune('cl_a', 25), 2);
+  assert.equal(rig.verify('cl_a', rig.anchors()).entries, 11);
+  const part = new AuditVerifier(PUBLIC, rig.anchors());
+  for (const line of rig.export('cl_a', 35)) part.take(line);
+  assert.deepEqual(
+    [part.end().problem, part.end().start, part.end().entries],
+    [undefined, 'head', 6],
+  );
+});
+
+test('a chain is pruned once a day, and not for the entry that tells of it', (t) => {
+  const rig = new Rig(t);
+  rig.append('cl_a', 10);
+  rig.append('cl_a', 10, 10);
+  const sequenceAfter = (from: number, now: number) => {
+    rig.prune('cl_a', from, now);
+    const start = rig.db.answer('audit-export-start', { chain: 'cl_a', after: 0, now });
+    return 'after' in start && start.after;
+  };
+  assert.equal(sequenceAfter(10, START + DAY_MS), 10);
+  assert.equal(sequenceAfter(1_000, START + 2 * DAY_MS - 1), 10);
+  const later = START + 2 * DAY_MS;
+  assert.equal(sequenceAfter(1_000, later), 20);
+  // Only the entries of the two prunings are left, and then only that of the last.
+  const all = 10 * DAY_MS;
+  assert.equal(sequenceAfter(all, later + DAY_MS), 22);
+  assert.equal(sequenceAfter(all, later + 2 * DAY_MS), 22);
+  assert.equal(rig.verify('cl_a', rig.anchors()).problem, undefined);
+  assert.deepEqual(rig.reopen().broken, []);
+});
+
+test('what is long is pruned in small steps, and entries come between them', (t) => {
+  const rig = new Rig(t);
+  for (let i = 0; i < 1_200; i += 1) rig.append('cl_a', 1, i);
+  const step = { chain: 'cl_a', before: START + 1_150_000, now: START + DAY_MS };
+  let steps = 0;
+  for (let more = true; more; steps += 1) {
+    more = rig.db.prune(step).more;
+    if (steps < 10) rig.append('cl_a', 1, 1_200 + steps);
+  }
+  assert.ok(steps > 20);
+  const { problem, after, end } = rig.verify('cl_a', rig.anchors());
+  assert.deepEqual([problem, after, end], [undefined, 1_150, 1_212]);
+});
+
+test('an older database in place of a pruned one is found', (t) => {
+  const rig = new Rig(t);
+  for (let i = 0; i < 3; i += 1) rig.append('cl_a', 10, i * 10);
+  rig.db.anchor(START);
+  const older = path.join(rig.folder, 'older.db');
+  rig.reopen(() => copyFileSync(rig.file, older));
+  rig.prune('cl_a', 10);
+  const { broken } = rig.reopen(() => copyFileSync(older, rig.file));
+  assert.deepEqual(
+    broken.map(({ chain, reason }) => [chain, reason]),
+    [['cl_a', 'checkpoint']],
+  );
+  // It is evidence: nothing of it goes.
+  assert.equal(rig.prune('cl_a', 30, START + 9 * DAY_MS), 1);
+  assert.equal(rig.verify('cl_a').entries, 30);
+});
+
 test('an older database in place of the ledger is found at the start, and by an export', (t) => {
   const rig = new Rig(t);
   rig.append('cl_a', 10);
@@ -227,4 +360,119 @@ test('a chain has no two ends: a second page after the same entry is refused', (
     `UPDATE audit_chains SET sequence = 2, hash = (SELECT hash FROM audit_pages WHERE first = 1)`,
   );
   assert.throws(() => rig.append('cl_a', 1), /UNIQUE/);
+});
+
+/** What the files of anchors say, as an operator checks them. */
+function anchorsVerdict(rig: Rig) {
+  const verifier = new AnchorsVerifier(PUBLIC);
+  for (const file of rig.anchorFiles()) {
+    verifier.take(Number(/[0-9]{6}/.exec(path.basename(file))?.[0]), readFileSync(file));
+  }
+  return verifier.verdict;
+}
+
+/** Of several files: some thousand bytes each. */
+function withManyAnchors(t: TestContext, anchors = 30): Rig {
+  const rig = new Rig(t, { anchorsBytesMax: 2_000 });
+  for (let i = 0; i < anchors; i += 1) {
+    rig.append(i % 3 === 0 ? 'cl_a' : 'cl_b', 2, i * 2);
+    if (i === 8) rig.prune('cl_a', 6);
+    rig.db.anchor(START + i * 60_000);
+    if (i % 7 === 0) rig.reopen();
+  }
+  return rig;
+}
+
+test('a file of anchors that is full is closed, and a start needs only the newest', (t) => {
+  const rig = withManyAnchors(t);
+  const files = rig.anchorFiles();
+  assert.ok(files.length > 4 && files.every((file) => readFileSync(file).length < 6_000));
+  const { first, last, anchors, torn, problem } = anchorsVerdict(rig);
+  assert.deepEqual([first, last, anchors, torn, problem], [1, files.length, 30, 0, undefined]);
+  rig.reopen(() => {
+    for (const file of files.slice(0, -1)) rmSync(file);
+  });
+  assert.deepEqual([rig.db.broken, rig.db.anchors], [[], 30]);
+  rig.db.anchor(START);
+  assert.deepEqual([rig.db.anchors, anchorsVerdict(rig).problem], [31, undefined]);
+  for (const chain of ['cl_a', 'cl_b'])
+    assert.equal(rig.verify(chain, rig.anchors()).problem, undefined);
+  // Chains that have not grown since are known, too.
+  const edit = `UPDATE audit_pages SET entries = replace(entries, '"units":', '"units":1')
+    WHERE chain = 'cl_a' AND last = (SELECT sequence FROM audit_chains WHERE chain = 'cl_a')`;
+  rig.edit(edit);
+  assert.deepEqual(
+    rig.db.broken.map(({ chain }) => chain),
+    ['cl_a'],
+  );
+});
+
+test('it is found at the start when the newest file of anchors is gone, and the next is another', (t) => {
+  const rig = withManyAnchors(t);
+  const files = rig.anchorFiles();
+  const { broken } = rig.reopen(() => rmSync(files.at(-1) ?? ''));
+  assert.deepEqual(broken.map(({ chain, reason }) => [chain, reason]).at(-1), [
+    'anchors',
+    'anchors',
+  ]);
+  rig.db.anchor(START);
+  assert.match(
+    anchorsVerdict(rig).problem?.problem ?? '',
+    new RegExp(`file ${files.length} is missing`),
+  );
+  assert.deepEqual(rig.reopen().broken, []);
+  const all = rig.reopen(() => {
+    for (const file of rig.anchorFiles()) rmSync(file);
+  });
+  assert.deepEqual(
+    all.broken.map(({ reason }) => reason),
+    ['anchors'],
+  );
+});
+
+/** What is done to the lines of one file. */
+const FILE_EDITS: Record<string, (lines: string[]) => string[]> = {
+  'a line is gone': (lines) =>
+    lines.toSpliced(
+      lines.findIndex((l, i) => i > 5 && l !== ''),
+      1,
+    ),
+  'the end is gone': (lines) => lines.slice(0, -4),
+  'a field is another': (lines) =>
+    lines.map((l, i) => (i > 5 ? l.replace('"chain":"cl_', '"chain":"cx_') : l)),
+  'a line is there twice': (lines) =>
+    lines.toSpliced(-2, 0, lines.find((l) => l.includes('cl_b')) ?? ''),
+  'the beginning is that of another': (lines) => lines.toSpliced(0, 1),
+};
+
+for (const [name, edit] of Object.entries(FILE_EDITS)) {
+  test(`it is found in files of anchors when ${name}`, (t) => {
+    const rig = withManyAnchors(t);
+    const files = rig.anchorFiles();
+    const isTail = name === 'the end is gone';
+    // A cut of the newest is a crash, too; the ledger goes on, and nothing contradicts it.
+    for (const file of isTail ? files.slice(0, -1) : files) {
+      const text = readFileSync(file, 'utf8');
+      writeFileSync(file, edit(text.split('\n')).join('\n'));
+      assert.ok(anchorsVerdict(rig).problem !== undefined, `${path.basename(file)}`);
+      writeFileSync(file, text);
+    }
+    assert.equal(anchorsVerdict(rig).problem, undefined);
+  });
+}
+
+test('lines that a crash has left in part are counted, and what they were about is signed again', (t) => {
+  const rig = withManyAnchors(t, 9);
+  rig.append('cl_a', 1, 100);
+  rig.db.anchor(START);
+  const newest = rig.anchorFiles().at(-1) ?? '';
+  const text = readFileSync(newest, 'utf8');
+  const at = text.lastIndexOf('"chain":"cl_a"');
+  rig.reopen(() =>
+    writeFileSync(newest, text.slice(0, at) + '\0'.repeat(60) + text.slice(at + 60)),
+  );
+  rig.append('cl_b', 1, 101);
+  rig.db.anchor(START);
+  const { torn, problem } = anchorsVerdict(rig);
+  assert.deepEqual([torn, problem, rig.db.broken], [1, undefined, []]);
 });

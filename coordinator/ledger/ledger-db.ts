@@ -3,29 +3,36 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { unreachable } from '../../shared/base/assert.ts';
-import { auditKeyOf, type SignedHead, signHead } from '../../shared/crypto/audit-chain.ts';
+import { auditKeyOf } from '../../shared/crypto/audit-chain.ts';
+import { type SignedHead, signHead } from '../../shared/crypto/signed-lines.ts';
+import { LIMITS } from '../../shared/domain/limits.ts';
+import { AnchorFiles } from './anchor-files.ts';
 import { AuditAnchors } from './audit-anchors.ts';
+import { AuditPruning } from './audit-pruning.ts';
 import { AuditTable } from './audit-table.ts';
 import { BilledUsage } from './billed-usage.ts';
+import { CensusTable } from './census-table.ts';
 import type {
   AuditTexts,
   BrokenChain,
   ChainHead,
+  ExportStart,
   ForgetEntry,
   LedgerEntry,
   LedgerQuestions,
   LedgerThreadData,
   MeteredShard,
-  Period,
+  Pruned,
+  PruneStep,
   QuestionName,
   RequestSum,
   RequestUsage,
-  UsageSpan,
   WritesEntry,
   WriteUsage,
 } from './entries.ts';
 import { HourlyMeasures } from './hourly-measures.ts';
 import { openLedger } from './schema.ts';
+import { boundOf, byPeriod, type UsageBound, WITHIN } from './usage-span.ts';
 
 interface Batch {
   run: string;
@@ -34,7 +41,6 @@ interface Batch {
   entries: readonly LedgerEntry[];
 }
 
-const ANCHORS_FILE = 'audit-anchors.jsonl';
 /** Entries of chains that are not anchored for longer than that. */
 const UNANCHORED_MAX = 1_000;
 
@@ -44,14 +50,17 @@ export class LedgerDb {
   readonly #billed: BilledUsage;
   readonly #measures: HourlyMeasures;
   readonly #audit: AuditTable;
+  readonly #files: AnchorFiles;
   readonly #anchors: AuditAnchors;
+  readonly #census: CensusTable;
+  readonly #pruning: AuditPruning;
   readonly #key: KeyObject;
   /** Chains that are not what was signed. */
   readonly broken: readonly BrokenChain[];
   #unanchored = 0;
 
   /** Throws what `openLedger` throws. */
-  constructor({ file, auditSeed }: LedgerThreadData) {
+  constructor({ file, auditSeed, anchorsBytesMax }: LedgerThreadData) {
     this.#key = auditKeyOf(auditSeed);
     this.#db = openLedger(file);
     try {
@@ -59,9 +68,25 @@ export class LedgerDb {
       this.#billed = new BilledUsage(this.#db);
       this.#measures = new HourlyMeasures(this.#db);
       this.#audit = new AuditTable(this.#db);
+      this.#census = new CensusTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
-      const anchors = path.join(path.dirname(file), ANCHORS_FILE);
-      this.#anchors = new AuditAnchors(anchors, { table: this.#audit, keys });
+      this.#files = new AnchorFiles({
+        folder: path.dirname(file),
+        keys,
+        bytesMax: anchorsBytesMax ?? LIMITS.anchorsFileBytesMax,
+        newest: Number(this.#sql.meta.get('anchors_file')),
+        begun: (number) => this.#sql.setMeta.run(number, 'anchors_file'),
+      });
+      this.#anchors = new AuditAnchors({ files: this.#files, table: this.#audit, keys });
+      this.#pruning = new AuditPruning({
+        db: this.#db,
+        table: this.#audit,
+        anchors: this.#anchors,
+        key: this.#key,
+        appended: (count) => {
+          this.#unanchored += count;
+        },
+      });
     } catch (error) {
       this.#db.close();
       throw error;
@@ -75,7 +100,7 @@ export class LedgerDb {
   }
 
   close(): void {
-    this.#anchors.close();
+    this.#files.close();
     this.#db.close();
   }
 
@@ -88,6 +113,12 @@ export class LedgerDb {
   anchor(now: number): void {
     this.#anchors.anchor(new Date(now).toISOString());
     this.#unanchored = 0;
+  }
+
+  /** A step of pruning a chain; durable on return. One that is not what was signed is evidence: it stays. */
+  prune(step: PruneStep): Pruned {
+    if (this.broken.some(({ chain }) => chain === step.chain)) return { entries: 0, more: false };
+    return this.#pruning.step(step);
   }
 
   /**
@@ -106,18 +137,18 @@ export class LedgerDb {
     if (this.#unanchored >= UNANCHORED_MAX) this.anchor(batch.now);
   }
 
-  #write({ run, batch, entries }: Batch): void {
+  #write({ run, batch, entries, now }: Batch): void {
     const write = this.#db.transaction(() => {
       const isKnown = this.#sql.meta.get('run') === run;
       if (isKnown && Number(this.#sql.meta.get('batch')) >= batch) return;
-      for (const entry of entries) this.#apply(entry);
+      for (const entry of entries) this.#apply(entry, now);
       this.#sql.setMeta.run(run, 'run');
       this.#sql.setMeta.run(batch, 'batch');
     });
     write.immediate();
   }
 
-  #apply(entry: LedgerEntry): void {
+  #apply(entry: LedgerEntry, now: number): void {
     switch (entry.kind) {
       case 'writes':
         this.#addWrites(entry);
@@ -126,23 +157,29 @@ export class LedgerDb {
         this.#forget(entry);
         break;
       case 'audit':
-        this.#addRecords(entry.texts);
+        this.#addRecords(entry.texts, now);
         break;
       case 'changes':
         if (entry.after !== Number(this.#sql.meta.get('changes'))) break;
-        this.#addRecords(entry.texts);
+        this.#addRecords(entry.texts, now);
         this.#sql.setMeta.run(entry.upTo, 'changes');
         break;
       case 'requests':
         for (const sum of entry.sums) this.#addRequests(sum);
+        break;
+      case 'census-rows':
+        this.#census.addRows(entry);
+        break;
+      case 'census':
+        this.#census.add(entry.record);
         break;
       default:
         unreachable(entry);
     }
   }
 
-  #addRecords(texts: AuditTexts): void {
-    this.#unanchored += this.#audit.append(texts);
+  #addRecords(texts: AuditTexts, now: number): void {
+    this.#unanchored += this.#audit.append(texts, now);
   }
 
   #addRequests(sum: RequestSum): void {
@@ -165,7 +202,10 @@ export class LedgerDb {
   }
 
   #forget({ shardIds }: ForgetEntry): void {
-    for (const shardId of shardIds) this.#sql.forgetShard.run(shardId);
+    for (const shardId of shardIds) {
+      this.#sql.forgetShard.run(shardId);
+      this.#census.forget(shardId);
+    }
   }
 
   answer<N extends QuestionName>(
@@ -186,20 +226,46 @@ export class LedgerDb {
         return Number(this.#sql.meta.get('changes'));
       case 'audit-list':
         return this.#audit.list(about.chain, about);
-      case 'audit-head':
-        return this.#sign({ chain: about.chain, ...this.#audit.head(about.chain) }, about.now);
-      case 'audit-head-at': {
-        const { chain, sequence, now } = about;
-        const hash = this.#audit.hashAt(chain, sequence);
-        return hash && this.#sign({ chain, sequence, hash }, now);
-      }
+      case 'audit-export-start':
+        return this.#exportStart(about);
+      case 'audit-chains':
+        return this.#audit.names(about.after, about.limit);
       case 'audit-export':
         return this.#audit.exportPart(about.chain, about);
       case 'request-usage':
         return this.#sql.requestUsage[about.by].all(boundOf(about));
+      case 'storage-usage':
+        return this.#census.usage[about.by].all(boundOf(about));
+      case 'census':
+        return this.#census.get(about);
+      case 'census-last':
+        return this.#census.last();
+      case 'census-list':
+        return this.#census.list(about);
+      case 'census-shards':
+        return this.#census.lastKnown(about);
+      case 'census-storage':
+        return this.#census.storageOf(about);
       default:
         return unreachable(name);
     }
+  }
+
+  #exportStart({
+    chain,
+    after,
+    now,
+  }: LedgerQuestions['audit-export-start']['about']): ExportStart | { keptFrom: number } {
+    const end = this.#audit.head(chain);
+    const signed = this.#audit.checkpoint(chain);
+    const { sequence: pruned } = this.#audit.begin(chain);
+    const from = after === 0 ? pruned : after;
+    const hash = this.#audit.hashAt(chain, from);
+    if (hash === undefined || from > end.sequence) return { keptFrom: pruned + 1 };
+    const lines: ExportStart['lines'] = signed === undefined ? [] : [signed];
+    lines.push(this.#sign({ chain, ...end }, now));
+    if (from > pruned) lines.push(this.#sign({ chain, sequence: from, hash }, now));
+    return { lines, after: from, until: end.sequence };
   }
 
   #sign(head: ChainHead & { chain: string }, now: number): SignedHead {
@@ -264,23 +330,5 @@ function prepareStatements(db: Database.Database) {
           ORDER BY start, namespace, key_id, route, status LIMIT @limit`,
       );
     }),
-  };
-}
-
-type UsageBound = Omit<UsageSpan, 'namespaces' | 'by'> & { namespaces: string | null };
-
-function boundOf({ by: _, namespaces, ...span }: UsageSpan): UsageBound {
-  return { ...span, namespaces: namespaces && JSON.stringify(namespaces) };
-}
-
-const WITHIN = `client_id = @clientId AND mode = @mode AND hour >= @from AND hour < @until
-  AND (@namespaces IS NULL OR namespace IN (SELECT value FROM json_each(@namespaces)))`;
-
-/** `start` is the hour that the period of a row begins with. */
-function byPeriod<T>(prepare: (start: string) => T): Record<Period, T> {
-  return {
-    hour: prepare('hour'),
-    day: prepare('hour - hour % 24'),
-    month: prepare(`unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600`),
   };
 }

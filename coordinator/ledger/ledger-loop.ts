@@ -1,7 +1,7 @@
 /**
  * The life of the ledger's thread: one request after the other. After a failure of the disk the
  * connection is given up, and the next request opens another one, which settles the log first
- * (`schema.ts`).
+ * (`schema.ts`). Whenever it is opened the audit chains are held against what was signed.
  */
 import Database from 'better-sqlite3';
 import type { LedgerMessage, LedgerRequest, LedgerThreadData } from './entries.ts';
@@ -22,8 +22,8 @@ export class LedgerLoop {
   /** Says `ready`, or why not. */
   start(): void {
     try {
-      const { broken } = this.#open();
-      this.#send({ kind: 'ready', broken });
+      this.#open();
+      this.#send({ kind: 'ready' });
     } catch (failure) {
       const error = plainError(failure);
       const locked = failure instanceof Database.SqliteError && LOCKED.test(failure.code);
@@ -44,11 +44,15 @@ export class LedgerLoop {
   #answer(request: Exclude<LedgerRequest, { kind: 'close' }>): unknown {
     const db = this.#open();
     if (request.kind === 'question') return db.answer(request.name, request.about);
+    if (request.kind === 'prune') return db.prune(request);
     return request.kind === 'anchor' ? db.anchor(request.now) : db.write(request);
   }
 
   #open(): LedgerDb {
-    this.#db ??= new LedgerDb(this.#data);
+    if (this.#db !== undefined) return this.#db;
+    this.#db = new LedgerDb(this.#data);
+    const { broken } = this.#db;
+    if (broken.length > 0) this.#send({ kind: 'broken', broken });
     return this.#db;
   }
 

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { systemClock } from '../../shared/base/clock.ts';
+import { ManualClock, systemClock } from '../../shared/base/clock.ts';
 import { Deadline } from '../../shared/base/deadline.ts';
 import type { ClientId, ShardId } from '../../shared/base/ids.ts';
 import { InUse } from '../../shared/base/in-use.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import { NOTICES, type Notice } from '../../shared/domain/notices.ts';
 import type { Log } from '../../shared/log/log.ts';
 import { cleanUp } from '../../test/harness/cleanup.ts';
 import { temporaryFolder } from '../../test/harness/temporary-folder.ts';
@@ -199,4 +200,45 @@ test('more entries than the bound are refused while the ledger can not be writte
   await Promise.all(entries);
   assert.equal((await ledger.ask('shard', SHARD)).version, LIMITS.ledgerEntriesMax);
   assert.ok(!ledger.isFull);
+});
+
+test('who is told hears of broken chains, and once of anchors that fail', async () => {
+  const program = `
+    import { parentPort as port } from 'node:worker_threads';
+    const broken = [{ chain: 'cl_aaaaaaaaaaaaaaaa', reason: 'entry', sequence: 7, at: '', end: 5 }];
+    port.on('message', ({ kind, seq }) => {
+      if (kind === 'close') port.close();
+      else port.postMessage({ kind: 'failed', seq, error: new Error('the disk is full') });
+    });
+    port.postMessage({ kind: 'broken', broken });
+    port.postMessage({ kind: 'ready' });
+  `;
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+  const clock = new ManualClock();
+  const events: string[] = [];
+  const notices: Notice[] = [];
+  const log: Log = { event: (name) => void events.push(name) };
+  const tell = (notice: Notice) => void notices.push(notice);
+  const deps = { clock, random: secureRandom, log, tell };
+  const ledger = new Ledger('none', deps, { auditSeed: SEED, entry });
+  await ledger.opened();
+  for (let failures = 1; failures <= 2; failures += 1) {
+    clock.advance(60_000);
+    while (events.filter((name) => name === 'anchor_failed').length < failures) {
+      await new Promise(setImmediate);
+    }
+  }
+  assert.deepEqual(
+    notices.map(({ type, clientId, data }) => [type, clientId, data.chain]),
+    [
+      ['audit.failed', 'cl_aaaaaaaaaaaaaaaa', 'cl_aaaaaaaaaaaaaaaa'],
+      ['audit.failed', null, 'anchors'],
+      ['audit.failed', null, 'anchors'],
+    ],
+  );
+  assert.equal(notices[1]?.key, notices[2]?.key);
+  for (const { type, data } of notices) {
+    assert.deepEqual(Object.keys(data), [...NOTICES[type].fields]);
+  }
+  await ledger.close(Deadline.after(systemClock, 5_000));
 });

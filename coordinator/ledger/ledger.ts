@@ -16,18 +16,24 @@ import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import { compileCacheEnvironment } from '../../shared/base/compile-cache.ts';
 import type { Deadline } from '../../shared/base/deadline.ts';
+import { type ClientId, isId } from '../../shared/base/ids.ts';
 import { InUse } from '../../shared/base/in-use.ts';
 import { PendingCalls } from '../../shared/base/pending-calls.ts';
 import type { SecureRandom } from '../../shared/base/random.ts';
+import { ANCHORS_CHAIN } from '../../shared/crypto/signed-lines.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
+import type { Notice } from '../../shared/domain/notices.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type {
+  BrokenChain,
   LedgerEntry,
   LedgerMessage,
   LedgerQuestions,
   LedgerRequest,
   LedgerThreadData,
+  Pruned,
+  PruneStep,
   QuestionName,
 } from './entries.ts';
 
@@ -35,6 +41,8 @@ export interface LedgerDeps {
   clock: Clock;
   random: SecureRandom;
   log: Log;
+  /** Hears of chains that are broken, and of anchors that failed. */
+  tell?: ((notice: Notice) => void) | undefined;
 }
 
 export interface LedgerOptions {
@@ -61,6 +69,13 @@ const BATCH_ENTRIES = 1_000;
 const RETRY_MS = 1_000;
 const RUN_BYTES = 16;
 const ANCHOR_MS = 60_000;
+/** Why a chain is broken, for people. */
+const BROKEN_TEXTS: Readonly<Record<BrokenChain['reason'], string>> = {
+  entry: 'an entry that was signed is another one, or there is none',
+  beginning: 'entries are missing at the beginning, and no checkpoint says that they were pruned',
+  checkpoint: 'the checkpoint of what was pruned is not the one that was signed',
+  anchors: 'the newest file of anchors is missing, or does not begin as it should',
+};
 
 export class Ledger {
   readonly #deps: LedgerDeps;
@@ -81,6 +96,8 @@ export class Ledger {
   #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
   #onDrained: (() => void) | undefined;
   #cancelAnchor: (() => void) | undefined;
+  /** When an anchor failed, and none has succeeded since. */
+  #unanchoredSince: string | undefined;
 
   /** Begins to open or make the file; see `opened`. */
   constructor(file: string, deps: LedgerDeps, { entry = ENTRY, auditSeed }: LedgerOptions) {
@@ -129,6 +146,11 @@ export class Ledger {
   ): Promise<LedgerQuestions[N]['answer']> {
     const question = { kind: 'question', name, about } as const;
     return (await this.#request(question as Sendable)) as LedgerQuestions[N]['answer'];
+  }
+
+  /** A step of pruning an audit chain. Rejects when it can not be done just now. */
+  async prune(step: PruneStep): Promise<Pruned> {
+    return (await this.#request({ kind: 'prune', ...step })) as Pruned;
   }
 
   /** Writes what was taken, as far as the time goes. */
@@ -209,10 +231,20 @@ export class Ledger {
   async #anchor(): Promise<void> {
     try {
       await this.#request({ kind: 'anchor', now: this.#deps.clock.now() });
+      this.#unanchoredSince = undefined;
     } catch (error) {
-      if (this.#state !== 'closed') this.#deps.log.event('anchor_failed', { error });
+      if (this.#state !== 'closed') this.#anchorFailed(error);
     }
     if (this.#state === 'open' || this.#state === 'failing') this.#anchorLater();
+  }
+
+  /** Told once, until it succeeds. */
+  #anchorFailed(error: unknown): void {
+    const { clock, log } = this.#deps;
+    log.event('anchor_failed', { error });
+    this.#unanchoredSince ??= new Date(clock.now()).toISOString();
+    const key = `${ANCHORS_CHAIN} ${this.#unanchoredSince}`;
+    this.#tell(ANCHORS_CHAIN, key, 'the heads of the chains could not be signed and anchored');
   }
 
   async #request(request: Sendable): Promise<unknown> {
@@ -237,10 +269,9 @@ export class Ledger {
     this.#thread = thread;
     let failure: unknown;
     thread.on('message', (message: LedgerMessage) => {
-      if (message.kind === 'ready') {
-        for (const chain of message.broken) this.#deps.log.event('audit_broken', { ...chain });
-        ready.resolve();
-      } else if (message.kind === 'refused') {
+      if (message.kind === 'ready') ready.resolve();
+      else if (message.kind === 'broken') this.#tellBroken(message.broken);
+      else if (message.kind === 'refused') {
         const { locked, error } = message;
         ready.reject(locked ? new InUse(this.#file, 'coordinator', { cause: error }) : error);
         this.#ended(thread);
@@ -267,6 +298,19 @@ export class Ledger {
     this.#thread = undefined;
     this.#ready = undefined;
     return true;
+  }
+
+  #tellBroken(broken: readonly BrokenChain[]): void {
+    for (const found of broken) {
+      this.#deps.log.event('audit_broken', { ...found });
+      const { chain, reason, sequence, end } = found;
+      this.#tell(chain, `${chain} ${reason} ${sequence} ${end}`, BROKEN_TEXTS[reason]);
+    }
+  }
+
+  #tell(chain: string, key: string, reason: string): void {
+    const clientId = isId('cl_', chain) ? (chain as ClientId) : null;
+    this.#deps.tell?.({ type: 'audit.failed', clientId, key, data: { chain, reason } });
   }
 
   #settle(message: Extract<LedgerMessage, { seq: number }>): void {

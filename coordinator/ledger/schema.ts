@@ -13,6 +13,10 @@
  *                    bytes_out
  *   storage_usage    client_id, mode, hour,      what a census found, for the day that begins with the hour:
  *                    namespace, collection,      bytes of vectors and payloads, as the quota counts them
+ *                    points, bytes,
+ *                    unknown_shards
+ *   censuses         census, day, kind, ...      those that are archived (`census-table.ts`)
+ *   census_shards    shard_id, at, version,      what each shard was last known to hold
  *                    points, bytes
  *   daily_usage      client_id, day,             what of these is billed, of live data: sums of the hourly
  *                    namespace, key_id,          rows of the day that begins with the hour, written with
@@ -20,10 +24,13 @@
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
  *   audit_chains     chain, sequence, hash       the last entry of each chain (`audit-table.ts`)
- *   audit_pages      chain, first, last,         the entries of chains, those of one batch together
- *                    prev_hash, hash, entries
+ *   audit_pages      chain, first, last,         the entries of chains, those of one batch together; written
+ *                    prev_hash, hash, written_at, at: milliseconds since 1970
+ *                    entries
+ *   audit_checkpoints chain, sequence, line      up to where each chain was pruned, signed (`audit-pruning.ts`)
  *   meta             key, value                  run, batch: the last batch that was written;
- *                                                changes: the last row of `control.db` in the chains
+ *                                                changes: the last row of `control.db` in the chains;
+ *                                                anchors_file: the newest (`anchor-files.ts`)
  *
  * Hours count from 1970 (UTC) and are those at which the coordinator sent a write: a clock that is set
  * back or forward moves what comes then, and no total. All amounts are integers below 2^53.
@@ -107,6 +114,58 @@ const MIGRATIONS: readonly string[] = [
      bytes INTEGER NOT NULL,
      PRIMARY KEY (client_id, mode, hour, namespace, collection)
    ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE storage_usage ADD COLUMN unknown_shards INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE censuses (
+     census TEXT NOT NULL PRIMARY KEY,
+     day TEXT NOT NULL,
+     kind TEXT NOT NULL CHECK (kind IN ('scheduled', 'on_demand')),
+     state TEXT NOT NULL CHECK (state IN ('complete', 'incomplete')),
+     started_at INTEGER NOT NULL,
+     finished_at INTEGER NOT NULL,
+     file TEXT NOT NULL,
+     sha256 TEXT NOT NULL,
+     clients INTEGER NOT NULL,
+     collections INTEGER NOT NULL,
+     shards INTEGER NOT NULL,
+     unknown_shards INTEGER NOT NULL,
+     points INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     memory_bytes INTEGER NOT NULL,
+     disk_bytes INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE census_shards (
+     shard_id TEXT NOT NULL PRIMARY KEY,
+     at INTEGER NOT NULL,
+     version INTEGER NOT NULL,
+     points INTEGER NOT NULL,
+     bytes INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
+  // When a page was written stands before its entries, so that looking for old ones reads none of them. Of pages
+  // that are there already it is the time of their first entry: a page is those of a second.
+  `CREATE TABLE new_audit_pages (
+     page INTEGER PRIMARY KEY,
+     chain TEXT NOT NULL,
+     first INTEGER NOT NULL,
+     last INTEGER NOT NULL,
+     prev_hash TEXT NOT NULL,
+     hash TEXT NOT NULL,
+     written_at INTEGER NOT NULL,
+     entries TEXT NOT NULL,
+     UNIQUE (chain, last),
+     UNIQUE (chain, prev_hash)
+   ) STRICT;
+   INSERT INTO new_audit_pages
+     SELECT page, chain, first, last, prev_hash, hash, coalesce(1000 * unixepoch(json_extract(
+       substr(entries, 1, instr(entries || char(10), char(10)) - 1), '$.at')), 0), entries
+     FROM audit_pages;
+   DROP TABLE audit_pages;
+   ALTER TABLE new_audit_pages RENAME TO audit_pages;
+   CREATE TABLE audit_checkpoints (
+     chain TEXT NOT NULL PRIMARY KEY,
+     sequence INTEGER NOT NULL,
+     line TEXT NOT NULL CHECK (json_valid(line))
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO meta (key, value) VALUES ('anchors_file', 0);`,
   `CREATE TABLE daily_usage (
      client_id TEXT NOT NULL,
      day INTEGER NOT NULL CHECK (day % 24 = 0),

@@ -12,6 +12,9 @@ export class Tally {
   /** The same of those that were stored. */
   payloadWritten = 0;
   vectorWritten = 0;
+  /** Points that were deleted, or whose payload was taken away; undefined: that was not asked for, or it is
+   * not known (yet) how many. */
+  deleted: number | undefined = undefined;
 }
 
 /** Whole units; every request that is done costs one at least. */

@@ -10,6 +10,7 @@ import { must } from '../../shared/base/assert.ts';
 import { ManualClock, systemClock } from '../../shared/base/clock.ts';
 import { type ClientId, type KeyId, randomId, type WorkerId } from '../../shared/base/ids.ts';
 import { SeededRandom, secureRandom } from '../../shared/base/random.ts';
+import { PLAN_LIMITS } from '../../shared/domain/plan.ts';
 import { ControlStore } from './control-store.ts';
 import { migrate, SCHEMA_VERSION } from './migrations.ts';
 
@@ -109,7 +110,11 @@ describe('opening', () => {
       () => store.apiKeys.create({ ...kept, clientId: newClientId(), secret }),
       /FOREIGN KEY|UNIQUE/,
     );
-    for (const { limits } of store.plans.all()) assert.ok(limits.cost_per_second > 0);
+    for (const { limits } of store.plans.all()) {
+      const names = Object.keys(limits).toSorted();
+      assert.deepEqual(names, Object.keys(PLAN_LIMITS).toSorted(), 'plans have all limits');
+      assert.deepEqual([limits.audit_query_sample, limits.cost_per_second > 0], [1, true]);
+    }
     store.close();
   });
 

@@ -19,6 +19,7 @@ import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts'
 import { AnomaliesTable } from './anomalies.ts';
 import { ApiKeysTable } from './api-keys.ts';
 import { BudgetsTable } from './budgets.ts';
+import { CensusRequestsTable } from './census-requests.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
@@ -63,6 +64,7 @@ export class ControlStore {
   readonly workers: WorkersTable;
   readonly idempotentReplies: IdempotentRepliesTable;
   readonly writeKeys: WriteKeysTable;
+  readonly censusRequests: CensusRequestsTable;
   readonly #database: Database.Database;
   readonly #audit: AdminAuditTable;
   #afterCommit: (() => void)[] = [];
@@ -85,6 +87,7 @@ export class ControlStore {
     this.workers = new WorkersTable(database, clock);
     this.idempotentReplies = new IdempotentRepliesTable(database);
     this.writeKeys = new WriteKeysTable(database);
+    this.censusRequests = new CensusRequestsTable(database);
   }
 
   /**

@@ -277,6 +277,18 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE clients ADD COLUMN pause_scope TEXT CHECK (pause_scope IN ('writes', 'all'));
   `,
   `
+  CREATE TABLE census_requests (
+    day TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number >= 1),
+    at INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),
+    PRIMARY KEY (day, number)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  UPDATE plans SET limits = json_set(limits, '$.audit_query_sample', 1);
+  `,
+  `
   CREATE TABLE billing_accounts (
     client_id TEXT PRIMARY KEY,
     name TEXT NOT NULL,

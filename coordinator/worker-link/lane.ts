@@ -226,7 +226,8 @@ export class Lane {
 
   #sendCancel({ call: { message }, requestId }: Entry): void {
     const { epoch } = must(this.#line, 'what is sent has a line');
-    const none = { deadlineMs: 0, shardId: undefined, structure: NO_STRUCTURE, vectors: EMPTY };
+    const body = { structure: NO_STRUCTURE, vectors: EMPTY };
+    const none = { deadlineMs: 0, shardId: undefined, origin: '', ...body };
     this.#line?.send(encodeFrame({ kind: 'cancel', message, epoch, requestId, ...none }));
   }
 

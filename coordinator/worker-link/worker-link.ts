@@ -164,7 +164,11 @@ export class WorkerLink {
       const namesShard = route.shardId !== undefined;
       assert(namesShard !== isAboutWorker(name), 'a request names its shard, if it is about one');
       const { number: message, writes } = MESSAGES[name];
-      const frame = encodeRequest(route.shardId, message, encodeBody(body), vectors ?? EMPTY);
+      const frame = encodeRequest(
+        { shardId: route.shardId, message, origin: deadline.origin },
+        encodeBody(body),
+        vectors ?? EMPTY,
+      );
       const answered = (reply: Frame): void => {
         try {
           resolve({ body: this.#readReply(route, name, reply), vectors: reply.vectors });
@@ -344,8 +348,7 @@ export class WorkerLink {
 }
 
 function encodeRequest(
-  shardId: ShardId | undefined,
-  message: number,
+  head: Pick<Frame, 'shardId' | 'message' | 'origin'>,
   structure: Uint8Array,
   vectors: Float32Array,
 ): Buffer {
@@ -356,5 +359,5 @@ function encodeRequest(
     );
   }
   const stamp = { epoch: 0, requestId: 0, deadlineMs: 0 };
-  return encodeFrame({ kind: 'request', message, shardId, structure, vectors, ...stamp });
+  return encodeFrame({ kind: 'request', ...head, structure, vectors, ...stamp });
 }

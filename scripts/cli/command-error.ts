@@ -4,7 +4,7 @@ export const EXIT = {
   failed: { code: 1, help: 'it failed, on this machine or in the service' },
   usage: { code: 2, help: 'the command line is not right, or the service says so of what it asks' },
   unreachable: { code: 3, help: 'no service answers at the address' },
-  notFound: { code: 4, help: 'there is no such client, key, plan or worker' },
+  notFound: { code: 4, help: 'there is no such client, key, plan, worker or census' },
   refused: { code: 5, help: 'refused: by the token, by a limit, or because things have changed' },
 } as const;
 

@@ -13,6 +13,7 @@ import { type AdminOptions, addAdminOptions, withAdmin } from './admin/admin-opt
 import { addAnomaliesCommand } from './admin/anomalies.ts';
 import { addAuditCommands } from './admin/audit.ts';
 import { addBudgetCommands } from './admin/budget.ts';
+import { addCensusCommands } from './admin/census.ts';
 import { addClientCommands } from './admin/client.ts';
 import { addCollectionCommands } from './admin/collection.ts';
 import { addCompletionCommands } from './admin/completion.ts';
@@ -96,6 +97,7 @@ function createProgram(context: ProgramContext, setExitCode: (code: number) => v
   addWorkerCommands(program, context);
   addReplicaCommands(program, context);
   addAuditCommands(program, context);
+  addCensusCommands(program, context);
   addAdminOptions(program.command('status').description('show the service and its workers')).action(
     (options: AdminOptions) => withAdmin(options, context.write, showStatus),
   );

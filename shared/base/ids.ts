@@ -10,7 +10,8 @@ export type ClientId = Branded<'ClientId'>;
 export type KeyId = Branded<'KeyId'>;
 /** `wk_` and 16 lower-case base32 characters; lives in the worker's data folder. */
 export type WorkerId = Branded<'WorkerId'>;
-/** `req_` and 16 lower-case base32 characters; in logs, in the audit log and in the answer. */
+/** `req_` and 16 lower-case base32 characters, or what a trusted proxy gave (`isRequestId`); in logs, in the audit
+ * log and in the answer. */
 export type RequestId = Branded<'RequestId'>;
 /** A random UUID; unguessable, so that a confused request can not meet another client's shard. */
 export type ShardId = Branded<'ShardId'>;
@@ -35,6 +36,15 @@ export function randomId<Id extends ClientId | KeyId | WorkerId | RequestId>(
 /** Whether `text` has the form of an id with this prefix. */
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(prefix) && /^[a-z2-7]{16}$/.test(text.slice(prefix.length));
+}
+
+/** What a request id has at most: a byte less than its place in a frame. */
+export const REQUEST_ID_CHARS_MAX = 63;
+const REQUEST_ID = /^[A-Za-z0-9._-]{8,63}$/;
+
+/** Whether it can be the id of a request, whoever made it: nothing in it has to be escaped anywhere. */
+export function isRequestId(text: string): text is RequestId {
+  return REQUEST_ID.test(text);
 }
 
 /** Whether `text` is a UUID as ids of shards and collections are written. */

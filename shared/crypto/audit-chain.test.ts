@@ -4,17 +4,15 @@ import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { takeSeed } from '../../test/harness/seed.ts';
 import { SeededRandom } from '../base/random.ts';
+import { auditKeyOf, chainStart, nextHash, publicPemOf } from './audit-chain.ts';
+import { type AuditVerdict, AuditVerifier } from './audit-verifier.ts';
 import {
   type AuditHead,
-  auditKeyOf,
   canonicalJson,
-  chainStart,
-  nextHash,
-  publicPemOf,
   type SignedHead,
+  signCheckpoint,
   signHead,
-} from './audit-chain.ts';
-import { type AuditVerdict, AuditVerifier } from './audit-verifier.ts';
+} from './signed-lines.ts';
 
 const SEED = Buffer.alloc(32, 7);
 const KEY = auditKeyOf(SEED);
@@ -55,6 +53,15 @@ function exportOf(chain: Chain, after = 0, end = chain.lines.length): string[] {
   return [JSON.stringify(headOf(chain, end)), ...from, ...chain.lines.slice(after, end)];
 }
 
+/** An export of what a pruned chain has left. */
+function prunedExportOf(chain: Chain, pruned: number): string[] {
+  const head = chain.heads[pruned];
+  assert.ok(head !== undefined);
+  const signed = signCheckpoint({ ...head, pruned }, KEY);
+  const end = headOf(chain, chain.lines.length);
+  return [JSON.stringify(signed), JSON.stringify(end), ...chain.lines.slice(pruned)];
+}
+
 function check(lines: readonly string[], known: SignedHead[] = [], key = PUBLIC): AuditVerdict {
   const verifier = new AuditVerifier(key, known);
   for (const line of lines) verifier.take(line);
@@ -67,12 +74,16 @@ test('an export is found to be good, whole or from an entry on, and of an empty 
   assert.deepEqual(whole, {
     chain: 'cl_a',
     entries: ENTRIES,
+    start: 'beginning',
+    after: 0,
+    pruned: undefined,
     end: ENTRIES,
     signedAt: chain.heads.at(-1)?.at,
     problem: undefined,
   });
   const part = check(exportOf(chain, 30, 35), [headOf(chain, 33), headOf(chain, 10)]);
   assert.deepEqual([part.entries, part.end, part.problem], [5, 35, undefined]);
+  assert.deepEqual([part.start, part.after], ['head', 30]);
   const empty = check([JSON.stringify(headOf(chainOf('cl_b', 0), 0))]);
   assert.deepEqual([empty.entries, empty.problem], [0, undefined]);
 });
@@ -130,7 +141,7 @@ for (const [name, edit] of Object.entries(EDITS)) {
   test(`it is found when ${name}`, (t: TestContext) => {
     const random = new SeededRandom(takeSeed(t, 20_261_202));
     const chain = chainOf('cl_a');
-    for (const lines of [exportOf(chain), exportOf(chain, 12)]) {
+    for (const lines of [exportOf(chain), exportOf(chain, 12), prunedExportOf(chain, 12)]) {
       for (let at = 0; at < lines.length; at += 1) {
         const changed = edit(lines, at, random);
         if (changed === undefined || isSameText(lines, changed)) continue;
@@ -168,6 +179,38 @@ test('a chain that was made shorter or written anew is found by a head that was 
   }
   assert.equal(check(exportOf(other)).problem, undefined);
   assert.match(check(exportOf(other), kept).problem?.problem ?? '', /30 is not the one/);
+});
+
+test('a pruned chain is good from its checkpoint on, and from no other place', () => {
+  const chain = chainOf('cl_a');
+  const lines = prunedExportOf(chain, 30);
+  const { start, after, entries, pruned, problem } = check(lines, [headOf(chain, 35)]);
+  assert.deepEqual([start, after, entries, problem], ['checkpoint', 30, 10, undefined]);
+  assert.deepEqual(pruned, { sequence: 30, at: chain.heads[30]?.at });
+  const [checkpoint = '', end = '', ...rest] = lines;
+  const problemOf = (...changed: string[]) => check(changed).problem?.problem ?? '';
+  assert.match(problemOf(end, ...rest), /entry 31 stands where entry 1 should/);
+  assert.match(problemOf(checkpoint, end, ...rest.slice(1)), /32 stands where entry 31 should/);
+  const stranger = auditKeyOf(Buffer.alloc(32, 8));
+  const head = chain.heads[31];
+  assert.ok(head !== undefined);
+  const forged = JSON.stringify(signCheckpoint({ ...head, pruned: 1 }, stranger));
+  assert.match(problemOf(forged, end, ...rest.slice(1)), /signature of the checkpoint/);
+  // What signs a head signs no checkpoint.
+  const { signature } = headOf(chain, 31);
+  const passed = JSON.stringify({ checkpoint: { ...head }, signature });
+  assert.match(problemOf(passed, end, ...rest.slice(1)), /signature of the checkpoint/);
+  const other = prunedExportOf(chainOf('cl_z'), 30)[0] ?? '';
+  assert.match(problemOf(other, end, ...rest), /checkpoint is of the chain cl_z/);
+  const before = JSON.stringify(headOf(chain, 20));
+  assert.match(problemOf(checkpoint, end, before, ...chain.lines.slice(20)), /20 was pruned/);
+});
+
+test('what was pruned must be what was signed before', () => {
+  const lines = prunedExportOf(chainOf('cl_a'), 30);
+  const head = { at: 'earlier', chain: 'cl_a', hash: 'x', sequence: 30 };
+  const found = check(lines, [signHead(head, KEY)]).problem?.problem ?? '';
+  assert.match(found, /entry 30 is not the one that was signed at earlier/);
 });
 
 test('another key signs nothing, and a head that it signed is not believed', () => {

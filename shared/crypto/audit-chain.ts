@@ -4,44 +4,25 @@
  *   entry     an object of JSON: sequence (from 1, without gaps), chain, and what it tells of
  *   hash      SHA-256(hash of the entry before, in hex || the entry in canonical JSON, RFC 8785)
  *   first     SHA-256("bulkhead audit chain\n" || name of the chain), in place of what is before it
- *   head      {at, chain, hash, sequence} with an Ed25519 signature over
- *             "bulkhead audit head\n" || its canonical JSON: up to there the chain is so
+ *   head      signed (`signed-lines.ts`): up to there the chain is so
  *
  * The name of the chain is in its first hash, so that no chain passes for another. A changed, missing,
  * added or moved entry changes each hash after it, and no hash up to a head can change without
  * the private key; what comes after the last head is only as good as its next one.
  *
+ * When the beginning of a chain was pruned, a signed checkpoint has the hash of the last entry that is gone: what
+ * is kept follows that one, and nobody without the private key can take more away.
+ *
  * An export is text, a line each (JSONL):
  *
- *   {"head": {...}, "signature": "..."}      where the export ends, so that nobody can cut it short
- *   {"head": {...}, "signature": "..."}      what the entries continue from, unless that is the beginning
- *   {..., "sequence": 7, "hash": "..."}      entries in their order, each with its hash
+ *   {"checkpoint": {...}, "signature": "..."}    what was pruned, if anything was
+ *   {"head": {...}, "signature": "..."}          where the export ends, so that nobody can cut it short
+ *   {"head": {...}, "signature": "..."}          what the entries continue from, when that is neither the beginning
+ *                                                nor the checkpoint
+ *   {..., "sequence": 7, "hash": "..."}          entries in their order, each with its hash
  */
-import {
-  createPrivateKey,
-  createPublicKey,
-  hash,
-  hkdfSync,
-  type KeyObject,
-  sign,
-  verify,
-} from 'node:crypto';
-import canonicalize from 'canonicalize';
-import { must } from '../base/assert.ts';
-
-export interface AuditHead {
-  /** RFC 3339: when it was signed. */
-  at: string;
-  chain: string;
-  hash: string;
-  sequence: number;
-}
-
-export interface SignedHead {
-  head: AuditHead;
-  /** Base64url. */
-  signature: string;
-}
+import { createPrivateKey, createPublicKey, hash, hkdfSync, type KeyObject } from 'node:crypto';
+import { canonicalJson } from './signed-lines.ts';
 
 /** Fields are JSON; `hash` is none of them. */
 export interface AuditFields {
@@ -51,7 +32,6 @@ export interface AuditFields {
 }
 
 const CHAIN_CONTEXT = 'bulkhead audit chain\n';
-const HEAD_CONTEXT = 'bulkhead audit head\n';
 const AUDIT_SEED_BYTES = 32;
 /** DER of PKCS #8 around the seed of an Ed25519 key (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -91,11 +71,6 @@ export function entryText(fields: Readonly<Record<string, unknown>>): EntryText 
   };
 }
 
-/** Throws a `TypeError` for what is no JSON. */
-export function canonicalJson(value: unknown): string {
-  return must(canonicalize(value), 'only undefined has no canonical form');
-}
-
 /** The seed of the signing key of an installation, derived from a secret of it (HKDF, RFC 5869). */
 export function auditSeedOf(secret: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', 'bulkhead audit key', AUDIT_SEED_BYTES));
@@ -110,30 +85,4 @@ export function auditKeyOf(seed: Uint8Array): KeyObject {
 /** PEM (SPKI). */
 export function publicPemOf(key: KeyObject): string {
   return createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString();
-}
-
-export function signHead(head: AuditHead, key: KeyObject): SignedHead {
-  const signature = sign(null, bytesOf(head), key).toString('base64url');
-  return { head, signature };
-}
-
-/** Of a line; undefined when it is none, or only a part of one. */
-export function parseSignedHead(line: string): SignedHead | undefined {
-  try {
-    const value = JSON.parse(line) as Partial<SignedHead> | null;
-    const isWhole = typeof value?.signature === 'string' && typeof value.head === 'object';
-    return isWhole && value.head !== null ? (value as SignedHead) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-export function isSigned({ head, signature }: SignedHead, key: KeyObject): boolean {
-  const bytes = Buffer.from(signature, 'base64url');
-  // Other texts may stand for the same bytes.
-  return bytes.toString('base64url') === signature && verify(null, bytesOf(head), key, bytes);
-}
-
-function bytesOf(head: AuditHead): Buffer {
-  return Buffer.from(HEAD_CONTEXT + canonicalJson(head));
 }

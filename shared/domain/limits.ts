@@ -99,8 +99,14 @@ export const LIMITS = {
   /** Levels of a budget that are told of, and the highest of them in percent. */
   budgetLevelsMax: 10,
   budgetPercentMax: 1_000,
+  /** Censuses on demand of one day: each asks every shard, and leaves an archive. */
+  censusesOnDemandPerDayMax: 24,
+  /** Collections of one page of what a census says of a client: each may have 64 shards with 7 copies. */
+  censusPageMax: 200,
   /** Entries that wait for the ledger: some seconds of requests, and of memory some tens of MiB. */
   ledgerEntriesMax: 100_000,
+  /** Lines that are appended to one file of audit anchors: a start reads the newest, in some tenths of a second. */
+  anchorsFileBytesMax: 4 * MIB,
   /** Writes of one shard that wait for a commit. */
   shardWritesQueuedMax: 4_096,
   /** Bytes of all writes of a worker that wait for a commit: each is copied for its thread. */

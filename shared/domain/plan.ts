@@ -29,6 +29,11 @@ export const PLAN_LIMITS = {
   replicas: { min: 1, max: 16, help: 'of each shard of a collection' },
   keys: { min: 1, max: LIMITS.keysPerClientMax, help: 'API keys that are not revoked' },
   audit_retention_days: { min: 1, max: 36_500, help: 'for which the audit log is kept' },
+  audit_query_sample: {
+    min: 1,
+    max: 1_000_000,
+    help: 'of so many searches and reads that succeed one is in the audit log; 1: each',
+  },
   idle_days_before_pause: { min: 0, max: 36_500, help: 'without a request; 0 never pauses' },
 } as const satisfies Record<string, { min: number; max: number; help: string }>;
 

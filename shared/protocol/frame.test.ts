@@ -18,6 +18,7 @@ function frameOf(over: Partial<Frame> = {}): Frame {
     requestId: 0x89abcdef,
     deadlineMs: 10_000,
     shardId: SHARD,
+    origin: 'req_abcdefghijklmnop',
     structure: encodeBody({ searches: [] }),
     vectors: Float32Array.of(1, -2.5, 3e38),
     ...over,
@@ -58,12 +59,14 @@ test('aligned vectors are read where they lie', () => {
 test('the layout is the one in the head of the file', () => {
   const bytes = encodeFrame(frameOf({ structure: Uint8Array.of(0x80) }));
   const text = bytes.toString('hex');
-  assert.equal(text.slice(0, 8), '08011400');
+  assert.equal(text.slice(0, 8), '0a011400');
   assert.equal(text.slice(8, 32), '98badcfeefcdab8910270000');
   assert.equal(text.slice(32, 64), SHARD.replaceAll('-', ''));
   assert.equal(text.slice(64, 80), '010000000c000000');
-  assert.equal(text.slice(80, 88), '80000000');
-  assert.equal(bytes.readFloatLE(48), -2.5);
+  assert.equal(bytes[40], 20);
+  assert.equal(bytes.toString('latin1', 41, 104), `req_abcdefghijklmnop${'\0'.repeat(43)}`);
+  assert.equal(text.slice(208, 216), '80000000');
+  assert.equal(bytes.readFloatLE(112), -2.5);
 });
 
 test('a stamp changes epoch, request and deadline only; long deadlines are cut', () => {
@@ -74,6 +77,17 @@ test('a stamp changes epoch, request and deadline only; long deadlines are cut',
   assert.deepEqual([frame.message, frame.shardId], [20, SHARD]);
   stampFrame(bytes, { epoch: 1, requestId: 2, deadlineMs: 1e300 });
   assert.equal(decodeFrame(bytes).deadlineMs, 2 ** 32 - 1);
+});
+
+test('an origin comes back up to its longest, and none is zeros', () => {
+  for (const origin of [
+    '',
+    'a'.repeat(8),
+    '7b0e8a3c-93a1-4c5e-8d0b-5f2f0a8d9c11',
+    'z'.repeat(63),
+  ]) {
+    assert.equal(decodeFrame(encodeFrame(frameOf({ origin }))).origin, origin);
+  }
 });
 
 test('no shard is zeros', () => {
@@ -92,6 +106,9 @@ test('malformed frames are protocol errors', () => {
     ['vectors longer than the frame', (bytes) => bytes.fill(0xff, 36, 40)],
     ['both longest', (bytes) => bytes.fill(0xff, 32, 40)],
     ['vectors not of 4 bytes', (bytes) => bytes.fill(11, 36, 37)],
+    ['origin longer than its place', (bytes) => bytes.fill(64, 40, 41)],
+    ['origin with a quotation mark', (bytes) => bytes.fill('"', 45, 46)],
+    ['origin too short', (bytes) => bytes.fill(3, 40, 41)],
     ['cut off', (bytes) => bytes.subarray(0, bytes.byteLength - 1)],
     ['too long', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])],
   ];

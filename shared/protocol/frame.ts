@@ -1,6 +1,6 @@
 /**
  * The one binary format of the link between coordinator and worker. A frame is one WebSocket
- * message: a header of 40 bytes, structure as MessagePack, vectors as raw float32. All numbers
+ * message: a header of 104 bytes, structure as MessagePack, vectors as raw float32. All numbers
  * are little-endian.
  *
  *   offset  bytes  field
@@ -13,8 +13,11 @@
  *       16     16  shard: the bytes of its UUID; zeros but in requests
  *       32      4  S, bytes of structure
  *       36      4  V, bytes of vectors, a multiple of 4
- *       40      S  structure: one MessagePack map (see `body.ts`)
- *     40+S   0..3  zeros up to a multiple of 4
+ *       40      1  O, characters of the origin
+ *       41     63  origin: the id of the HTTP request that this is a part of, in ASCII, and zeros; nothing but
+ *                  zeros (O = 0) of work that is nobody's request, and in all but requests
+ *      104      S  structure: one MessagePack map (see `body.ts`)
+ *    104+S   0..3  zeros up to a multiple of 4
  *        .      V  vectors: float32
  *
  * Request id 0 belongs to no request. A worker that is about to stop sends an error frame with it
@@ -31,7 +34,7 @@
  */
 import { endianness } from 'node:os';
 import { assert } from '../base/assert.ts';
-import type { ShardId } from '../base/ids.ts';
+import { isRequestId, REQUEST_ID_CHARS_MAX, type ShardId } from '../base/ids.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { PROTOCOL_VERSION } from './version.ts';
@@ -41,9 +44,10 @@ assert(endianness() === 'LE', 'float32 sections are little-endian like the machi
 /** The format in one line, hashed with the schemas so that it cannot change under a version. */
 export const FRAME_LAYOUT =
   'u8 version, u8 kind, u16 message, u32 epoch, u32 request, u32 deadline ms, u8[16] shard, ' +
-  'u32 structure bytes, u32 vector bytes, structure, zeros to 4, f32[] vectors; little-endian';
+  'u32 structure bytes, u32 vector bytes, u8 origin chars, u8[63] origin, structure, zeros to 4, ' +
+  'f32[] vectors; little-endian';
 
-export const FRAME_HEADER_BYTES = 40;
+export const FRAME_HEADER_BYTES = 104;
 /** The request id of frames that answer no request. */
 export const NO_REQUEST = 0;
 export const FRAME_KINDS = { request: 1, reply: 2, error: 3, cancel: 4 } as const;
@@ -57,6 +61,8 @@ export interface Frame {
   requestId: number;
   deadlineMs: number;
   shardId: ShardId | undefined;
+  /** Id of the HTTP request that it is a part of; '' of none. */
+  origin: string;
   /** MessagePack; after `decodeFrame` a view of the received bytes. */
   structure: Uint8Array;
   /** After `decodeFrame` a view of the received bytes when they are aligned, else a copy. */
@@ -66,6 +72,7 @@ export interface Frame {
 const U32_MAX = 2 ** 32 - 1;
 const SHARD_OFFSET = 16;
 const SHARD_BYTES = 16;
+const ORIGIN_OFFSET = 40;
 const EMPTY = new Float32Array(0);
 
 /** Bytes that a frame with these sections takes. */
@@ -85,6 +92,7 @@ export function encodeFrame(frame: Frame): Buffer<ArrayBuffer> {
   bytes.writeUInt32LE(structure.byteLength, 32);
   bytes.writeUInt32LE(vectors.byteLength, 36);
   bytes.set(structure, FRAME_HEADER_BYTES);
+  writeOrigin(bytes, frame.origin);
   bytes.fill(0, FRAME_HEADER_BYTES + structure.byteLength, vectorsAt);
   bytes.set(new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength), vectorsAt);
   stampFrame(bytes, frame);
@@ -123,6 +131,7 @@ export function decodeFrame(received: Uint8Array): Frame {
     requestId: bytes.readUInt32LE(8),
     deadlineMs: bytes.readUInt32LE(12),
     shardId: readShard(bytes),
+    origin: readOrigin(bytes),
     structure: bytes.subarray(FRAME_HEADER_BYTES, structureEnd),
     vectors: readVectors(bytes, alignTo4(structureEnd), vectorBytes),
   };
@@ -180,4 +189,24 @@ function readShard(bytes: Buffer): ShardId | undefined {
   const hex = bytes.toString('hex', SHARD_OFFSET, SHARD_OFFSET + SHARD_BYTES);
   const head = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}`;
   return `${head}-${hex.slice(16, 20)}-${hex.slice(20)}` as ShardId;
+}
+
+/** Of what is a request id and of nothing else. */
+function writeOrigin(bytes: Buffer, origin: string): void {
+  bytes.fill(0, ORIGIN_OFFSET, FRAME_HEADER_BYTES);
+  if (origin === '') return;
+  assert(origin.length <= REQUEST_ID_CHARS_MAX, 'an origin fits its place');
+  bytes[ORIGIN_OFFSET] = origin.length;
+  bytes.write(origin, ORIGIN_OFFSET + 1, 'latin1');
+}
+
+function readOrigin(bytes: Buffer): string {
+  const length = bytes[ORIGIN_OFFSET] ?? 0;
+  if (length === 0) return '';
+  const from = ORIGIN_OFFSET + 1;
+  const origin = bytes.toString('latin1', from, from + length);
+  if (length > REQUEST_ID_CHARS_MAX || !isRequestId(origin)) {
+    throw new ProtocolError('the origin is no id of a request');
+  }
+  return origin;
 }

@@ -15,6 +15,7 @@ import { pointsUpsert } from './messages/points-upsert.ts';
 import { rangeApply } from './messages/range-apply.ts';
 import { rangeDigest } from './messages/range-digest.ts';
 import { rangeRead } from './messages/range-read.ts';
+import { shardCensus } from './messages/shard-census.ts';
 import { shardConfigure } from './messages/shard-configure.ts';
 import { shardCreate } from './messages/shard-create.ts';
 import { shardDrop } from './messages/shard-drop.ts';
@@ -33,6 +34,7 @@ export const MESSAGES = {
   'shard-configure': shardConfigure,
   'shard-status': shardStatus,
   'shard-usage': shardUsage,
+  'shard-census': shardCensus,
   'shard-verify': shardVerify,
   'shard-freeze': shardFreeze,
   'shard-release': shardRelease,

@@ -17,6 +17,8 @@ const HASHES: Record<number, string> = {
   6: 'f8b2dee4c8d68820efed5578143e35e42f0aa7dab437cf65858f9dc8a407fb2d',
   7: '9c1a7d683948eda891c653201cd88a070634836ba89118897929741c83c9a084',
   8: 'c24786790bda66a233cde6788dff9e7ea6bcc406db02e2ebdd2fdbcb17dbb7e7',
+  9: 'edc183f114ee0ca1c8b489ba3c8939e797a14743dbb6ef32cf95a4edf135fd4d',
+  10: '077a40e9e42961a6dec7421e5303e1c4070366dbb058fdfa6b51e4f927ef4431',
 };
 
 test('the schemas are those that the protocol version promises', () => {

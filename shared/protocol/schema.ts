@@ -114,6 +114,8 @@ export const WrittenSchema = closed({
   digest: Type.Integer({ minimum: 0 }),
   /** Of a change by filter. */
   work: Type.Optional(WorkSchema),
+  /** Of a delete and of a change of payloads: how many points it deleted or changed. */
+  changed: Type.Optional(Type.Integer({ minimum: 0 })),
   /** The write had been done before, under this version, and changed nothing now; see `once.ts`. */
   repeated: Type.Optional(VersionSchema),
 });

@@ -13,5 +13,8 @@
  *    `shard-release`
  * 7  writes say on whose account they are, and shards what writes came to; `meter-read`
  * 8  `shard-freeze`; a shard may be cold
+ * 9  what each replica holds and takes of its worker; `shard-census`
+ * 10 deletes and changes of payloads answer how many points they deleted or changed; frames carry the id of
+ *    the HTTP request that they are a part of
  */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 10;

@@ -33,6 +33,7 @@ import type { KeyId, ShardId, WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { quietLog } from '../../shared/log/log.ts';
 import { billingOver, Told } from '../harness/billing.ts';
+import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { Contract, type OpenApi } from './contract.ts';
@@ -108,6 +109,12 @@ export interface Answer {
   reply: Reply;
 }
 
+/** What a try to erase a client answers. */
+interface Left {
+  collections: number;
+  points: number | undefined;
+}
+
 export class AdminRig {
   readonly clock: ManualClock;
   readonly authenticator: Authenticator;
@@ -118,8 +125,9 @@ export class AdminRig {
   readonly billing: ReturnType<typeof billingOver>;
   /** What operators and clients were told. */
   readonly toldOf: Told;
+  readonly census: CensusWorld;
   /** How many collections each client that is erased still has. */
-  readonly left: { collections: number };
+  readonly left: Left;
   /** Shards that workers have quarantined. */
   readonly quarantined: Set<string>;
   readonly #url: string;
@@ -133,8 +141,9 @@ export class AdminRig {
     ledger: SyncLedger;
     fleet: Fleet;
     catalog: Catalog;
+    census: CensusWorld;
     url: string;
-    left: { collections: number };
+    left: Left;
     told: { limits: number };
     quarantined: Set<string>;
     billing: ReturnType<typeof billingOver>;
@@ -149,9 +158,18 @@ export class AdminRig {
     this.ledger = parts.ledger;
     this.fleet = parts.fleet;
     this.catalog = parts.catalog;
+    this.census = parts.census;
     this.clock = parts.clock;
     this.authenticator = parts.authenticator;
     this.#url = parts.url;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get token(): string {
+    return TOKEN;
   }
 
   /** How often the limits of clients were said to have changed. */
@@ -181,8 +199,8 @@ export class AdminRig {
       told.limits += 1;
     };
     const fleet = new Fleet(clock);
-    const left = { collections: 0 };
-    const eraseCollections = async () => left.collections;
+    const left: Left = { collections: 0, points: 7 };
+    const eraseCollections = async () => ({ left: left.collections, points: left.points });
     const quarantined = new Set<string>();
     const release = async ({ shardId }: HeldShard) => quarantined.delete(shardId);
     const erasure = new Erasure({ ...base, eraseCollections });
@@ -190,6 +208,7 @@ export class AdminRig {
     const catalog = new Catalog();
     const toldOf = new Told();
     const billing = billingOver({ store, ledger, clock }, toldOf);
+    const census = new CensusWorld(t, { clock, folder, store, ledger });
     const server = createAdminServer(
       {
         clients,
@@ -208,6 +227,7 @@ export class AdminRig {
         usage: new Usage({ ledger, clock }),
         billing,
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
+        census: census.admin,
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
         random: secureRandom,
         log: quietLog,
@@ -220,8 +240,8 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const known = { clock, authenticator, store, ledger, fleet, catalog, billing, toldOf };
-    const rig = new AdminRig({ ...known, url, left, told, quarantined });
+    const made = { clock, authenticator, store, ledger, fleet, catalog, census, billing, toldOf };
+    const rig = new AdminRig({ ...made, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
     return rig;

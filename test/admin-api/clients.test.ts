@@ -164,6 +164,7 @@ test('a deleted client has no valid key, can be restored, and is erased when its
   assert.equal((await rig.send('GET', `${path}/keys`)).status, 404);
   const last = (await rig.audit()).at(-1);
   assert.deepEqual([last?.actor, last?.action, last?.after], ['system', 'client.erase', null]);
+  assert.equal(deletedPoints(last), 14, 'those of both tries');
   assert.throws(authenticate, { code: 'unauthenticated' });
 });
 
@@ -185,6 +186,27 @@ test('the grace of a deletion is shortened to nothing; a suspended client is res
     assert.deepEqual([bad.status, bad.reply.field], [400, 'grace_seconds'], grace);
   }
 });
+
+test('how many points an erased client had is not said when a part could not be counted', async (t) => {
+  const rig = await AdminRig.start(t);
+  const path = await rig.client();
+  rig.left.collections = 1;
+  rig.left.points = undefined;
+  await rig.send('DELETE', `${path}?grace_seconds=0`);
+  await settled();
+  rig.left.collections = 0;
+  rig.left.points = 7;
+  rig.clock.advance(1_000);
+  await settled();
+  const last = (await rig.audit()).at(-1);
+  assert.deepEqual([last?.action, deletedPoints(last)], ['client.erase', null]);
+});
+
+/** What the entry of an erasure says. */
+function deletedPoints(entry: object | undefined): unknown {
+  const { before } = entry as { before: { deleted_points: unknown } };
+  return before.deleted_points;
+}
 
 test('an erasure that has begun is not taken back by a clock that is set', async (t) => {
   const rig = await AdminRig.start(t);

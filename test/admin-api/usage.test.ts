@@ -24,6 +24,15 @@ async function note(rig: AdminRig, client: string, hour: number, more: Partial<N
   });
 }
 
+const STORED = { namespace: 'default', points: 10 };
+
+async function store(rig: AdminRig, client: string, hour: number, bytes: number): Promise<void> {
+  const clientId = client.split('/').at(-1) as ClientId;
+  const place = { clientId, mode: 'live', namespace: 'default', collection: 'c' } as const;
+  const storage = [{ ...place, points: 10, bytes, unknownShards: 0 }];
+  await rig.ledger.append({ kind: 'census-rows', census: 'd', hour, storage, shards: [] });
+}
+
 interface Noted {
   mode: Mode;
   namespace: string;
@@ -50,6 +59,9 @@ test('usage is that of the month so far by day, or of what is asked for', async 
   await note(rig, client, NOW - 24 * 20);
   await note(rig, client, NOW, { mode: 'test', written: 100 });
   await note(rig, other, NOW, { written: 1_000 });
+  await store(rig, client, NOW - (NOW % 24), 1_000);
+  await store(rig, client, NOW - (NOW % 24) - 24, 500);
+  await store(rig, other, NOW - (NOW % 24), 7);
   const { status, reply } = await rig.send('GET', `${client}/usage`);
   assert.equal(status, 200);
   assert.deepEqual(reply, {
@@ -66,7 +78,11 @@ test('usage is that of the month so far by day, or of what is asked for', async 
       },
     ],
     requests: [],
-    total: { ...amounts(3, 13), ...NO_REQUESTS },
+    stored: [
+      { ...STORED, start: '2023-11-13T00:00:00.000Z', bytes: 500, byte_hours: '12000' },
+      { ...STORED, start: '2023-11-14T00:00:00.000Z', bytes: 1_000, byte_hours: '24000' },
+    ],
+    total: { ...amounts(3, 13), ...NO_REQUESTS, byte_hours: '36000' },
   });
   const totalOf = async (query: string) => {
     const { reply } = await rig.send('GET', `${client}/usage?${query}`);

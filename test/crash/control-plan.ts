@@ -87,6 +87,8 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
       store.priceHistory.settle(clientId, 1_000 + round);
       return { number };
     }),
+    (store) => store.censusRequests.add(`day ${round}`, round),
+    (store) => store.censusRequests.done({ day: `day ${round}`, number: 1 }),
     audited('client.suspend', (store) => store.clients.change(clientId, { state: 'suspended' })),
     audited('key.revoke', (store) => store.apiKeys.revoke(key(store))),
     ...(round % 2 === 0 ? [] : removals(clientId, collectionId)),

@@ -10,7 +10,9 @@ import { controlDumpsOf, dumpControl, openControl } from './control-plan.ts';
 import { type CheckFolder, CutRun } from './cut-run.ts';
 import { parseJournal } from './journal.ts';
 import {
+  checkAnchorFiles,
   checkChains,
+  checkPruned,
   dumpLedger,
   ledgerDumpsOf,
   ledgerPlanOf,
@@ -118,6 +120,7 @@ function checkLedger(t: TestContext, seed: number): CheckFolder {
     const anchors = checkChains(db);
     assert.ok(anchors >= anchorsIn(acknowledged.size).length, 'what was anchored is there');
     db.close();
+    checkPruned(join(dataDir, 'coordinator'));
     const found = expected.indexOf(dumpLedger(file), acknowledged.size);
     const between = `after ${acknowledged.size} to ${began} steps, not ${found}`;
     assert.ok(found >= acknowledged.size && found <= began, between);
@@ -126,6 +129,7 @@ function checkLedger(t: TestContext, seed: number): CheckFolder {
     for (const [number, step] of plan.slice(0, found + 2).entries()) takeStep(again, step, number);
     checkChains(again);
     again.close();
+    checkAnchorFiles(join(dataDir, 'coordinator'));
     const next = expected[Math.min(found + 2, plan.length)];
     assert.equal(dumpLedger(file), next, 'batches after it follow');
   };

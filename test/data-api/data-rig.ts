@@ -40,6 +40,7 @@ import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
 import { billingOver } from '../harness/billing.ts';
+import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { SyncLedger } from '../harness/sync-ledger.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
@@ -134,7 +135,7 @@ export interface Answer {
 export type DataRig = Awaited<ReturnType<typeof startRig>>;
 
 export async function startRig(t: Cleanup, options: RigOptions = {}) {
-  const { store, ledger } = storesIn(t);
+  const { store, ledger, folder } = storesIn(t);
   const worker = new FakeWorker();
   const events: { event: string; fields: object }[] = [];
   const log: Log = { event: (event, fields) => void events.push({ event, fields }) };
@@ -162,7 +163,8 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     return plane;
   };
   const { authenticator, keys } = await authOver(store, limits, clock);
-  const plane = planeOf(openPlane(), { store, ledger, keys, limits, clock });
+  const stores = { store, ledger, census: new CensusWorld(t, { store, ledger, folder, clock }) };
+  const plane = planeOf(openPlane(), { ...stores, keys, limits, clock });
   const noting = notingOver(t, ledger, clock);
   const writeOnce = new WriteOnce({ store, secret: PEPPER, clock });
   const server = createDataServer(
@@ -192,10 +194,9 @@ export async function startRig(t: Cleanup, options: RigOptions = {}) {
     store.close();
   });
   return {
+    ...stores,
     url,
     ending,
-    store,
-    ledger,
     worker,
     events,
     inFlight,
@@ -247,11 +248,11 @@ function inFlightOf({ clientBodiesMax, bodiesMax }: RigOptions): InFlight {
   });
 }
 
-function storesIn(t: Cleanup): { store: ControlStore; ledger: SyncLedger } {
+function storesIn(t: Cleanup) {
   const folder = temporaryFolder(t);
   const store = ControlStore.open(join(folder, 'control.db'), { clock: systemClock });
   for (const clientId of [CLIENT_A, CLIENT_B]) store.clients.create({ clientId, name: clientId });
-  return { store, ledger: new SyncLedger(t, folder) };
+  return { store, ledger: new SyncLedger(t, folder), folder };
 }
 
 /** What of a cluster the data plane needs, with one worker. */
@@ -293,6 +294,7 @@ function planeOf(
   known: {
     store: ControlStore;
     ledger: SyncLedger;
+    census: CensusWorld;
     keys: KeyAdmin;
     limits: PlanLimits;
     clock: Clock;
@@ -303,7 +305,9 @@ function planeOf(
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
   const billing = new OwnBilling({ ...billingOver(known), spend: () => undefined });
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, billing };
+  const census = known.census.admin;
+  const ofClient = { account, usage, auditTrail, census, billing };
+  return { collections, queries, writes, clusterInfo, ...ofClient };
 }
 
 function accountOver(

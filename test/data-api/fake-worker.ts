@@ -159,6 +159,10 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
       memoryBytes: 0,
     }),
   'shard-usage': (shard) => reply(usageOf(shard)),
+  'shard-census': (shard) => {
+    const { version, points, bytes } = usageOf(shard);
+    return reply({ version, points, bytes, memoryBytes: 1_000, diskBytes: 2_000 });
+  },
   // Nobody looks at bills here.
   'meter-read': (_, { upTo }: Request<'meter-read'>) => reply({ sums: [], upTo, more: false }),
   'shard-release': () => reply({ released: false }),
@@ -186,8 +190,10 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
   'points-delete': (shard, body: Request<'points-delete'>) => {
     const { points } = body;
     return written(shard, body, () => {
-      if (points.kind !== 'ids') return;
-      for (const id of points.ids) if (shard.points.delete(id)) shard.removed.set(id, body.version);
+      if (points.kind !== 'ids') return 0;
+      const gone = points.ids.filter((id) => shard.points.delete(id));
+      for (const id of gone) shard.removed.set(id, body.version);
+      return gone.length;
     });
   },
   'payload-update': (shard, body: Request<'payload-update'>) => {
@@ -198,6 +204,7 @@ const HANDLERS: Partial<Record<MessageName, Handler>> = {
           return { ...point, payload: changed(payload, body.change), version: body.version };
         });
       }
+      return ids.length;
     });
   },
   'points-retrieve': (shard, body: Request<'points-retrieve'>) => {
@@ -333,7 +340,8 @@ function usageOf({ points, version }: FakeShard): Written {
 function written(
   shard: FakeShard,
   { version, room, once }: { version: number; room?: Room | undefined; once?: Once | undefined },
-  make: () => void,
+  /** May answer how many points it changed. */
+  make: () => unknown,
 ): WithVectors<unknown> {
   const done = once && shard.once.get(hexOf(once.key));
   if (once !== undefined && done !== undefined) {
@@ -343,8 +351,9 @@ function written(
   if (version <= shard.version) throw new AppError('stale_write');
   const before = [new Map(shard.points), new Map(shard.removed)] as const;
   const { points, bytes } = usageOf(shard);
+  let changed: unknown;
   try {
-    make();
+    changed = make();
     const after = usageOf(shard);
     const most = room ?? { points: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
     if (after.points - points > most.points || after.bytes - bytes > most.bytes) {
@@ -357,7 +366,7 @@ function written(
   shard.version = version;
   if (once !== undefined)
     shard.once.set(hexOf(once.key), { request: hexOf(once.request), version });
-  return reply(usageOf(shard));
+  return reply({ ...usageOf(shard), ...(typeof changed === 'number' && { changed }) });
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 /** What requests come to: in their answers, and afterwards. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CLIENT_A, createSmall, type DataRig, startRig } from './data-rig.ts';
+import { CLIENT_A, CLIENT_B, createSmall, type DataRig, startRig } from './data-rig.ts';
 
 const VECTOR = [1, 0, 0, 0];
 const VECTOR_BYTES = 16;
@@ -129,4 +129,38 @@ test('when what requests use can not be recorded, requests are refused', async (
   const { status, headers, json } = await rig.call('GET', '/collections');
   assert.deepEqual([status, json.code], [503, 'overloaded']);
   assert.ok(Number(headers.get('retry-after')) >= 1);
+});
+
+test("a client sees its own part of the last day's census, of the key's mode and namespaces", async (t) => {
+  const rig = await startRig(t);
+  const ask = async (key: string) => {
+    return (await rig.call('GET', '/v1/census', undefined, { 'api-key': key })).json.result;
+  };
+  const nothing = { day: null, finished_at: null, sha256: null, collections: [] };
+  assert.deepEqual(await ask('a-live'), { ...nothing, total: { points: 0, bytes: 0 } });
+  const { shards, census } = rig.census;
+  shards.add(CLIENT_A, 'x', 10);
+  shards.add(CLIENT_A, 'y', 5, { namespace: 'eu' });
+  shards.add(CLIENT_A, 'z', 3, { mode: 'test' });
+  shards.add(CLIENT_B, 'x', 7);
+  census.start();
+  census.soon();
+  const of = async (key: string) => {
+    const { collections, total, ...rest } = await ask(key);
+    const names = (collections as { collection: string }[]).map(({ collection }) => collection);
+    assert.deepEqual(Object.keys(rest), ['day', 'finished_at', 'sha256']);
+    return [...names, total.points];
+  };
+  while ((await ask('a-live')).day === null)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(await of('a-live'), ['x', 10]);
+  assert.deepEqual(await of('a-live-regions'), ['y', 5]);
+  assert.deepEqual(await of('a-live-everywhere'), ['x', 'y', 15]);
+  assert.deepEqual(await of('a-test'), ['z', 3]);
+  assert.deepEqual(await of('b-live'), ['x', 7]);
+  const { json } = await rig.call('GET', '/v1/usage?by=month', undefined, { 'api-key': 'b-live' });
+  assert.deepEqual(
+    [json.result.stored[0].bytes, json.result.total.byte_hours],
+    [84, String(24 * 84)],
+  );
 });

@@ -3,6 +3,8 @@ import path from 'node:path';
 import type {
   LedgerEntry,
   LedgerQuestions,
+  Pruned,
+  PruneStep,
   QuestionName,
 } from '../../coordinator/ledger/entries.ts';
 import type { Ledger } from '../../coordinator/ledger/ledger.ts';
@@ -12,10 +14,12 @@ import { type Cleanup, cleanUp } from './cleanup.ts';
 
 const SEED = Buffer.alloc(32, 1);
 
-export class SyncLedger implements Pick<Ledger, 'append' | 'ask' | 'isFull'> {
+export class SyncLedger implements Pick<Ledger, 'append' | 'ask' | 'prune' | 'isFull'> {
   readonly isFull = false;
   /** PEM: verifies exports of its chains. */
   readonly publicKey = publicPemOf(auditKeyOf(SEED));
+  /** When entries are written from now on: milliseconds since 1970. */
+  writtenAt = 0;
   readonly #db: LedgerDb;
   #batch = 0;
 
@@ -29,7 +33,11 @@ export class SyncLedger implements Pick<Ledger, 'append' | 'ask' | 'isFull'> {
 
   async append(entry: LedgerEntry): Promise<void> {
     this.#batch += 1;
-    this.#db.write({ run: 'test', batch: this.#batch, entries: [entry], now: 0 });
+    this.#db.write({ run: 'test', batch: this.#batch, entries: [entry], now: this.writtenAt });
+  }
+
+  async prune(step: PruneStep): Promise<Pruned> {
+    return this.#db.prune(step);
   }
 
   async ask<N extends QuestionName>(

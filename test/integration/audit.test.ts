@@ -1,6 +1,6 @@
 /** The audit log through the real processes: what is in it, and what a client can prove with an export. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, globSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,9 +89,13 @@ test('an export is verified without the service, after kills too, and an edit is
   assert.deepEqual([bad.code, bad.stdout], [1, '']);
   assert.match(bad.stderr, /not good: line \d+: entry \d+ is not what was hashed/);
 
-  // Somebody with the disk cuts the chain short, and hashes are right again.
   await service.stop();
-  const anchors = path.join(service.dataFolder, 'coordinator', 'audit-anchors.jsonl');
+  const anchors = path.join(service.dataFolder, 'coordinator', 'audit-anchors-000001.jsonl');
+  const whole = await runCommand(['audit', 'verify-anchors', path.dirname(anchors), '--key', key]);
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.match(whole.stdout, /files 1 to 1 are as they were written: [1-9]\d* anchors/);
+
+  // Somebody with the disk cuts the chain short, and hashes are right again.
   const db = new Database(path.join(service.dataFolder, 'coordinator', 'ledger.db'));
   db.exec(`DELETE FROM audit_pages WHERE page = (SELECT max(page) FROM audit_pages WHERE chain LIKE 'cl_%');
     UPDATE audit_chains SET sequence = (SELECT max(last) FROM audit_pages AS p WHERE p.chain = audit_chains.chain),
@@ -102,6 +106,14 @@ test('an export is verified without the service, after kills too, and an edit is
   const cut = path.join(folder, 'cut.jsonl');
   writeFileSync(cut, await (await again.fetch('GET', '/v1/audit/export')).text());
   assert.equal((await verify(cut, '--known', anchors)).code, 1);
+  // It went on from there, and the anchors tell of it.
+  await again.stop();
+  const told = await runCommand(['audit', 'verify-anchors', path.dirname(anchors), '--key', key]);
+  assert.equal(told.code, 1);
+  assert.match(
+    told.stderr,
+    /file 1, line \d+: cl_\w+ ends with entry \d+, and entry \d+ was signed/,
+  );
 });
 
 test("operators have a chain of their own: changes, and a minute's keys that are none", async (t) => {
@@ -130,3 +142,37 @@ test("operators have a chain of their own: changes, and a minute's keys that are
   const refused = entries.find(({ action }) => action === 'key.refused');
   assert.deepEqual([refused?.count, refused?.actor], [3, '127.0.0.1']);
 });
+
+test("one id is in the proxy's request, its answer, the audit entry and the worker's log", async (t) => {
+  const env = { BULKHEAD_TRUSTED_PROXIES: '127.0.0.0/8,::1' };
+  const service = await startService(t, { workers: 1, env });
+  await service.fetch('PUT', '/collections/docs', { vectors: { size: 2, distance: 'Dot' } });
+  const points = [{ id: 1, vector: [1, 2], payload: { text: 'what was written' } }];
+  await service.fetch('PUT', '/collections/docs/points', { points });
+  damage(service.dataFolder, 'what was written');
+  const id = '7b0e8a3c93a14c5e8d0b5f2f0a8d9c11';
+  const headers = { 'api-key': service.key, 'x-request-id': id };
+  const answer = await fetch(`${service.url}/collections/docs/points/1`, { headers });
+  assert.equal(answer.headers.get('x-request-id'), id);
+  assert.equal(answer.status, 503);
+  const entries = await untilEntry(service, 'GET /collections/:collection/points/:id');
+  const entry = entries.find(({ request }) => request === id);
+  assert.deepEqual(
+    [entry?.action, entry?.outcome],
+    ['GET /collections/:collection/points/:id', 503],
+  );
+  const lines = service.up.log.split('\n').filter((line) => line.includes('"shard_damaged"'));
+  assert.match(lines.join(), new RegExp(`"requestId":"${id}"`));
+});
+
+/** Changes this text wherever it stands in the rows of a shard. */
+function damage(dataFolder: string, text: string): void {
+  for (const file of globSync(path.join(dataFolder, 'worker-1', 'clients', '**', 'points.db*'))) {
+    const bytes = readFileSync(file);
+    const at = bytes.indexOf(text);
+    if (at < 0) continue;
+    const descriptor = openSync(file, 'r+');
+    writeSync(descriptor, 'W', at);
+    closeSync(descriptor);
+  }
+}

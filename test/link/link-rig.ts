@@ -34,6 +34,7 @@ export function frameOf(over: Partial<Frame>): Buffer {
     requestId: 1,
     deadlineMs: 5_000,
     shardId: SHARD,
+    origin: '',
     structure: encodeBody({ exact: true }),
     vectors: EMPTY,
     ...over,

@@ -8,7 +8,7 @@
  *    14    main, compose, config                     main, compose, config
  *    13    http                                      server
  *    12    data-plane  control-plane                 shard
- *    11    auth  limits  cluster  routing  billing  audit   points  index  filter  image
+ *    11    auth  limits  cluster  routing  billing  audit  census   points  index  filter  image
  *    10    store  ledger  worker-link
  *   ------------------------------ shared ------------------------------
  *     2    config  log  protocol
@@ -27,6 +27,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'coordinator/auth': 11,
   'coordinator/audit': 11,
   'coordinator/billing': 11,
+  'coordinator/census': 11,
   'coordinator/cluster': 11,
   'coordinator/limits': 11,
   'coordinator/routing': 11,

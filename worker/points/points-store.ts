@@ -14,6 +14,7 @@ import type { Deadline } from '../../shared/base/deadline.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
 import type { Log } from '../../shared/log/log.ts';
+import type { Written } from '../../shared/protocol/schema.ts';
 import { Inspector } from './inspector.ts';
 import { checkLog } from './log-check.ts';
 import { PointsReader } from './points-reader.ts';
@@ -124,6 +125,24 @@ export class PointsStore {
       this.#readers.set(folder, reader);
     }
     return reader;
+  }
+
+  /**
+   * What the shard held after its last commit. A handle that is open is used, and none is kept for it, so that
+   * asking for many shards closes nobody's; the counters are checked, the database as a whole is not.
+   * Throws `DamagedData`.
+   */
+  usage(folder: string): Written {
+    const known = this.#readers.peek(folder);
+    if (known !== undefined) return known.usage();
+    if (this.#state === 'closed') throw new AppError('shutting_down');
+    if (!this.#sound.has(folder)) checkLog(folder);
+    const reader = new PointsReader(folder);
+    try {
+      return reader.usage();
+    } finally {
+      reader.close();
+    }
   }
 
   /** The same, but for rows of a shard that is damaged: they are given as they are. */

@@ -66,6 +66,8 @@ interface Received {
   frame: Frame;
   name: MessageName;
   line: AnswerLine;
+  /** When it arrived; in monotonic time. */
+  sinceMs: number;
   /** Counted from its arrival. */
   deadline: Deadline;
   state: 'waiting' | 'cancelled';
@@ -82,6 +84,9 @@ type AnyHandler = (
 const EMPTY = new Float32Array(0);
 /** So long requests are handled before others are read. One search takes a tenth of that. */
 const HANDLING_MS = 2;
+/** What takes longer than that is told, one request a second. */
+const SLOW_MS = 1_000;
+const SLOW_TOLD_MS = 1_000;
 
 export class Dispatcher {
   readonly #clock: Clock;
@@ -94,6 +99,9 @@ export class Dispatcher {
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
+  /** When a slow request was told of; and how many were not since. */
+  #slowToldMs = Number.NEGATIVE_INFINITY;
+  #slowUntold = 0;
 
   constructor(deps: { clock: Clock; log: Log; handlers: Handlers }) {
     this.#clock = deps.clock;
@@ -120,15 +128,17 @@ export class Dispatcher {
       throw new ProtocolError('a request names its shard, unless it is about the worker');
     }
     this.#inFlight += 1;
+    const deadline = Deadline.after(this.#clock, frame.deadlineMs, frame.origin);
+    const sinceMs = this.#clock.monotonicMs();
+    const received: Received = { frame, name, line, sinceMs, deadline, state: 'waiting' };
     const bytes = this.#receivedBytes + bytesOf(frame);
     // The coordinator counts only requests that it still waits for; here count also the others.
     if (this.#inFlight > LIMITS.workerInFlightMax || bytes > LIMITS.requestBytesQueuedMax) {
-      this.#answerError(frame, name, new AppError('overloaded'), line);
+      this.#answerError(received, new AppError('overloaded'));
       return;
     }
     this.#receivedBytes = bytes;
-    const deadline = Deadline.after(this.#clock, frame.deadlineMs);
-    this.#received.push({ frame, name, line, deadline, state: 'waiting' });
+    this.#received.push(received);
     if (this.#received.length - this.#next === 1) this.#handleSoon(line);
   }
 
@@ -184,21 +194,20 @@ export class Dispatcher {
   }
 
   #handle(received: Received): void {
-    const { frame, name, line } = received;
     let answer: Promise<WithVectors<object>> | WithVectors<object>;
     try {
       answer = this.#ask(received);
     } catch (error) {
-      this.#answerError(frame, name, error, line);
+      this.#answerError(received, error);
       return;
     }
     if (!(answer instanceof Promise)) {
-      this.#answer(frame, name, answer, line);
+      this.#answer(received, answer);
       return;
     }
     answer.then(
-      (value) => this.#answer(frame, name, value, line),
-      (error: unknown) => this.#answerError(frame, name, error, line),
+      (value) => this.#answer(received, value),
+      (error: unknown) => this.#answerError(received, error),
     );
   }
 
@@ -219,28 +228,49 @@ export class Dispatcher {
     return handler(frame.shardId, decodeRequest(name, frame.structure), frame.vectors, deadline);
   }
 
-  #answer(request: Frame, name: MessageName, value: WithVectors<object>, line: AnswerLine): void {
+  #answer(received: Received, value: WithVectors<object>): void {
+    const { frame, line } = received;
     let bytes: Buffer;
     try {
       const structure = encodeBody(value.body);
       requireRoom(frameBytes(structure.byteLength, value.vectors.byteLength), line);
-      bytes = answerFrame(request, 'reply', structure, value.vectors);
+      bytes = answerFrame(frame, 'reply', structure, value.vectors);
     } catch (error) {
-      this.#answerError(request, name, error, line);
+      this.#answerError(received, error);
       return;
     }
     line.send(bytes);
+    this.#tellSlow(received);
     this.#finish();
   }
 
-  #answerError(request: Frame, name: MessageName, error: unknown, line: AnswerLine): void {
+  #answerError(received: Received, error: unknown): void {
+    const { frame, name, line } = received;
     const shown = publicError(error);
     if (shown.code === 'internal') {
-      const { shardId } = request;
-      this.#log.event('request_failed', { message: name, shardId, code: shown.code, error });
+      const { shardId, origin: requestId } = frame;
+      const { code } = shown;
+      this.#log.event('request_failed', { requestId, message: name, shardId, code, error });
     }
-    line.send(answerFrame(request, 'error', encodeFailure(shown), EMPTY));
+    line.send(answerFrame(frame, 'error', encodeFailure(shown), EMPTY));
+    this.#tellSlow(received);
     this.#finish();
+  }
+
+  /** Of callers' requests: what is our own may take its time. */
+  #tellSlow({ frame: { origin: requestId, shardId }, name, sinceMs }: Received): void {
+    if (requestId === '') return;
+    const now = this.#clock.monotonicMs();
+    const ms = now - sinceMs;
+    if (ms < SLOW_MS) return;
+    if (now - this.#slowToldMs < SLOW_TOLD_MS) {
+      this.#slowUntold += 1;
+      return;
+    }
+    const others = this.#slowUntold;
+    this.#log.event('request_slow', { requestId, message: name, shardId, ms, others });
+    this.#slowToldMs = now;
+    this.#slowUntold = 0;
   }
 
   #finish(): void {
@@ -262,6 +292,7 @@ export function goodbyeFrame(epoch: number): Buffer {
     requestId: NO_REQUEST,
     deadlineMs: 0,
     shardId: undefined,
+    origin: '',
     structure: encodeFailure(new AppError('shutting_down')),
     vectors: EMPTY,
   });
@@ -300,6 +331,7 @@ function answerFrame(
     requestId,
     deadlineMs: 0,
     shardId,
+    origin: '',
     structure,
     vectors,
   });

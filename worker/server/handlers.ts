@@ -46,6 +46,7 @@ export function createHandlers(
     },
     'worker-status': async () => plain(await ownStatus()),
     'shard-usage': async (shardId) => plain(await registry.usage(shardId)),
+    'shard-census': async (shardId) => plain(await registry.census(shardId)),
     'shard-verify': async (shardId) => {
       await registry.verify(shardId);
       return plain({});
@@ -97,6 +98,7 @@ const LEAVE_COLD: ReadonlySet<MessageName> = new Set([
   'shard-release',
   'shard-status',
   'shard-usage',
+  'shard-census',
   'shard-verify',
   'meter-read',
   'worker-status',
@@ -120,13 +122,13 @@ function warmed(registry: ShardRegistry, name: MessageName, handler: AnyHandler)
  */
 function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
   const guard = (handler: AnyHandler): AnyHandler => {
-    return (shardId, ...rest) => {
+    return (shardId, body, vectors, deadline) => {
       const failed = (error: unknown): never => {
-        if (isDamage(error)) registry.noteDamage(shardId, error);
+        if (isDamage(error)) registry.noteDamage(shardId, error, deadline.origin);
         throw toAppError(error);
       };
       try {
-        const answer = handler(shardId, ...rest);
+        const answer = handler(shardId, body, vectors, deadline);
         return answer instanceof Promise ? answer.catch(failed) : answer;
       } catch (error) {
         return failed(error);
@@ -139,7 +141,12 @@ function guarded(registry: ShardRegistry, handlers: Handlers): Handlers {
   ) as unknown as Handlers;
 }
 
-type AnyHandler = (shardId: ShardId, ...rest: never[]) => Answer | Promise<Answer>;
+type AnyHandler = (
+  shardId: ShardId,
+  body: never,
+  vectors: Float32Array,
+  deadline: Deadline,
+) => Answer | Promise<Answer>;
 type Answer = WithVectors<Reply<MessageName>>;
 
 /** Of replicas that are levelled with each other. What only reads leaves a closed shard closed. */

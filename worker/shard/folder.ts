@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   type FileHandle,
+  lstat,
   mkdir,
   open,
   readdir,
@@ -21,7 +22,6 @@ import {
   rename,
   rm,
   rmdir,
-  stat,
 } from 'node:fs/promises';
 import path from 'node:path';
 import { assert } from '../../shared/base/assert.ts';
@@ -108,13 +108,6 @@ export async function readDescriptor(folder: string): Promise<ShardDescriptor> {
   return descriptor;
 }
 
-/** What the shard's files take of the disk. */
-export async function hotBytes(folder: string): Promise<number> {
-  const names = ['points.db', 'points.db-wal', 'index.img'];
-  const sizes = await Promise.allSettled(names.map((name) => stat(path.join(folder, name))));
-  return sizes.reduce((sum, size) => sum + (size.status === 'fulfilled' ? size.value.size : 0), 0);
-}
-
 /**
  * Erases the folder, also one that was half erased; those above it go with the last thing in them.
  * Not to be called while a shard is being made.
@@ -133,6 +126,20 @@ export async function removeShardFolder(folder: string): Promise<void> {
     await rmdir(parent);
     parent = path.dirname(parent);
   }
+}
+
+/** Of the files in the folder itself; links are not followed, and what goes meanwhile is not counted. */
+export async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) {
+    try {
+      const entry = await lstat(path.join(folder, name));
+      if (entry.isFile()) bytes += entry.size;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  return bytes;
 }
 
 /** All shard folders below `dataDir`; removes what interrupted creations and drops left. */

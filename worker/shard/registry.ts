@@ -31,7 +31,7 @@ import type { ReaderOf } from './evaluate.ts';
 import {
   createShardFolder,
   findShardFolders,
-  hotBytes,
+  folderBytes,
   readDescriptor,
   removeShardFolder,
   shardFolder,
@@ -220,11 +220,12 @@ export class ShardRegistry {
 
   /**
    * The shard's files are not what was written to them. From now on, also after a restart, it is not
-   * served; what it has can be compared and mended.
+   * served; what it has can be compared and mended. `requestId`: of who met it; '' when that was nobody's request.
    */
-  noteDamage(shardId: ShardId, error: unknown): void {
+  noteDamage(shardId: ShardId, error: unknown, requestId = ''): void {
     if (this.#damaged.has(shardId)) return;
-    this.#deps.log.event('shard_damaged', { shardId, error });
+    const found = requestId === '' ? { shardId, error } : { shardId, requestId, error };
+    this.#deps.log.event('shard_damaged', found);
     try {
       this.#damaged.add(shardId);
     } catch (failure) {
@@ -301,7 +302,7 @@ export class ShardRegistry {
       };
     }
     const { reads } = await this.shard(shardId);
-    return { ...reads.status(), diskBytes: await hotBytes(folder) };
+    return { ...reads.status(), diskBytes: await folderBytes(folder) };
   }
 
   /** What is noted of writes. Of a cold shard that has no such notes it is known. */
@@ -318,6 +319,24 @@ export class ShardRegistry {
     }
     await this.warming(shardId, deadline);
     return this.rows(shardId)().metered(wanted);
+  }
+
+  /** What it holds as committed last, and takes. A closed shard stays closed, and a cold one cold. */
+  async census(shardId: ShardId): Promise<Reply<'shard-census'>> {
+    // Before its database is opened for it, which makes files.
+    const hotBytes = await folderBytes(this.#served(shardId).folder);
+    for (;;) {
+      const { shard, opening, folder } = this.#served(shardId);
+      const cold = this.#cold.manifest(shardId);
+      if (cold !== undefined || (opening === undefined && !this.#cold.isAside(shardId))) {
+        const { version, points, bytes } = cold?.held ?? this.#store.usage(folder);
+        const memoryBytes = shard?.reads.status().memoryBytes ?? 0;
+        const diskBytes = hotBytes + this.#cold.bytes(shardId);
+        return { version, points, bytes, memoryBytes, diskBytes };
+      }
+      // Nobody else may be at its files while they are looked at.
+      await (opening ?? this.#cold.settled(shardId));
+    }
   }
 
   /** The shard's rows as they are committed, without opening it. */

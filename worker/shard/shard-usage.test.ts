@@ -1,7 +1,7 @@
 /** What a shard answers about how much it holds, and writes that are held to a room. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Written } from '../../shared/protocol/schema.ts';
+import type { PointsSelector, Written } from '../../shared/protocol/schema.ts';
 import { recordingLog } from '../../test/harness/recording-log.ts';
 import {
   DIMENSION,
@@ -32,13 +32,13 @@ test('every write answers what the shard holds after it', async (t) => {
   assert.deepEqual(stored, { version: 1, points: 1_200, bytes: bytesOf(ids), digest: all });
   const deleted = await remove(shard, { kind: 'filter', filter: ODD });
   const even = ids.filter((id) => id % 2 === 0);
-  const { work, ...held } = deleted;
+  const { work, changed, ...held } = deleted;
   const { digest } = held;
   assert.deepEqual(held, { version: 2, points: 600, bytes: bytesOf(even), digest });
   assert.notEqual(digest, all);
-  assert.deepEqual(work, { examined: 1_200, changed: 600 });
+  assert.deepEqual([work, changed], [{ examined: 1_200, changed: 600 }, 600]);
   const again = await remove(shard, { kind: 'filter', filter: ODD });
-  const nothing = { ...held, work: { examined: 600, changed: 0 } };
+  const nothing = { ...held, changed: 0, work: { examined: 600, changed: 0 } };
   assert.deepEqual(again, nothing, 'also when there was nothing to do');
   assert.deepEqual(await rig.registry.usage(SHARD), held);
 });
@@ -100,4 +100,24 @@ test('a change by filter has one room for all its commits', async (t) => {
   assert.equal(partly.bytes, before.bytes + 1_000 * added, 'as it says');
   const after = await set(200 * added);
   assert.equal(after.bytes, before.bytes + 1_200 * added, 'repeated, it needs the rest only');
+});
+
+test('a delete says how many points it deleted, a change of payloads how many it changed', async (t) => {
+  const rig = await ShardRig.start(t);
+  const shard = await rig.create();
+  await upsert(shard, range(0, 2_500));
+  const gone = async (points: PointsSelector) => {
+    return (await shard.delete({ version: nextVersion(shard), points }, inTime())).changed;
+  };
+  assert.equal(await gone({ kind: 'ids', ids: [0, 1, 9_999] }), 2);
+  assert.equal(await gone({ kind: 'ids', ids: [0, 1] }), 0);
+  // In several parts, each of its own.
+  assert.equal(await gone({ kind: 'ids', ids: range(0, 1_500) }), 1_498);
+  const points: PointsSelector = { kind: 'filter', filter: ODD };
+  const version = nextVersion(shard);
+  const cleared = await shard.updatePayload(
+    { version, points, change: { kind: 'clear' } },
+    inTime(),
+  );
+  assert.deepEqual([cleared.changed, cleared.work?.changed], [500, 500]);
 });

@@ -215,6 +215,7 @@ export class Shard {
     changeOf: (part: Keys, before: Written | undefined) => Change,
   ): Promise<Written> {
     let written: Written | undefined;
+    let changed = 0;
     const end = numbered.once === undefined ? keys.length : Math.max(1, keys.length);
     for (let at = 0; at < end; at += CHANGE_POINTS_MAX) {
       const next = at + CHANGE_POINTS_MAX;
@@ -223,11 +224,12 @@ export class Shard {
       try {
         written = await this.#write({ ...change, ...numbered, ...part });
         if (written.repeated !== undefined) return written;
+        changed += written.changed ?? 0;
       } catch (error) {
         throw at === 0 ? error : partlyDone(error, at, keys.length);
       }
     }
-    return written ?? this.#stored();
+    return { ...(written ?? this.#stored()), changed };
   }
 
   async #write(op: WriteOp): Promise<Written> {
@@ -237,7 +239,9 @@ export class Shard {
       await this.#apply(op, outcome);
       this.#deps.wake(this);
       const { version, points, bytes, digest, repeated } = outcome;
-      return { version, points, bytes, digest, ...(repeated !== undefined && { repeated }) };
+      const written = { version, points, bytes, digest };
+      if (repeated !== undefined) return { ...written, repeated };
+      return isCounted(op) ? { ...written, changed: outcome.labels.length } : written;
     } finally {
       if (this.#state.behind) this.#catchUpSoon();
     }
@@ -445,6 +449,11 @@ function partOf(isFirst: boolean, isLast: boolean): Pick<Numbered, 'part'> {
 }
 
 /** A change by filter tells what finding its points took. */
+/** Of others their caller knows how many points they are for. */
+function isCounted({ kind }: WriteOp): boolean {
+  return kind === 'delete' || kind === 'delete-labels' || kind === 'payload';
+}
+
 function withWork(
   written: Written,
   { labels, examined }: { labels: Uint32Array; examined: number },

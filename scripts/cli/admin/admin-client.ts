@@ -37,8 +37,15 @@ import {
   parseWorkers,
 } from './admin-replies.ts';
 import { BillingCalls } from './billing-calls.ts';
+import {
+  type CensusCollectionRow,
+  type CensusRow,
+  parseCensus,
+  parseClientCensus,
+} from './census-replies.ts';
 import { type CollectionRow, parseCollection } from './collection-replies.ts';
 
+const CENSUSES = '/admin/v1/censuses';
 const CLIENTS = '/admin/v1/clients';
 const COMPARISON = '/admin/v1/replicas/compare';
 const PLANS = '/admin/v1/plans';
@@ -192,6 +199,54 @@ export class AdminClient {
     });
     const query = new URLSearchParams(Object.fromEntries(given));
     return parseUsage(await this.#call('GET', `${clientPath(clientId)}/usage?${query}`));
+  }
+
+  /** The newest ones. */
+  async listCensuses(limit: number): Promise<CensusRow[]> {
+    const path = `${CENSUSES}?limit=${limit}`;
+    return parsePage(await this.#call('GET', path), 'censuses', parseCensus).items;
+  }
+
+  async takeCensus(): Promise<CensusRow> {
+    return parseCensus(await this.#call('POST', CENSUSES));
+  }
+
+  async showCensus(census: string): Promise<CensusRow> {
+    return parseCensus(await this.#call('GET', censusPath(census)));
+  }
+
+  /** What a census found of a client's collections; of the last day unless one is named. */
+  async clientCensus(clientId: string, census?: string): Promise<CensusCollectionRow[]> {
+    const all: CensusCollectionRow[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const query = new URLSearchParams({ after: String(after), ...(census && { day: census }) });
+      const path = `${clientPath(clientId)}/census?${query}`;
+      const page = parseClientCensus(await this.#call('GET', path));
+      all.push(...page.items);
+      after = page.next;
+    }
+    return all;
+  }
+
+  /** PEM: verifies archives of censuses. */
+  async censusKey(): Promise<string> {
+    return parseAuditKey(await this.#call('GET', `${CENSUSES}/key`));
+  }
+
+  /** The bytes of an archive. */
+  async *censusArchive(census: string): AsyncIterable<Buffer> {
+    const path = `${censusPath(census)}/archive`;
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const answer = await this.#http.request({ method: 'GET', path, headers }).catch((cause) => {
+      throw unreachable(this.#url, cause);
+    });
+    if (answer.statusCode !== 200) {
+      const reply = parseReply(await answer.body.text());
+      throw new CommandError(explain(answer.statusCode, reply), {
+        exit: exitOf(answer.statusCode),
+      });
+    }
+    yield* answer.body as AsyncIterable<Buffer>;
   }
 
   /** PEM: verifies exports of audit chains. */
@@ -350,6 +405,10 @@ function clientPath(clientId: string): string {
 
 function workerPath(workerId: string): string {
   return `/admin/v1/workers/${encodeURIComponent(workerId)}`;
+}
+
+function censusPath(census: string): string {
+  return `${CENSUSES}/${encodeURIComponent(census)}`;
 }
 
 function collectionPath(clientId: string, collectionId: string): string {

@@ -85,7 +85,18 @@ export interface UsageReport {
   writes: (UsageOf & WriteAmounts)[];
   /** By route and status. */
   requests: (UsageOf & RequestAmounts)[];
-  total: WriteAmounts & RequestAmounts;
+  /** By day at most: what each day's census found. */
+  stored: StoredRow[];
+  total: WriteAmounts & RequestAmounts & { byte_hours: string };
+}
+
+export interface StoredRow {
+  start: string;
+  namespace: string;
+  points: number;
+  bytes: number;
+  /** An integer that may pass 2^53. */
+  byte_hours: string;
 }
 
 export interface AuditRow {
@@ -286,8 +297,22 @@ export function parseUsage(value: unknown): UsageReport {
     const row = object(item);
     return { ...usageOf(row), ...requestsOf(row) };
   });
+  const stored = list(fields, 'stored').map(parseStored);
   const total = object(fields.total);
-  return { writes, requests, total: { ...writesOf(total), ...requestsOf(total) } };
+  const byte_hours = text(total, 'byte_hours');
+  const sums = { ...writesOf(total), ...requestsOf(total), byte_hours };
+  return { writes, requests, stored, total: sums };
+}
+
+function parseStored(value: unknown): StoredRow {
+  const fields = object(value);
+  return {
+    start: text(fields, 'start'),
+    namespace: text(fields, 'namespace'),
+    points: number(fields, 'points'),
+    bytes: number(fields, 'bytes'),
+    byte_hours: text(fields, 'byte_hours'),
+  };
 }
 
 function usageOf(row: Fields): UsageOf {

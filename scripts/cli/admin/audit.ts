@@ -1,14 +1,9 @@
-/** `bulkhead audit list|export|key|verify`. */
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+/** `bulkhead audit list|export|key`, and what verifies (`audit-verify.ts`). */
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseSignedHead, type SignedHead } from '../../../shared/crypto/audit-chain.ts';
-import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
-import { CommandError } from '../command-error.ts';
 import type { ProgramContext } from '../context.ts';
-import { printJson, printRows } from '../output.ts';
+import { printRows } from '../output.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
+import { addVerifyCommands } from './audit-verify.ts';
 import { clientIdOf } from './names.ts';
 
 const COLUMNS = ['sequence', 'at', 'actor', 'action', 'target', 'request_id'];
@@ -16,12 +11,6 @@ const COLUMNS = ['sequence', 'at', 'actor', 'action', 'target', 'request_id'];
 interface ExportOptions {
   client?: string;
   after?: number;
-}
-
-interface VerifyOptions {
-  key: string;
-  known?: string;
-  json?: boolean;
 }
 
 export function addAuditCommands(program: Command, { write }: ProgramContext): void {
@@ -53,69 +42,7 @@ export function addAuditCommands(program: Command, { write }: ProgramContext): v
       return withAdmin(options, write, async ({ admin }) => write(await admin.auditKey()));
     },
   );
-  audit
-    .command('verify <export>')
-    .description('check an export: needs no service, only the key')
-    .requiredOption('--key <file>', 'the public key (PEM), from "audit key"')
-    .option('--known <file>', 'heads that were kept before: audit-anchors.jsonl, or an export')
-    .option('--json', 'print JSON')
-    .action((file: string, options: VerifyOptions) => verifyExport(file, options, write));
-}
-
-/** Throws a `CommandError` when the export is not good. */
-async function verifyExport(
-  file: string,
-  { key, known, json = false }: VerifyOptions,
-  write: (text: string) => void,
-): Promise<void> {
-  const verifier = new AuditVerifier(keyIn(key), known === undefined ? [] : headsIn(known));
-  for await (const line of linesOf(file)) verifier.take(line);
-  const verdict = verifier.end();
-  if (json) printJson({ json, write }, { ...verdict, good: verdict.problem === undefined });
-  const { problem } = verdict;
-  if (problem !== undefined) {
-    throw new CommandError(`${file} is not good: line ${problem.line}: ${problem.problem}`);
-  }
-  if (!json) write(`${describe(verdict)}\n`);
-}
-
-function describe({ chain, entries, end, signedAt }: AuditVerdict): string {
-  return `${entries} entries of the chain ${chain} are as they were signed, the last is ${end}, at ${signedAt}`;
-}
-
-async function* linesOf(file: string): AsyncIterable<string> {
-  const input = createReadStream(file);
-  try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      yield line;
-    }
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-}
-
-function keyIn(file: string): KeyObject {
-  try {
-    return createPublicKey(readFileSync(file));
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-}
-
-/** Of whatever file has some, a line each. */
-function headsIn(file: string): SignedHead[] {
-  try {
-    return readFileSync(file, 'utf8')
-      .split('\n')
-      .flatMap((line) => parseSignedHead(line) ?? []);
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-}
-
-function unreadable(file: string, cause: unknown): CommandError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new CommandError(`${file} can not be read: ${reason}`, { exit: 'usage', cause });
+  addVerifyCommands(audit, write);
 }
 
 function parseSequence(text: string): number {

@@ -122,6 +122,8 @@ type NamesOf = (admin: AdminClient, given: readonly string[]) => Promise<string[
 /** A name that a shell would have to quote, or that several have, is left to its id. */
 const PLAIN = /^[A-Za-z0-9._@-]+$/;
 
+const CENSUSES_SHOWN = 30;
+
 const NAMES: Readonly<Record<string, NamesOf>> = {
   async client(admin) {
     const clients = await admin.listClients();
@@ -133,6 +135,9 @@ const NAMES: Readonly<Record<string, NamesOf>> = {
   },
   async plan(admin) {
     return (await admin.listPlans()).map(({ plan }) => plan);
+  },
+  async census(admin) {
+    return (await admin.listCensuses(CENSUSES_SHOWN)).map(({ census }) => census);
   },
   async worker(admin) {
     return (await admin.workers()).map(({ worker_id }) => worker_id);

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { ProgramContext } from '../context.ts';
 import { printRows } from '../output.ts';
 import { type AdminOptions, addAdminOptions, withAdmin } from './admin-options.ts';
-import type { UsageOf, UsageReport } from './admin-replies.ts';
+import type { StoredRow, UsageOf, UsageReport } from './admin-replies.ts';
 import { clientIdOf } from './names.ts';
 
 const COLUMNS = [
@@ -18,6 +18,9 @@ const COLUMNS = [
   'points_written',
   'points_deleted',
   'bytes_written',
+  'stored_points',
+  'stored_bytes',
+  'byte_hours',
 ];
 
 const NOTHING = {
@@ -58,8 +61,8 @@ export function addUsageCommand(program: Command, { write }: ProgramContext): vo
     });
 }
 
-/** One row a period, namespace and key, with all that it came to. */
-function rowsOf({ writes, requests }: UsageReport) {
+/** One row a period, namespace and key, with all that it came to; what is stored is no key's. */
+function rowsOf({ writes, requests, stored }: UsageReport) {
   const rows = new Map<string, UsageOf & typeof NOTHING>();
   for (const part of [...requests, ...writes]) {
     const { start, namespace, key_id } = part;
@@ -70,5 +73,10 @@ function rowsOf({ writes, requests }: UsageReport) {
     }
     rows.set(place, row);
   }
-  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => ({ ...row }));
+  const used = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => ({ ...row }));
+  return [...used, ...stored.map(storedRow)];
+}
+
+function storedRow({ start, namespace, points, bytes, byte_hours }: StoredRow) {
+  return { start, namespace, stored_points: points, stored_bytes: bytes, byte_hours };
 }

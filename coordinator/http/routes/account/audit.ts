@@ -12,8 +12,9 @@ export const listOwnAudit = bodylessEndpoint({
   needs,
   query: closedObject(auditQuery),
   async run({ auditTrail }, { owner, query, out }) {
-    const { entries, next } = await auditTrail.list(owner.clientId, parseAuditQuery(query));
-    out.value({ entries: entries.map((entry) => JSON.parse(entry)), next });
+    const page = await auditTrail.list(owner.clientId, parseAuditQuery(query));
+    const { entries, next, keptFrom } = page;
+    out.value({ entries: entries.map((entry) => JSON.parse(entry)), next, kept_from: keptFrom });
   },
 });
 

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { OPERATORS_CHAIN } from '../../../audit/audit-log.ts';
+import { OPERATORS_CHAIN } from '../../../ledger/entries.ts';
 import { type AdminEndpoint, adminEndpoint } from '../../admin-endpoint.ts';
 import { AuditEntry, AuditExport, AuditKey, pageSchema } from '../../admin-schemas.ts';
 import { viewAuditEntry } from '../../admin-views.ts';

@@ -4,6 +4,7 @@ import { ANOMALY_ENDPOINTS } from './anomalies.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
 import { BILLING_ENDPOINTS } from './billing.ts';
 import { BUDGET_ENDPOINTS } from './budgets.ts';
+import { CENSUS_ENDPOINTS } from './censuses.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
 import { KEY_ENDPOINTS } from './keys.ts';
@@ -20,6 +21,7 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...BUDGET_ENDPOINTS,
   ...ANOMALY_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
+  ...CENSUS_ENDPOINTS,
   ...WORKER_ENDPOINTS,
   ...REPLICA_ENDPOINTS,
 ];

@@ -3,6 +3,7 @@ import type { Endpoint } from '../../endpoint.ts';
 import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
 import { listOwnInvoices, showOwnInvoice, showStatement } from '../account/billing.ts';
 import { putOwnBudget, removeOwnBudget, showOwnBudget } from '../account/budget.ts';
+import { showOwnCensus } from '../account/census.ts';
 import {
   createOwnKey,
   listOwnKeys,
@@ -82,6 +83,7 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showOwnBudget,
   putOwnBudget,
   removeOwnBudget,
+  showOwnCensus,
   listOwnAudit,
   exportOwnAudit,
   showAuditKey,
