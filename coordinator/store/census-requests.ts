@@ -43,7 +43,8 @@ export class CensusRequestsTable {
 
   /** The next one of that day. */
   add(day: string, at: number): CensusRequest {
-    const number = guarded(() => this.#insert.get(day, day, at)) ?? 1;
+    // Not `get`: it ends after the first row, and hears nothing of a commit that fails then.
+    const [number = 1] = guarded(() => this.#insert.all(day, day, at));
     return { day, number, at };
   }
 
