@@ -10,6 +10,7 @@ import type { Composed } from './compose-parts.ts';
 import { type CoordinatorConfig, proxiesOf } from './config.ts';
 import { Account } from './control-plane/account.ts';
 import { AuditAdmin } from './control-plane/audit.ts';
+import { OwnBilling } from './control-plane/billing/own-billing.ts';
 import { ClientAdmin } from './control-plane/clients.ts';
 import { CollectionAdmin } from './control-plane/collections.ts';
 import { Erasure } from './control-plane/erasure.ts';
@@ -59,7 +60,7 @@ export function composeAdmin(config: CoordinatorConfig, composed: Composed) {
     },
     { tokens: [config.adminToken, config.adminTokenOld] },
   );
-  return { admin, erasure };
+  return { admin, erasure, clients };
 }
 
 export function composeData(config: CoordinatorConfig, composed: Composed) {
@@ -85,6 +86,7 @@ export function composeData(config: CoordinatorConfig, composed: Composed) {
         clusterInfo,
         account: new Account({ ...composed, limitsOf, usedBy, spend }),
         usage: composed.usage,
+        billing: new OwnBilling({ ...composed.billing, spend }),
         auditTrail: composed.auditTrail,
         census: composed.census,
         notices: composed.notices,

@@ -13,6 +13,7 @@ import type { Moves } from './cluster/placing/moves.ts';
 import type { WorkerHealth } from './cluster/workers/worker-health.ts';
 import type { Workforce } from './cluster/workers/workforce.ts';
 import type { AuditTrail } from './control-plane/audit-trail.ts';
+import type { BillingAdmin } from './control-plane/billing/billing-admin.ts';
 import type { CensusAdmin } from './control-plane/census.ts';
 import type { Idempotency } from './control-plane/idempotency.ts';
 import type { KeyAdmin } from './control-plane/keys.ts';
@@ -42,6 +43,7 @@ export interface Known extends CoordinatorDeps {
   ledger: Ledger;
   router: Router;
   usage: Usage;
+  billing: BillingAdmin;
   requestMeter: RequestMeter;
   auditLog: AuditLog;
   auditTrail: AuditTrail;

@@ -13,6 +13,7 @@ import { effectiveLimits } from '../shared/domain/plan.ts';
 import { RequestMeter } from './billing/request-meter.ts';
 import type { Moves } from './cluster/placing/moves.ts';
 import { composeAudit } from './compose-audit.ts';
+import { composeBilling } from './compose-billing.ts';
 import { composeCensus } from './compose-census.ts';
 import { composeCluster, composeMoves, noteSeen } from './compose-cluster.ts';
 import { composeAdmin, composeData, listen } from './compose-http.ts';
@@ -57,7 +58,9 @@ export async function startCoordinator(
   const { auditLog, auditTrail } = audit;
   const noting = { usage, requestMeter, auditLog, auditTrail, ...notify.admin };
   const { router } = fleet;
-  const known: Known = { ...told, ...noting, ...limits, store, ledger, router };
+  const parts = { ...told, store, ledger, clients: () => clients };
+  const billing = composeBilling(config, parts, shutdown);
+  const known: Known = { ...told, ...noting, ...limits, billing, store, ledger, router };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;
   const idempotency = new Idempotency({ ...known, secret });
@@ -69,7 +72,7 @@ export async function startCoordinator(
   shutdown.add('census', census);
   const made = { ...served, census: censusAdmin, work, idempotency, writeOnce };
   const composed = { ...known, ...auth, ...fleet, ...made };
-  const { admin, erasure } = composeAdmin(config, composed);
+  const { admin, erasure, clients } = composeAdmin(config, composed);
   shutdown.add('erasure', erasure);
   const data = composeData(config, composed);
 
@@ -77,6 +80,7 @@ export async function startCoordinator(
   dataPlane.start();
   moves.start();
   erasure.plan();
+  billing.start();
   census.start();
   audit.changeLog.start();
   audit.retention.start();

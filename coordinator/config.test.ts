@@ -46,6 +46,10 @@ BULKHEAD_QUERY_TIMEOUT_MS
     the same for queries; a query to a worker that is away waits this long, then 503
     integer, 100 to 600000 ms; default 10000
 
+BULKHEAD_CURRENCY
+    ISO 4217 code of the currency of all prices; change it only while there are no invoices
+    text; default EUR
+
 BULKHEAD_AUDIT_RETENTION_DAYS
     for which the operators' audit log is kept, and that of a client that is gone
     integer, 1 to 36500 days; default 3650
@@ -138,6 +142,7 @@ test('relations between options are checked', () => {
     BULKHEAD_PORT: '7000',
     BULKHEAD_LINK_PORT: '7000',
     BULKHEAD_QUERY_TIMEOUT_MS: '30001',
+    BULKHEAD_CURRENCY: 'eur',
     BULKHEAD_TRUSTED_PROXIES: '10.0.0.0/8,proxy,::1/129',
   };
   const sources = { env, envFileText: FILE };
@@ -146,6 +151,7 @@ test('relations between options are checked', () => {
       'BULKHEAD_QUERY_TIMEOUT_MS may not be above BULKHEAD_REQUEST_TIMEOUT_MS',
       'BULKHEAD_TRUSTED_PROXIES: proxy is neither an address nor a network',
       'BULKHEAD_TRUSTED_PROXIES: ::1/129 is neither an address nor a network',
+      'BULKHEAD_CURRENCY must be an ISO 4217 code, for example EUR',
       'BULKHEAD_PORT, BULKHEAD_ADMIN_PORT and BULKHEAD_LINK_PORT must differ',
     ],
   });

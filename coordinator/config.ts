@@ -44,6 +44,11 @@ export const COORDINATOR_OPTIONS = {
     unit: 'ms',
     help: 'the same for queries; a query to a worker that is away waits this long, then 503',
   },
+  currency: {
+    kind: 'text',
+    default: 'EUR',
+    help: 'ISO 4217 code of the currency of all prices; change it only while there are no invoices',
+  },
   auditRetentionDays: {
     kind: 'integer',
     default: 3_650,
@@ -88,6 +93,9 @@ export function coordinatorRelations(config: CoordinatorConfig): string[] {
   for (const proxy of proxiesOf(config)) {
     if (isNetwork(proxy)) continue;
     problems.push(`BULKHEAD_TRUSTED_PROXIES: ${proxy} is neither an address nor a network`);
+  }
+  if (!Intl.supportedValuesOf('currency').includes(config.currency)) {
+    problems.push('BULKHEAD_CURRENCY must be an ISO 4217 code, for example EUR');
   }
   const ports = [config.port, config.adminPort, config.linkPort].filter((port) => port !== 0);
   if (new Set(ports).size < ports.length) {

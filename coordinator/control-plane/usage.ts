@@ -3,21 +3,16 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { InvalidInput } from '../../shared/base/invalid.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
-import { parseDatetime } from '../../shared/domain/datetime.ts';
 import { LIMITS } from '../../shared/domain/limits.ts';
-import { hourOf } from '../../shared/protocol/meter.ts';
 import type { Period, RequestUsage, StorageUsage, WriteUsage } from '../ledger/entries.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { parseHours, type WantedHours } from './hours.ts';
 
-export interface UsageWanted {
+export interface UsageWanted extends WantedHours {
   clientId: ClientId;
   mode: Mode;
   /** Null for all. */
   namespaces: readonly string[] | null;
-  /** RFC 3339; the hour that it is in is the first one. By default that the month began with. */
-  from?: string | undefined;
-  /** RFC 3339; the hour that it is in is the last one, unless it is its beginning. By default now. */
-  until?: string | undefined;
   by: Period;
 }
 
@@ -39,8 +34,6 @@ export interface UsageReport {
   total: WriteAmounts & RequestAmounts & Pick<StorageUsage, 'byteHours'>;
 }
 
-const MICROS_PER_HOUR = 3_600_000_000;
-
 export class Usage {
   readonly #ledger: Pick<Ledger, 'ask'>;
   readonly #clock: Clock;
@@ -53,10 +46,7 @@ export class Usage {
   /** Throws `InvalidInput`, also for more rows than are answered. */
   async report(wanted: UsageWanted): Promise<UsageReport> {
     const { clientId, mode, namespaces, by } = wanted;
-    const now = this.#clock.now();
-    const from = wanted.from === undefined ? startOfMonth(now) : hourIn(wanted.from, 'from');
-    const until = wanted.until === undefined ? hourOf(now) + 1 : hourIn(wanted.until, 'until', 1);
-    if (until <= from) throw new InvalidInput('until', 'must be after "from"');
+    const { from, until } = parseHours(wanted, this.#clock.now());
     const limit = LIMITS.usageRowsMax + 1;
     const span = { clientId, mode, namespaces, from, until, by, limit };
     const [writes, requests, stored] = await Promise.all([
@@ -82,22 +72,4 @@ function totalOf<Name extends string>(
   const total = Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
   for (const row of rows) for (const name of names) total[name] += row[name];
   return total;
-}
-
-/** The hour that a time is in; with `round` 1 the one after it, unless it is the beginning of one. */
-function hourIn(text: string, field: string, round: 0 | 1 = 0): number {
-  const micros = parseDatetime(text);
-  if (micros === undefined || micros < 0) {
-    throw new InvalidInput(
-      field,
-      'must be a time as in RFC 3339, for example 2026-11-01T00:00:00Z',
-    );
-  }
-  const hours = micros / MICROS_PER_HOUR;
-  return round === 1 ? Math.ceil(hours) : Math.floor(hours);
-}
-
-function startOfMonth(now: number): number {
-  const date = new Date(now);
-  return hourOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth()));
 }

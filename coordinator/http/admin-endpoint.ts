@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import Type, { type Static, type TSchema } from 'typebox';
 import type { AuditAdmin } from '../control-plane/audit.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
+import type { BillingAdmin } from '../control-plane/billing/billing-admin.ts';
 import type { CensusAdmin } from '../control-plane/census.ts';
 import type { ClientAdmin } from '../control-plane/clients.ts';
 import type { CollectionAdmin } from '../control-plane/collections.ts';
@@ -32,6 +33,7 @@ export interface ControlPlane {
   webhooks: WebhookAdmin;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'exportPart' | 'publicKey'>;
+  billing: BillingAdmin;
   census: Pick<CensusAdmin, 'list' | 'take' | 'show' | 'archive' | 'ofClient' | 'publicKey'>;
 }
 
@@ -62,6 +64,8 @@ export interface AdminEndpoint {
   bodyDescription?: TSchema;
   /** What it answers. One that has a `version` is sent with it as `ETag`. */
   reply: TSchema;
+  /** The same as a table, when that is wanted: by `format` in its query string, or `Accept`. */
+  csv?: (answer: never) => string;
   /** It sends a file of that media type in place of JSON: `run` answers a `FileReply`. */
   fileType?: string;
   /** What has to be waited for before it runs in one transaction; throws what refuses the request. */
@@ -86,7 +90,7 @@ type ParamsOf<Url extends string> = Url extends `${string}:${infer Name}/${infer
 
 type Spec<Url extends string, Query extends TSchema, Body extends TSchema> = Pick<
   AdminEndpoint,
-  'name' | 'help' | 'method' | 'reply' | 'bodyDescription' | 'fileType'
+  'name' | 'help' | 'method' | 'reply' | 'bodyDescription' | 'csv' | 'fileType'
 > & {
   url: Url;
   status?: AdminEndpoint['status'];

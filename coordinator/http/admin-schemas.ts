@@ -12,6 +12,14 @@ import { HEALTH_STATES } from '../cluster/workers/worker-health.ts';
 import { CENSUS_STATES, PERIODS } from '../ledger/entries.ts';
 import { REPLICA_STATES } from '../store/replicas.ts';
 import {
+  Anomaly,
+  Budget,
+  Invoice,
+  InvoiceLine,
+  Statement,
+  StatementLine,
+} from './billing-schemas.ts';
+import {
   Notice,
   Recipients,
   Replayed,
@@ -399,6 +407,12 @@ export const ADMIN_SCHEMAS = {
   Usage,
   AuditExport,
   AuditKey,
+  StatementLine,
+  Statement,
+  InvoiceLine,
+  Invoice,
+  Budget,
+  Anomaly,
   Census,
   ClientCensus,
   CensusKey,

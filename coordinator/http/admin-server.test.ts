@@ -9,6 +9,7 @@ import { ManualClock } from '../../shared/base/clock.ts';
 import type { WorkerId } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
 import { createLog } from '../../shared/log/log.ts';
+import { billingOver } from '../../test/harness/billing.ts';
 import { notifyParts } from '../../test/harness/notify-parts.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { Epochs } from '../auth/epochs.ts';
@@ -84,6 +85,7 @@ before(async () => {
       replicas: new ReplicaAdmin({ store, cluster: { find: () => undefined, scrub } }),
       usage: { report: () => assert.fail('nobody asks for it') },
       ...notifyParts(base),
+      billing: billingOver({ ...base, ledger: { ask: () => assert.fail('nor for that') } }),
       auditTrail: { exportPart: () => assert.fail('nor for that'), publicKey: '' },
       census: {
         list: () => assert.fail('nor for these'),

@@ -20,6 +20,7 @@ import type { Idempotency } from '../control-plane/idempotency.ts';
 import type { AdminCall, AdminEndpoint, ControlPlane, FileReply } from './admin-endpoint.ts';
 import { AdminTokens } from './admin-tokens.ts';
 import { AllowedMethods } from './allowed-methods.ts';
+import { CSV_TYPE, wantsCsv } from './csv.ts';
 import { toAppError } from './errors.ts';
 import { etagOf, ifAbsent, ifVersion } from './etag.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
@@ -100,6 +101,12 @@ function addEndpoint(
       idempotencyKey === undefined
         ? await run()
         : idempotency.once({ idempotencyKey, method, url: request.url, body }, run);
+    if (endpoint.csv !== undefined && wantsCsv(request)) {
+      return reply
+        .code(status)
+        .type(CSV_TYPE)
+        .send(endpoint.csv(view as never));
+    }
     if (fileType !== undefined) return sendFile(reply, fileType, view as FileReply);
     if ('version' in view) reply.header('etag', etagOf(view.version));
     return reply.code(status).send(view);

@@ -266,7 +266,8 @@ function viewRequests({ requests, queries, units, bytesIn, bytesOut }: RequestAm
 
 const MS_PER_HOUR = 3_600_000;
 
-function formatHour(hour: number): string {
+/** Of an hour since 1970, its beginning. */
+export function formatHour(hour: number): string {
   return formatTime(hour * MS_PER_HOUR);
 }
 
@@ -274,6 +275,6 @@ function formatTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-function timeOrNull(ms: number | null): string | null {
+export function timeOrNull(ms: number | null): string | null {
   return ms === null ? null : formatTime(ms);
 }

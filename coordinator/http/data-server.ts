@@ -30,6 +30,7 @@ import { type Payer, Tally } from '../limits/tally.ts';
 import type { WorkBudget } from '../limits/work-budget.ts';
 import { AllowedMethods, hintOf } from './allowed-methods.ts';
 import { brokenRequestHandler } from './broken-request.ts';
+import { wantsCsv } from './csv.ts';
 import { type Endpoint, type Lines, type Plane, requestedTimeoutMs } from './endpoint.ts';
 import { closeResult, errorText, openResult } from './envelope.ts';
 import { toAppError } from './errors.ts';
@@ -341,17 +342,17 @@ function addEndpoint(
     const { bodyDigest } = state;
     const once = bodyDigest && claimOf(request, principal, bodyDigest, deps.writeOnce);
     state.place?.startWork();
-    let lines: Lines | undefined;
+    let sent: { lines: Lines; type: string } | undefined;
     try {
-      const sendLines = (given: Lines) => {
-        lines = given;
+      const sendLines = (lines: Lines, type = LINES_TYPE) => {
+        sent = { lines, type };
       };
       const call = { owner: principal, ...path, query, body, deadline, out, sendLines };
-      await endpoint.run(plane, { ...call, idempotencyKey, once });
+      await endpoint.run(plane, { ...call, idempotencyKey, once, wantsCsv: wantsCsv(request) });
     } finally {
       state.place?.endWork();
     }
-    if (lines !== undefined) return replyLines(reply, lines);
+    if (sent !== undefined) return replyLines(reply, sent.lines, sent.type);
     // No proxy and no browser may keep a secret.
     if (isSecret) reply.header('cache-control', 'no-store');
     return sendResult(reply, closeResult(out, clock.monotonicMs() - state.startMs, state.tally));
@@ -391,9 +392,11 @@ function sendResult(reply: FastifyReply, parts: Buffer[]): FastifyReply {
   return reply.header('content-length', length).send(Readable.from(parts));
 }
 
+const LINES_TYPE = 'application/x-ndjson';
+
 /** One that breaks off ends the connection: its reader sees that it is not whole. */
-function replyLines(reply: FastifyReply, lines: Lines): FastifyReply {
-  reply.header('cache-control', 'no-store').header('content-type', 'application/x-ndjson');
+function replyLines(reply: FastifyReply, lines: Lines, type: string): FastifyReply {
+  reply.header('cache-control', 'no-store').header('content-type', type);
   return reply.send(Readable.from(lines));
 }
 

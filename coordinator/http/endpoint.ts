@@ -9,6 +9,7 @@ import type { Once } from '../../shared/protocol/once.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Account } from '../control-plane/account.ts';
 import type { AuditTrail } from '../control-plane/audit-trail.ts';
+import type { OwnBilling } from '../control-plane/billing/own-billing.ts';
 import type { CensusAdmin } from '../control-plane/census.ts';
 import type { NoticeAdmin } from '../control-plane/notices.ts';
 import type { Usage } from '../control-plane/usage.ts';
@@ -23,6 +24,7 @@ export type Plane = Pick<DataPlane, 'collections' | 'queries' | 'writes' | 'clus
   account: Account;
   usage: Pick<Usage, 'report'>;
   auditTrail: Pick<AuditTrail, 'list' | 'export' | 'publicKey'>;
+  billing: OwnBilling;
   census: Pick<CensusAdmin, 'latestOf'>;
   notices: Pick<NoticeAdmin, 'recipients' | 'setRecipients' | 'test'>;
   webhooks: WebhookAdmin;
@@ -44,11 +46,13 @@ export interface Call<Body = unknown> {
   deadline: Deadline;
   /** Gets the JSON text of `result`. */
   out: JsonWriter;
-  /** Sends lines of JSON as they come, in place of the envelope. */
-  sendLines: (lines: Lines) => void;
+  /** Whether a table is wanted as CSV, where there is one. */
+  wantsCsv: boolean;
+  /** Sends lines as they come, of JSON unless said, in place of the envelope. */
+  sendLines: (lines: Lines, type?: string) => void;
 }
 
-export type Lines = AsyncIterable<string>;
+export type Lines = AsyncIterable<string> | readonly string[];
 
 /** Reads end after the shorter query timeout when the request does not say otherwise. */
 export type EndpointKind = 'read' | 'write';

@@ -59,8 +59,9 @@ function operationOf(endpoint: AdminEndpoint): object {
   };
 }
 
-function contentOf({ reply, fileType }: AdminEndpoint): object {
-  return fileType === undefined ? jsonOf(reply) : { [fileType]: { schema: referenced(reply) } };
+function contentOf({ reply, fileType, csv }: AdminEndpoint): object {
+  if (fileType !== undefined) return { [fileType]: { schema: referenced(reply) } };
+  return { ...jsonOf(reply), ...(csv && { 'text/csv': { schema: { type: 'string' } } }) };
 }
 
 /** One that may be null may be left out. */

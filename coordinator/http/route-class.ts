@@ -12,6 +12,8 @@ const CLASS_OF: Readonly<Record<Permission, RouteClass>> = {
   'collections:read': 'collections',
   'usage:read': 'account',
   'audit:read': 'account',
+  'billing:read': 'account',
+  'billing:manage': 'account',
   'keys:manage': 'account',
   'notices:manage': 'account',
 };

@@ -5,6 +5,8 @@ import type { CensusKind } from '../../shared/crypto/census-seal.ts';
 import type { SignedCheckpoint, SignedHead } from '../../shared/crypto/signed-lines.ts';
 import type { Mode } from '../../shared/domain/collection.ts';
 import type { MeteredSum } from '../../shared/protocol/meter.ts';
+import type { BilledAmounts, BilledQuestion } from './billed-usage.ts';
+import type { Measures, MeasuresQuestion } from './hourly-measures.ts';
 
 /** Whose data a shard is. */
 export interface ShardOwner {
@@ -257,6 +259,8 @@ export interface LedgerQuestions {
   shard: { about: ShardId; answer: MeteredShard };
   'write-usage': { about: UsageSpan; answer: WriteUsage[] };
   'request-usage': { about: UsageSpan; answer: RequestUsage[] };
+  measures: { about: MeasuresQuestion; answer: Measures };
+  billed: { about: BilledQuestion; answer: BilledAmounts[] };
   'storage-usage': { about: UsageSpan; answer: StorageUsage[] };
   census: { about: string; answer: CensusRecord | undefined };
   /** The last one of a day. */

@@ -10,6 +10,7 @@ import { AnchorFiles } from './anchor-files.ts';
 import { AuditAnchors } from './audit-anchors.ts';
 import { AuditPruning } from './audit-pruning.ts';
 import { AuditTable } from './audit-table.ts';
+import { BilledUsage } from './billed-usage.ts';
 import { CensusTable } from './census-table.ts';
 import type {
   AuditTexts,
@@ -29,6 +30,7 @@ import type {
   WritesEntry,
   WriteUsage,
 } from './entries.ts';
+import { HourlyMeasures } from './hourly-measures.ts';
 import { openLedger } from './schema.ts';
 import { boundOf, byPeriod, type UsageBound, WITHIN } from './usage-span.ts';
 
@@ -45,6 +47,8 @@ const UNANCHORED_MAX = 1_000;
 export class LedgerDb {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepareStatements>;
+  readonly #billed: BilledUsage;
+  readonly #measures: HourlyMeasures;
   readonly #audit: AuditTable;
   readonly #files: AnchorFiles;
   readonly #anchors: AuditAnchors;
@@ -61,6 +65,8 @@ export class LedgerDb {
     this.#db = openLedger(file);
     try {
       this.#sql = prepareStatements(this.#db);
+      this.#billed = new BilledUsage(this.#db);
+      this.#measures = new HourlyMeasures(this.#db);
       this.#audit = new AuditTable(this.#db);
       this.#census = new CensusTable(this.#db);
       const keys = { private: this.#key, public: createPublicKey(this.#key) };
@@ -159,7 +165,7 @@ export class LedgerDb {
         this.#sql.setMeta.run(entry.upTo, 'changes');
         break;
       case 'requests':
-        for (const sum of entry.sums) this.#sql.addRequests.run(sum);
+        for (const sum of entry.sums) this.#addRequests(sum);
         break;
       case 'census-rows':
         this.#census.addRows(entry);
@@ -176,6 +182,11 @@ export class LedgerDb {
     this.#unanchored += this.#audit.append(texts, now);
   }
 
+  #addRequests(sum: RequestSum): void {
+    this.#sql.addRequests.run(sum);
+    if (sum.mode === 'live') this.#billed.add({ ...sum, written: 0 });
+  }
+
   /** What is there already is not added again. That nothing was noted in between is its sender's word. */
   #addWrites({ shardId, owner, after, upTo, sums, isLast }: WritesEntry): void {
     const { version, closed } = this.#shard(shardId);
@@ -184,6 +195,8 @@ export class LedgerDb {
     for (const { key, hour, writes, written, deleted, bytes } of sums) {
       const place = [clientId, mode, hour, namespace, key] as const;
       this.#sql.addWrites.run(...place, writes, written, deleted, bytes);
+      const daily = { clientId, hour, namespace, keyId: key, queries: 0, written };
+      if (mode === 'live') this.#billed.add(daily);
     }
     this.#sql.setShard.run(shardId, upTo, isLast ? 1 : 0);
   }
@@ -205,6 +218,10 @@ export class LedgerDb {
         return this.#shard(about);
       case 'write-usage':
         return this.#sql.writeUsage[about.by].all(boundOf(about));
+      case 'billed':
+        return this.#billed.amounts(about);
+      case 'measures':
+        return this.#measures.measures(about);
       case 'changes':
         return Number(this.#sql.meta.get('changes'));
       case 'audit-list':

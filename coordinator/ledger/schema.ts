@@ -18,6 +18,9 @@
  *   censuses         census, day, kind, ...      those that are archived (`census-table.ts`)
  *   census_shards    shard_id, at, version,      what each shard was last known to hold
  *                    points, bytes
+ *   daily_usage      client_id, day,             what of these is billed, of live data: sums of the hourly
+ *                    namespace, key_id,          rows of the day that begins with the hour, written with
+ *                    queries, written            them (`billed-usage.ts`)
  *   metered_shards   shard_id, version, closed   up to which version each shard's notes are in
  *                                                `write_usage`; closed: no other will come
  *   audit_chains     chain, sequence, hash       the last entry of each chain (`audit-table.ts`)
@@ -163,6 +166,23 @@ const MIGRATIONS: readonly string[] = [
      line TEXT NOT NULL CHECK (json_valid(line))
    ) STRICT, WITHOUT ROWID;
    INSERT INTO meta (key, value) VALUES ('anchors_file', 0);`,
+  `CREATE TABLE daily_usage (
+     client_id TEXT NOT NULL,
+     day INTEGER NOT NULL CHECK (day % 24 = 0),
+     namespace TEXT NOT NULL,
+     key_id TEXT NOT NULL,
+     queries INTEGER NOT NULL,
+     written INTEGER NOT NULL,
+     PRIMARY KEY (client_id, day, namespace, key_id)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO daily_usage
+     SELECT client_id, hour - hour % 24 AS day, namespace, key_id, sum(queries), sum(written) FROM
+       (SELECT client_id, hour, namespace, key_id, queries, 0 AS written
+          FROM request_usage WHERE mode = 'live' AND queries > 0
+        UNION ALL
+        SELECT client_id, hour, namespace, key_id, 0, written
+          FROM write_usage WHERE mode = 'live' AND written > 0)
+      GROUP BY client_id, day, namespace, key_id;`,
 ];
 
 /** Opens or makes the database, durable on return. Throws what SQLite throws, and an `Error` for the

@@ -10,13 +10,14 @@
  * becomes of the system's clock.
  *
  * Every change raises `version`; one that takes a right away raises `epoch` too, in the same
- * statement.
+ * statement. Each is in the history of what a client pays (`price-history.ts`) in the same transaction.
  */
 import type Database from 'better-sqlite3';
 import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { ClientId } from '../../shared/base/ids.ts';
 import { PLAN_DEFAULT, type PlanLimits } from '../../shared/domain/plan.ts';
+import type { PriceHistoryTable } from './price-history.ts';
 import { guarded } from './sql-errors.ts';
 
 export type ClientState = 'active' | 'paused' | 'suspended' | 'deleting';
@@ -70,6 +71,8 @@ const COLUMNS = `client_id AS clientId, name, state, state_reason AS stateReason
 
 export class ClientsTable {
   readonly #clock: Clock;
+  readonly #database: Database.Database;
+  readonly #priceHistory: PriceHistoryTable;
   readonly #insert: Database.Statement<[ClientRow]>;
   readonly #update: Database.Statement<[ClientRow]>;
   readonly #byId: Database.Statement<[ClientId], ClientRow>;
@@ -82,9 +85,13 @@ export class ClientsTable {
   readonly #beginErasure: Database.Statement<[ClientId]>;
   readonly #remove: Database.Statement<[ClientId]>;
   readonly #forgetGenerations: Database.Statement<[ClientId]>;
+  readonly #forgetBudget: Database.Statement<[ClientId]>;
+  readonly #forgetAnomalies: Database.Statement<[ClientId]>;
 
-  constructor(database: Database.Database, clock: Clock) {
+  constructor(database: Database.Database, clock: Clock, priceHistory: PriceHistoryTable) {
     this.#clock = clock;
+    this.#database = database;
+    this.#priceHistory = priceHistory;
     this.#insert = database.prepare(
       `INSERT INTO clients VALUES (@clientId, @name, @state, @stateReason, @planId, @overrides,
         @epoch, @version, @createdAt, @eraseAt, @pause, @scope)`,
@@ -110,6 +117,8 @@ export class ClientsTable {
         WHERE client_id = ? AND state = 'deleting'`,
     );
     this.#remove = database.prepare('DELETE FROM clients WHERE client_id = ?');
+    this.#forgetBudget = database.prepare('DELETE FROM budgets WHERE client_id = ?');
+    this.#forgetAnomalies = database.prepare('DELETE FROM anomalies WHERE client_id = ?');
     this.#forgetGenerations = database.prepare('DELETE FROM generations WHERE client_id = ?');
   }
 
@@ -127,7 +136,10 @@ export class ClientsTable {
       eraseAt: null,
       paused: null,
     };
-    guarded(() => this.#insert.run(toRow(record)));
+    this.#atOnce(() => {
+      this.#insert.run(toRow(record));
+      this.#priceHistory.noteClient(record);
+    });
     return record;
   }
 
@@ -141,7 +153,10 @@ export class ClientsTable {
     const before = must(this.get(clientId), 'a client that is changed exists');
     const after = { ...before, ...change, version: before.version + 1 };
     if (KEYS_HOLD.has(before.state) && after.state !== before.state) after.epoch += 1;
-    guarded(() => this.#update.run(toRow(after)));
+    this.#atOnce(() => {
+      this.#update.run(toRow(after));
+      this.#priceHistory.noteClient(after);
+    });
     return after;
   }
 
@@ -168,10 +183,18 @@ export class ClientsTable {
 
   /** Forgets a client that has neither keys nor collections. */
   remove(clientId: ClientId): void {
-    guarded(() => {
+    this.#atOnce(() => {
       this.#forgetGenerations.run(clientId);
+      this.#forgetBudget.run(clientId);
+      this.#forgetAnomalies.run(clientId);
       this.#remove.run(clientId);
+      this.#priceHistory.noteRemoval(clientId);
     });
+  }
+
+  /** All of it or nothing; part of the transaction that is under way, if one is. */
+  #atOnce(change: () => void): void {
+    guarded(this.#database.transaction(change));
   }
 
   count(): number {

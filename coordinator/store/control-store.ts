@@ -16,17 +16,21 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { makeFolderDurably, syncFolder } from '../../shared/base/durable-folder.ts';
 import { InUse } from '../../shared/base/in-use.ts';
 import { type AdminAudit, AdminAuditTable, type Origin } from './admin-audit.ts';
+import { AnomaliesTable } from './anomalies.ts';
 import { ApiKeysTable } from './api-keys.ts';
+import { BudgetsTable } from './budgets.ts';
 import { CensusRequestsTable } from './census-requests.ts';
 import { ClientsTable } from './clients.ts';
 import { CollectionUsesTable } from './collection-uses.ts';
 import { CollectionsTable } from './collections.ts';
 import { IdempotentRepliesTable } from './idempotent-replies.ts';
+import { InvoicesTable } from './invoices.ts';
 import { MailRecipientsTable } from './mail-recipients.ts';
 import { migrate } from './migrations.ts';
 import { NoticeDeliveriesTable } from './notice-deliveries.ts';
 import { NoticesTable } from './notices.ts';
 import { PlansTable } from './plans.ts';
+import { PriceHistoryTable } from './price-history.ts';
 import { ReplicasTable } from './replicas.ts';
 import { ReshardingTable } from './resharding.ts';
 import { guarded, isLocked } from './sql-errors.ts';
@@ -50,6 +54,10 @@ export interface Change<T> {
 
 export class ControlStore {
   readonly plans: PlansTable;
+  readonly priceHistory: PriceHistoryTable;
+  readonly invoices: InvoicesTable;
+  readonly budgets: BudgetsTable;
+  readonly anomalies: AnomaliesTable;
   readonly adminAudit: AdminAudit;
   readonly clients: ClientsTable;
   readonly apiKeys: ApiKeysTable;
@@ -73,8 +81,12 @@ export class ControlStore {
     this.#database = database;
     this.#audit = new AdminAuditTable(database, clock);
     this.adminAudit = this.#audit;
-    this.plans = new PlansTable(database, clock);
-    this.clients = new ClientsTable(database, clock);
+    this.priceHistory = new PriceHistoryTable(database, clock);
+    this.invoices = new InvoicesTable(database, clock);
+    this.anomalies = new AnomaliesTable(database);
+    this.budgets = new BudgetsTable(database);
+    this.plans = new PlansTable(database, clock, this.priceHistory);
+    this.clients = new ClientsTable(database, clock, this.priceHistory);
     this.apiKeys = new ApiKeysTable(database, clock);
     this.collections = new CollectionsTable(database, clock);
     this.collectionUses = new CollectionUsesTable(database);

@@ -20,6 +20,13 @@
  *
  *   shards 1 --- 0..1 shard_copies (how far the points of one are in those that are to replace it)
  *
+ *   clients 1 --- 0..1 budgets 1 --- n budget_levels (levels of a budget that were told of)
+ *
+ *   billing_accounts, client_plans, plan_prices: what clients pay, of all time (`price-history.ts`);
+ *   anomalies, anomaly_progress: hours that were far from usual (`anomalies.ts`);
+ *   invoices: what is final of it, never changed (`invoices.ts`); no foreign keys, because bills
+ *   outlive clients and plans
+ *
  * Times are milliseconds since 1970 (UTC). A key has one secret without an end and at most one with
  * an end, which a rotation left. `collections_live` keeps a name unique among the
  * collections that are not being deleted; `generations` counts the collections that a client ever
@@ -348,6 +355,94 @@ const MIGRATIONS: readonly string[] = [
 
   CREATE INDEX api_keys_expiry ON api_keys (expires_at)
     WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
+  `,
+  `
+  CREATE TABLE billing_accounts (
+    client_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    settled INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO billing_accounts SELECT client_id, name,
+    (strftime('%Y', 'now') - 1970) * 12 + strftime('%m', 'now') - 1 FROM clients;
+  CREATE TABLE client_plans (
+    client_id TEXT NOT NULL,
+    from_hour INTEGER NOT NULL CHECK (from_hour >= 0),
+    plan_id TEXT,
+    PRIMARY KEY (client_id, from_hour)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO client_plans
+    SELECT client_id, created_at / 3600000, iif(state = 'deleting', NULL, plan_id) FROM clients;
+  CREATE TABLE plan_prices (
+    plan_id TEXT NOT NULL,
+    from_hour INTEGER NOT NULL CHECK (from_hour >= 0),
+    prices TEXT NOT NULL CHECK (json_valid(prices)),
+    PRIMARY KEY (plan_id, from_hour)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO plan_prices SELECT plan_id, 0, prices FROM plans;
+
+  CREATE TABLE invoices (
+    year INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('invoice', 'credit_note')),
+    client_id TEXT NOT NULL,
+    client_name TEXT NOT NULL,
+    month INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    lines TEXT NOT NULL CHECK (json_valid(lines)),
+    total TEXT NOT NULL CHECK (total GLOB '[0-9]*' AND total NOT GLOB '*[^0-9]*'),
+    credits_year INTEGER,
+    credits_sequence INTEGER,
+    reason TEXT,
+    issued_at INTEGER NOT NULL,
+    PRIMARY KEY (year, sequence),
+    FOREIGN KEY (credits_year, credits_sequence) REFERENCES invoices (year, sequence),
+    CHECK ((kind = 'credit_note') = (credits_year IS NOT NULL)),
+    CHECK ((credits_year IS NULL) = (credits_sequence IS NULL)),
+    CHECK ((kind = 'credit_note') = (reason IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX invoices_month ON invoices (client_id, month) WHERE kind = 'invoice';
+  CREATE INDEX invoices_client ON invoices (client_id, year, sequence);
+  CREATE INDEX invoices_credits ON invoices (credits_year, credits_sequence)
+    WHERE kind = 'credit_note';
+  CREATE TRIGGER invoices_keep BEFORE UPDATE ON invoices
+    BEGIN SELECT RAISE (ABORT, 'an invoice that is final does not change'); END;
+  CREATE TRIGGER invoices_stay BEFORE DELETE ON invoices
+    BEGIN SELECT RAISE (ABORT, 'an invoice that is final is not removed'); END;
+  CREATE TRIGGER invoices_in_order BEFORE INSERT ON invoices
+    WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM invoices WHERE year = NEW.year)
+    BEGIN SELECT RAISE (ABORT, 'numbers of invoices have no gaps'); END;
+
+  CREATE TABLE budgets (
+    client_id TEXT PRIMARY KEY REFERENCES clients (client_id),
+    amount TEXT NOT NULL CHECK (amount GLOB '[1-9]*' AND amount NOT GLOB '*[^0-9]*'),
+    levels TEXT NOT NULL CHECK (json_valid(levels)),
+    at_limit TEXT NOT NULL CHECK (at_limit IN ('nothing', 'pause_writes', 'pause_all')),
+    paused TEXT CHECK (paused IN ('writes', 'all')),
+    version INTEGER NOT NULL CHECK (version >= 1)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE budget_levels (
+    client_id TEXT NOT NULL REFERENCES budgets (client_id) ON DELETE CASCADE,
+    month INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    PRIMARY KEY (client_id, month, level)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE anomalies (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_id TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    measure TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    usual INTEGER NOT NULL,
+    bound INTEGER NOT NULL,
+    UNIQUE (client_id, hour, measure)
+  ) STRICT;
+  CREATE INDEX anomalies_hour ON anomalies (hour);
+  CREATE TABLE anomaly_progress (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    hour INTEGER NOT NULL,
+    after_client TEXT NOT NULL
+  ) STRICT;
   `,
 ];
 

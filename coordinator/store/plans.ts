@@ -3,6 +3,7 @@ import { must } from '../../shared/base/assert.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { PlanLimits, PlanPrices } from '../../shared/domain/plan.ts';
 import { AppError } from '../../shared/errors/app-error.ts';
+import type { PriceHistoryTable } from './price-history.ts';
 import { guarded } from './sql-errors.ts';
 
 export interface PlanRecord {
@@ -21,14 +22,18 @@ const COLUMNS = 'plan_id AS planId, limits, prices, version, updated_at AS updat
 
 export class PlansTable {
   readonly #clock: Clock;
+  readonly #database: Database.Database;
+  readonly #priceHistory: PriceHistoryTable;
   readonly #get: Database.Statement<[string], PlanRow>;
   readonly #all: Database.Statement<[], PlanRow>;
   readonly #put: Database.Statement<[PlanRow]>;
   readonly #remove: Database.Statement<[string]>;
   readonly #clientCount: Database.Statement<[string], number>;
 
-  constructor(database: Database.Database, clock: Clock) {
+  constructor(database: Database.Database, clock: Clock, priceHistory: PriceHistoryTable) {
     this.#clock = clock;
+    this.#database = database;
+    this.#priceHistory = priceHistory;
     this.#get = database.prepare(`SELECT ${COLUMNS} FROM plans WHERE plan_id = ?`);
     this.#all = database.prepare(`SELECT ${COLUMNS} FROM plans ORDER BY plan_id`);
     this.#put = database.prepare(
@@ -51,11 +56,17 @@ export class PlansTable {
     return this.#all.all().map(fromRow);
   }
 
-  /** Makes the plan, or gives it these limits and prices and the next version. */
+  /** Makes the plan, or gives it these limits and prices and the next version; noted in the history of
+   * prices in the same transaction. */
   put({ planId, limits, prices }: Pick<PlanRecord, 'planId' | 'limits' | 'prices'>): PlanRecord {
-    const version = (this.#get.get(planId)?.version ?? 0) + 1;
+    const before = this.#get.get(planId);
+    const version = (before?.version ?? 0) + 1;
     const texts = { limits: JSON.stringify(limits), prices: JSON.stringify(prices) };
-    guarded(() => this.#put.run({ planId, ...texts, version, updatedAt: this.#clock.now() }));
+    const put = this.#database.transaction(() => {
+      this.#put.run({ planId, ...texts, version, updatedAt: this.#clock.now() });
+      this.#priceHistory.notePlan(planId, prices, { isNew: before === undefined });
+    });
+    guarded(put);
     return must(this.get(planId), 'a plan that was put can be read');
   }
 

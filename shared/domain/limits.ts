@@ -94,6 +94,11 @@ export const LIMITS = {
   pagePointsMax: 2_000,
   /** Rows of one report of usage. */
   usageRowsMax: 10_000,
+  /** Lines of one statement, and intervals that it is divided into: decades of days. */
+  statementLinesMax: 20_000,
+  /** Levels of a budget that are told of, and the highest of them in percent. */
+  budgetLevelsMax: 10,
+  budgetPercentMax: 1_000,
   /** Censuses on demand of one day: each asks every shard, and leaves an archive. */
   censusesOnDemandPerDayMax: 24,
   /** Collections of one page of what a census says of a client: each may have 64 shards with 7 copies. */

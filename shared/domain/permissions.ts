@@ -39,6 +39,8 @@ export const PERMISSIONS = {
     roles: ['admin'],
     help: 'say who is told what: mail recipients and webhooks of the client',
   },
+  'billing:read': { roles: ['admin'], help: 'show its own statements, invoices and budget' },
+  'billing:manage': { roles: ['admin'], help: 'set and remove its own budget' },
   'keys:manage': { roles: ['admin'], help: 'list, create, rotate and revoke keys' },
 } as const satisfies Record<string, { roles: readonly Role[]; help: string }>;
 

@@ -282,6 +282,21 @@ export const LOG_EVENTS = {
     fields: { collectionId: 'text', attempt: 'number', delayMs: 'number', error: 'error' },
     help: "a worker could not be given a collection's recorded configuration; again after delayMs",
   },
+  invoicing_failed: {
+    level: 'error',
+    fields: { clientId: 'text', error: 'error' },
+    help: 'an invoice that was due could not be made final; it is tried again after ten minutes',
+  },
+  budget_check_failed: {
+    level: 'error',
+    fields: { clientId: 'text', error: 'error' },
+    help: 'what a client has spent could not be compared with its budget; it is tried again in a minute',
+  },
+  anomaly_check_failed: {
+    level: 'error',
+    fields: { error: 'error' },
+    help: 'hours of clients could not be held against their history; it goes on in a minute',
+  },
   client_created: { level: 'info', fields: { clientId: 'text' }, help: 'a client was created' },
   client_changed: {
     level: 'info',

@@ -34,6 +34,7 @@ import type { ClientId, CollectionId, KeyId, ShardId, WorkerId } from '../../sha
 import { secureRandom } from '../../shared/base/random.ts';
 import type { Notice } from '../../shared/domain/notices.ts';
 import { quietLog } from '../../shared/log/log.ts';
+import { billingOver, Told } from '../harness/billing.ts';
 import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { notifyParts } from '../harness/notify-parts.ts';
@@ -123,6 +124,9 @@ export class AdminRig {
   readonly ledger: SyncLedger;
   readonly fleet: Fleet;
   readonly catalog: Catalog;
+  readonly billing: ReturnType<typeof billingOver>;
+  /** What operators and clients were told. */
+  readonly toldOf: Told;
   readonly census: CensusWorld;
   /** How many collections each client that is erased still has. */
   readonly left: Left;
@@ -144,7 +148,11 @@ export class AdminRig {
     left: Left;
     told: { limits: number };
     quarantined: Set<string>;
+    billing: ReturnType<typeof billingOver>;
+    toldOf: Told;
   }) {
+    this.billing = parts.billing;
+    this.toldOf = parts.toldOf;
     this.quarantined = parts.quarantined;
     this.left = parts.left;
     this.#told = parts.told;
@@ -202,6 +210,8 @@ export class AdminRig {
     const tell = (notice: Notice) => void notify.notifier.tell(notice);
     const clients = new ClientAdmin({ ...base, limitsChanged, erasure, tell });
     const catalog = new Catalog();
+    const toldOf = new Told();
+    const billing = billingOver({ store, ledger, clock }, toldOf);
     const census = new CensusWorld(t, { clock, folder, store, ledger });
     const server = createAdminServer(
       {
@@ -223,6 +233,7 @@ export class AdminRig {
         replicas: new ReplicaAdmin({ store, cluster: fleet }),
         usage: new Usage({ ledger, clock }),
         ...notify,
+        billing,
         auditTrail: new AuditTrail({ ledger, clock, publicKey: ledger.publicKey }),
         census: census.admin,
         idempotency: new Idempotency({ ...base, secret: 'pepper'.repeat(8) }),
@@ -237,7 +248,7 @@ export class AdminRig {
       store.close();
       await rm(folder, { recursive: true });
     });
-    const made = { clock, authenticator, store, ledger, fleet, catalog, census };
+    const made = { clock, authenticator, store, ledger, fleet, catalog, census, billing, toldOf };
     const rig = new AdminRig({ ...made, url, left, told, quarantined });
     const document = (await rig.send('GET', '/openapi.json')).reply;
     rig.#contract = new Contract(document as unknown as OpenApi);
@@ -278,6 +289,15 @@ export class AdminRig {
     });
     this.store.collections.activate(made.collectionId);
     return { ...made, state: 'active' };
+  }
+
+  /** What is answered as a table. */
+  async table(path: string, headers: Record<string, string> = {}): Promise<string> {
+    const response = await fetch(`${this.#url}/admin/v1${path}`, {
+      headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+    });
+    assert.equal(response.headers.get('content-type'), 'text/csv; charset=utf-8');
+    return response.text();
   }
 
   /** The path of a new client. */

@@ -84,6 +84,13 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
     (store) => store.replicas.join(shardId, WORKER),
     (store) => store.collections.beginChange(collectionId),
     (store) => store.collections.settleChange(collectionId),
+    audited('invoice.issue', (store) => {
+      const whose = { clientId, clientName: `c${round}`, month: round, currency: 'EUR' };
+      const rest = { lines: [], totalMicros: 1n, credits: null, reason: null };
+      const { number } = store.invoices.add({ kind: 'invoice', ...whose, ...rest });
+      store.priceHistory.settle(clientId, 1_000 + round);
+      return { number };
+    }),
     (store) => store.censusRequests.add(`day ${round}`, round),
     (store) => store.censusRequests.done({ day: `day ${round}`, number: 1 }),
     audited('client.suspend', (store) => store.clients.change(clientId, { state: 'suspended' })),

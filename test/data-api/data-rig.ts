@@ -11,6 +11,7 @@ import { Cluster } from '../../coordinator/cluster/cluster.ts';
 import { REPLICATION_TIMING } from '../../coordinator/cluster/replicas/timing.ts';
 import { Account } from '../../coordinator/control-plane/account.ts';
 import { AuditTrail } from '../../coordinator/control-plane/audit-trail.ts';
+import { OwnBilling } from '../../coordinator/control-plane/billing/own-billing.ts';
 import { Idempotency } from '../../coordinator/control-plane/idempotency.ts';
 import { KeyAdmin } from '../../coordinator/control-plane/keys.ts';
 import { Usage } from '../../coordinator/control-plane/usage.ts';
@@ -38,6 +39,7 @@ import { NAMESPACE_DEFAULT } from '../../shared/domain/namespace.ts';
 import { ROLES } from '../../shared/domain/permissions.ts';
 import type { PlanLimits } from '../../shared/domain/plan.ts';
 import { type Log, quietLog } from '../../shared/log/log.ts';
+import { billingOver } from '../harness/billing.ts';
 import { CensusWorld } from '../harness/census-world.ts';
 import { type Cleanup, cleanUp } from '../harness/cleanup.ts';
 import { notifyParts } from '../harness/notify-parts.ts';
@@ -303,10 +305,11 @@ function planeOf(
   const account = accountOver(known.store, data, known.keys, known.limits);
   const auditTrail = new AuditTrail({ ...known, publicKey: known.ledger.publicKey });
   const usage = new Usage(known);
+  const billing = new OwnBilling({ ...billingOver(known), spend: () => undefined });
   const census = known.census.admin;
   const { notices, webhooks } = notifyParts(known);
-  const more = { census, notices, webhooks };
-  return { collections, queries, writes, clusterInfo, account, usage, auditTrail, ...more };
+  const ofClient = { account, usage, auditTrail, census, billing, notices, webhooks };
+  return { collections, queries, writes, clusterInfo, ...ofClient };
 }
 
 function accountOver(

@@ -15,12 +15,17 @@ function ask(rig: DataRig, endpoint: Endpoint, collection: string, key: string):
   return rig.call(method, path, body, { 'api-key': key });
 }
 
-/** What a good request meets where it is not 200: it is there, can not be, or nobody has that key. */
+/** What a good request meets where it is not 200: it is there, can not be, nobody has that key, or its
+ * namespaces bind it. */
 const OTHERWISE: Readonly<Record<string, number>> = {
   'PUT /collections/:collection': 409,
   'POST /collections/:collection/points/vectors/delete': 400,
   'GET /v1/me': 404,
   'GET /v1/keys/:id': 404,
+  'GET /v1/invoices/:id': 404,
+  'GET /v1/budget': 404,
+  'PUT /v1/budget': 403,
+  'DELETE /v1/budget': 403,
   'POST /v1/keys': 404,
   'POST /v1/keys/:id/rotate': 404,
   'DELETE /v1/keys/:id': 404,
@@ -34,8 +39,8 @@ const OTHERWISE: Readonly<Record<string, number>> = {
   'POST /v1/webhooks/:id/replay': 404,
 };
 
-/** What is of the whole client, test data or not. */
-const LIVE_ONLY = /^\/v1\/(?:webhooks|notifications)/;
+/** What only a live key may ask for: it is of the whole client, or about bills, and test data is never billed. */
+const LIVE_ONLY = /^\/v1\/(?:webhooks|notifications|statement|invoices|budget)/;
 
 /** The collection `own` with point 1. */
 async function makeOwn(rig: DataRig, mode: Mode): Promise<void> {
@@ -81,7 +86,7 @@ const IN_COLLECTION = DATA_ENDPOINTS.filter(({ method, url }) => {
 
 test('the matrix is whole', () => {
   assert.ok(IN_COLLECTION.length > 20);
-  assert.equal(DATA_ENDPOINTS.filter(({ url }) => url.startsWith('/v1/')).length, 24);
+  assert.equal(DATA_ENDPOINTS.filter(({ url }) => url.startsWith('/v1/')).length, 30);
 });
 
 /** Whoever is asked for what is another client's, or of the other mode. */

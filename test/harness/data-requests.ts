@@ -33,6 +33,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   [`POST ${IN}/points/payload/clear`]: { points: [1] },
   [`PUT ${IN}/points/vectors`]: { points: [{ id: 1, vector: VECTOR }] },
   [`POST ${IN}/points/vectors/delete`]: { points: [1], vector: [''] },
+  'PUT /v1/budget': { amount_micros: '1000000' },
   'POST /v1/keys': { mode: 'test', role: 'reader' },
   'POST /v1/keys/:id/rotate': {},
   'PUT /v1/notifications': { mail: [{ address: 'a@example.com', types: ['key.expiring'] }] },

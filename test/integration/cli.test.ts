@@ -107,6 +107,23 @@ test('what a client has written is shown, also of what it has deleted', async (t
   const amounts = [row?.writes, row?.points_written, row?.points_deleted, row?.bytes_written];
   assert.deepEqual(amounts, [2, 3, 1, 24]);
   assert.deepEqual(await runJson(service, ['usage', 'Ada', '--mode', 'test']), []);
+  const lines = await runJson(service, ['statement', 'Ada', '--by', 'key']);
+  const [fee, written] = lines.filter(({ item }) => item === 'plan' || item === 'points_written');
+  assert.match(String(fee?.quantity), /^[12]$/);
+  assert.deepEqual([written?.quantity, written?.key_id], ['3', key?.key_id]);
+  const month = String(fee?.from).slice(0, 7);
+  const [draft] = await runJson(service, ['invoice', 'show', month, '--client', 'Ada']);
+  assert.deepEqual([draft?.state, draft?.invoice, draft?.client_name], ['draft', null, 'Ada']);
+  assert.deepEqual(await runJson(service, ['invoice', 'list', 'Ada']), []);
+  const [budget] = await runJson(service, ['budget', 'set', 'Ada', '--amount', '12.5']);
+  assert.deepEqual(await runJson(service, ['anomalies', 'Ada']), []);
+  assert.deepEqual([budget?.amount_micros, budget?.levels], ['12500000', [50, 80, 100]]);
+  const small = ['--amount', '0.000001', '--at-limit', 'pause_writes'];
+  const [spent] = await runJson(service, ['budget', 'set', 'Ada', ...small]);
+  assert.equal(spent?.paused, 'writes');
+  await assert.rejects(hers.createCollection('more', COLLECTION), /Payment Required/);
+  await runJson(service, ['budget', 'remove', 'Ada']);
+  await hers.createCollection('more', COLLECTION);
 });
 
 test('clients are put on plans, limited, suspended and resumed', async (t) => {

@@ -36,6 +36,7 @@ import {
   parseWorker,
   parseWorkers,
 } from './admin-replies.ts';
+import { BillingCalls } from './billing-calls.ts';
 import type { Method, Reply } from './calls.ts';
 import {
   type CensusCollectionRow,
@@ -72,6 +73,11 @@ export class AdminClient {
   readonly notify = new NotifyClient({
     call: (method, path, body) => this.#call(method, path, body),
     listAll: (path, parse) => this.#listAll(path, parse),
+  });
+  /** What is about bills. */
+  readonly billing = new BillingCalls({
+    call: (method, path, body) => this.#call(method, path, body),
+    table: (path) => this.#table(path),
   });
 
   constructor(options: { url: string; token: string }) {
@@ -351,33 +357,49 @@ export class AdminClient {
     return all;
   }
 
+  async #table(path: string): Promise<string> {
+    const { status, text } = await this.#send('GET', path, { accept: 'text/csv' });
+    if (status >= 200 && status < 300) return text;
+    throw new CommandError(explain(status, parseReply(text)), { exit: exitOf(status) });
+  }
+
   async #call(
     method: Method,
     path: string,
     body?: object,
     version?: number | 'new',
   ): Promise<Reply> {
-    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
+    const headers: Record<string, string> = {};
     if (version === 'new') headers['if-none-match'] = '*';
     else if (version !== undefined) headers['if-match'] = `"${version}"`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     // What makes something can be asked for again when its answer is lost.
     if (method === 'POST') headers['idempotency-key'] = secureRandom.uuid();
+    const { status, text } = await this.#send(method, path, headers, body);
+    const reply = parseReply(text);
+    if (status >= 200 && status < 300) return reply;
+    throw new CommandError(explain(status, reply), { exit: exitOf(status) });
+  }
+
+  async #send(
+    method: Method,
+    path: string,
+    headers: Record<string, string>,
+    body?: object,
+  ): Promise<{ status: number; text: string }> {
     const json = body === undefined ? null : JSON.stringify(body);
+    const all = { authorization: `Bearer ${this.#token}`, ...headers };
     const ask = async () => {
-      const answer = await this.#http.request({ method, path, headers, body: json });
+      const answer = await this.#http.request({ method, path, headers: all, body: json });
       return { status: answer.statusCode, text: await answer.body.text() };
     };
-    const { status, text } = await ask().catch((cause: unknown) => {
+    return ask().catch((cause: unknown) => {
       if (method !== 'POST' || systemCode(cause) === 'ECONNREFUSED')
         throw unreachable(this.#url, cause);
       return ask().catch((again: unknown) => {
         throw unreachable(this.#url, again);
       });
     });
-    const reply = parseReply(text);
-    if (status >= 200 && status < 300) return reply;
-    throw new CommandError(explain(status, reply), { exit: exitOf(status) });
   }
 }
 

@@ -1,6 +1,9 @@
 /** The whole admin API. */
 import type { AdminEndpoint } from '../../admin-endpoint.ts';
+import { ANOMALY_ENDPOINTS } from './anomalies.ts';
 import { AUDIT_ENDPOINTS } from './audit.ts';
+import { BILLING_ENDPOINTS } from './billing.ts';
+import { BUDGET_ENDPOINTS } from './budgets.ts';
 import { CENSUS_ENDPOINTS } from './censuses.ts';
 import { CLIENT_ENDPOINTS } from './clients.ts';
 import { COLLECTION_ENDPOINTS } from './collections.ts';
@@ -16,6 +19,9 @@ export const ADMIN_ENDPOINTS: readonly AdminEndpoint[] = [
   ...COLLECTION_ENDPOINTS,
   ...KEY_ENDPOINTS,
   ...PLAN_ENDPOINTS,
+  ...BILLING_ENDPOINTS,
+  ...BUDGET_ENDPOINTS,
+  ...ANOMALY_ENDPOINTS,
   ...AUDIT_ENDPOINTS,
   ...CENSUS_ENDPOINTS,
   ...NOTICE_ENDPOINTS,

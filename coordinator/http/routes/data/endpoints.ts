@@ -1,6 +1,8 @@
 /** The whole data API, and what a client does to its own account: one line an endpoint. */
 import type { Endpoint } from '../../endpoint.ts';
 import { exportOwnAudit, listOwnAudit, showAuditKey } from '../account/audit.ts';
+import { listOwnInvoices, showOwnInvoice, showStatement } from '../account/billing.ts';
+import { putOwnBudget, removeOwnBudget, showOwnBudget } from '../account/budget.ts';
 import { showOwnCensus } from '../account/census.ts';
 import {
   createOwnKey,
@@ -87,6 +89,12 @@ export const DATA_ENDPOINTS: readonly Endpoint[] = [
   showMe,
   showLimits,
   showUsage,
+  showStatement,
+  listOwnInvoices,
+  showOwnInvoice,
+  showOwnBudget,
+  putOwnBudget,
+  removeOwnBudget,
   showOwnCensus,
   listOwnAudit,
   exportOwnAudit,

@@ -1,0 +1,98 @@
+/**
+ * Invoices become final by themselves a day after the end of their month:
+ *
+ *   month      [-----------------------)
+ *                                       |-- 24 hours --|--> each client's, one after the other
+ *
+ * Writes are in the ledger some seconds after their answer, unless every worker that has their notes is away;
+ * within a day such a worker is mostly back, and what comes later still is billed with the next invoice
+ * (`invoices.ts`). After a start it waits ten minutes, in which workers come and bring what they have.
+ *
+ * How far a client's months are settled is in `control.db`, and a month has one invoice at most: whatever
+ * dies when, the next start goes on and makes none twice. A month that comes to nothing gets none.
+ */
+import type { Clock } from '../../../shared/base/clock.ts';
+import { type RequestId, randomId } from '../../../shared/base/ids.ts';
+import type { SecureRandom } from '../../../shared/base/random.ts';
+import type { Log } from '../../../shared/log/log.ts';
+import { hourOf } from '../../../shared/protocol/meter.ts';
+import { monthOfHour } from '../../billing/months.ts';
+import type { ControlStore } from '../../store/control-store.ts';
+import type { BillingAccount } from '../../store/price-history.ts';
+import type { Invoices } from './invoices.ts';
+
+export interface InvoicingDeps {
+  store: Pick<ControlStore, 'priceHistory'>;
+  invoices: Pick<Invoices, 'draft' | 'finalise'>;
+  clock: Clock;
+  random: SecureRandom;
+  log: Log;
+}
+
+const SETTLE_HOURS = 24;
+const START_MS = 600_000;
+const LOOK_MS = 600_000;
+/** Accounts that are read at once. */
+const PAGE = 100;
+
+export class Invoicing {
+  readonly #deps: InvoicingDeps;
+  #cancel: (() => void) | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(deps: InvoicingDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#later(START_MS);
+  }
+
+  /** What is under way ends; nothing more is begun. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel?.();
+    await this.#running;
+  }
+
+  #later(delayMs: number): void {
+    if (this.#closed) return;
+    this.#cancel = this.#deps.clock.after(delayMs, () => {
+      this.#running = this.look().finally(() => this.#later(LOOK_MS));
+    });
+  }
+
+  /** Makes final what is due. Never rejects; one that fails is tried again with the next look. */
+  async look(): Promise<void> {
+    const { store, clock, log } = this.#deps;
+    const due = monthOfHour(hourOf(clock.now()) - SETTLE_HOURS);
+    let after = '';
+    while (!this.#closed) {
+      const accounts = store.priceHistory.unsettled(due, after, PAGE);
+      for (const account of accounts) {
+        if (this.#closed) return;
+        try {
+          await this.#settle(account, due);
+        } catch (error) {
+          log.event('invoicing_failed', { clientId: account.clientId, error });
+        }
+      }
+      const last = accounts.at(-1);
+      if (last === undefined) return;
+      after = last.clientId;
+    }
+  }
+
+  async #settle({ clientId, settled }: BillingAccount, due: number): Promise<void> {
+    const { store, invoices, random } = this.#deps;
+    for (let month = settled; month < due && !this.#closed; month += 1) {
+      const { totalMicros } = await invoices.draft(clientId, month);
+      if (totalMicros > 0n) {
+        const requestId = randomId<RequestId>('req_', random.bytes);
+        await invoices.finalise({ actor: 'system', requestId }, clientId, month);
+      }
+      store.priceHistory.settle(clientId, month + 1);
+    }
+  }
+}
