@@ -5,8 +5,8 @@
 import type { Clock } from '../shared/base/clock.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
-import type { Notice } from '../shared/domain/notices.ts';
 import type { Log } from '../shared/log/log.ts';
+import type { Tell } from './compose-parts.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { NoticeAdmin } from './control-plane/notices.ts';
 import { WebhookAdmin } from './control-plane/webhooks.ts';
@@ -28,6 +28,21 @@ interface NotifyDeps {
   log: Log;
   /** All workers as they are now. */
   live: () => readonly WatchedWorker[];
+}
+
+/**
+ * For whoever has something to tell: within a transaction it is told with it or not at all. Else a disk that
+ * does not take it is no reason to end what goes on, often the report of that very disk.
+ */
+function tellerOf(notifier: Notifier, { store, log }: NotifyDeps): Tell {
+  return (notice) => {
+    try {
+      notifier.tell(notice);
+    } catch (error) {
+      if (store.inTransaction) throw error;
+      log.event('notice_failed', { type: notice.type, error });
+    }
+  };
 }
 
 /** `start` is called once everything else is there. */
@@ -52,8 +67,7 @@ export function composeNotify(config: CoordinatorConfig, deps: NotifyDeps, shutd
   const hourlyLook = shutdown.add('hourly look', new HourlyLook(known));
   const workerWatch = shutdown.add('worker watch', new WorkerWatch(known));
   return {
-    /** For whoever has something to tell. */
-    tell: (notice: Notice) => void notifier.tell(notice),
+    tell: tellerOf(notifier, deps),
     /** What operators and clients set and see. */
     admin: {
       notices: new NoticeAdmin(known),

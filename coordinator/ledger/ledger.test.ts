@@ -168,7 +168,8 @@ function mortal(folder: string, isWritten: boolean): URL {
     const silent = new LedgerLoop(workerData, () => {});
     port.on('message', (request) => {
       if (request.kind === 'close') { loop.close(); port.close(); return; }
-      if (existsSync(${scar})) return loop.accept(request);
+      const isFirst = request.kind !== 'anchor' && !existsSync(${scar});
+      if (!isFirst) return loop.accept(request);
       writeFileSync(${scar}, '');
       loop.close();
       if (${isWritten}) silent.accept(request);

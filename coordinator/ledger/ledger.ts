@@ -114,7 +114,8 @@ export class Ledger {
   /** Resolves when the file is open. Rejects with `InUse`, and an `Error` for the operator. */
   async opened(): Promise<void> {
     await this.#ready;
-    this.#anchorLater();
+    // A process that is killed again and again anchors all the same.
+    void this.#anchor();
   }
 
   /** Whether no more entries are taken until others are written. */

@@ -143,6 +143,11 @@ export class ControlStore {
     return result;
   }
 
+  /** Whether what is called now is part of a transaction. */
+  get inTransaction(): boolean {
+    return this.#database.inTransaction;
+  }
+
   /** Calls it when what is under way has committed, and not at all when it has not; else at once. */
   afterCommit(action: () => void): void {
     if (this.#database.inTransaction) this.#afterCommit.push(action);

@@ -5,6 +5,11 @@ export const NOTIFY_EVENTS = {
     fields: { type: 'text', noticeId: 'text', clientId: 'text', targets: 'number' },
     help: 'a notice was recorded; targets counts the mail addresses and webhooks that it goes to',
   },
+  notice_failed: {
+    level: 'error',
+    fields: { type: 'text', error: 'error' },
+    help: 'a notice could not be recorded, so nobody is told of it unless it is told again',
+  },
   mail_off: {
     level: 'info',
     fields: {},

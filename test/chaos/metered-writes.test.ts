@@ -1,7 +1,7 @@
 /**
  * Any process dies at any moment, alone or with all others, under writes that their callers repeat until
  * they are answered. In the end the ledger has what was acknowledged, to the point and the byte: also of
- * collections that were deleted meanwhile.
+ * collections that were deleted meanwhile. The statement says the same, and every audit chain is whole.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../../shared/base/clock.ts';
 import { SeededRandom } from '../../shared/base/random.ts';
+import { checkAuditChains } from '../harness/audit-chains.ts';
 import { type KeyedWrite, untilAnswered, untilLevel } from '../harness/keyed-writes.ts';
 import { byProfile } from '../harness/profile.ts';
 import { takeSeed } from '../harness/seed.ts';
@@ -122,6 +123,16 @@ async function usageOf(service: Service): Promise<Amounts> {
   return { points_written, points_deleted, bytes_written };
 }
 
+/** Points written, as the statement of all time has them. */
+async function pointsBilled(service: Service): Promise<bigint> {
+  const response = await service.fetch('GET', '/v1/statement?from=2026-01-01T00:00:00Z');
+  const { result } = (await response.json()) as {
+    result: { lines: { item: string; quantity: string }[] };
+  };
+  const written = result.lines.filter(({ item }) => item === 'points_written');
+  return written.reduce((sum, { quantity }) => sum + BigInt(quantity), 0n);
+}
+
 /** Never more than was acknowledged, and soon all of it. */
 async function untilUsed(service: Service, acknowledged: Amounts): Promise<void> {
   const giveUpAtMs = systemClock.monotonicMs() + PATIENCE_MS;
@@ -169,5 +180,9 @@ test('whatever dies, the ledger has what was acknowledged', async (t) => {
   await service.killAndWait('coordinator');
   await untilLevel(service);
   await untilUsed(service, acknowledged);
-  t.diagnostic(`${KILLS} kills: ${JSON.stringify(acknowledged)}`);
+  assert.equal(await pointsBilled(service), BigInt(acknowledged.points_written), 'and so the bill');
+  const entries = await checkAuditChains(service);
+  t.diagnostic(
+    `${KILLS} kills: ${JSON.stringify(acknowledged)}, ${entries} entries of audit chains`,
+  );
 });

@@ -57,6 +57,8 @@ test('no process ends, reads go on, and everything does when the disk is well ag
   await assert.rejects(client.delete(NAME, { wait: true, points: [1] }), REFUSED);
   await assert.rejects(admin.createKey(clientId, { mode: 'live', name: 'l' }));
   assert.ok((await ids()).includes(1), 'reads go on');
+  await coordinator.untilLogged('census_failed');
+  await coordinator.untilLogged('notice_failed');
   await worker.kill('SIGKILL');
   const again = start('worker', { ...link, LD_PRELOAD: '' });
   await again.untilLogged('link_connected');

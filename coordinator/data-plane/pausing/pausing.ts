@@ -129,7 +129,6 @@ export class Pausing {
   /** Until an operator wakes it; one that is paused already is so for this reason from now on. */
   pause(record: CollectionRecord, reason: string, origin: Origin): Readonly<CollectionUse> {
     const use = this.#change(record, { pause: 'manual', reason }, origin);
-    this.#tellPaused(record, use);
     this.#soon();
     return use;
   }
@@ -192,7 +191,6 @@ export class Pausing {
     const { namespace, name: collection, collectionId, clientId } = record;
     if (now - use.usedAt >= idleMs) {
       this.#change(record, { pause: 'idle', reason: null }, this.#system());
-      this.#tellPaused(record, use);
       return;
     }
     const pausesAt = use.usedAt + idleMs;
@@ -240,6 +238,7 @@ export class Pausing {
     const after = { ...use, pause, reason, pausedAt };
     store.audited(origin, () => {
       store.collectionUses.put(after);
+      if (pause !== null) this.#tellPaused(record, after);
       const action = pause === null ? 'collection.wake' : 'collection.pause';
       const shown = { before: shownOf(record, use), after: shownOf(record, after) };
       return { action, target: collectionId, ...shown, result: undefined };
