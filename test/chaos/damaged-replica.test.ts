@@ -14,7 +14,7 @@ import { runJson } from '../harness/run-command.ts';
 import type { Service } from '../harness/service.ts';
 import { becomeLevel, endStorm, startStorm } from './storm-service.ts';
 
-const ROUNDS = byProfile(3, 200);
+const ROUNDS = byProfile(2, 200);
 const BITS_MAX = byProfile(8, 10);
 const BUSY_MS = 1_000;
 const FILES = ['points.db', 'points.db', 'points.db-wal', 'index.img'];

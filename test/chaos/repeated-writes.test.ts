@@ -23,7 +23,7 @@ const SHAPES = {
     spread: { replication_factor: 2, write_consistency_factor: 2 },
   },
 } as const;
-const KILLS = byProfile(3, 100);
+const KILLS = byProfile(2, 100);
 const IDS = Array.from({ length: 40 }, (_, i) => i + 1);
 const POINTS = '/collections/c/points';
 /** Writes begin within that time, and in the midst of it a process dies. */
