@@ -76,7 +76,8 @@ export class Pausing {
       this.#uses.set(use.collectionId, use);
       this.#kept.set(use.collectionId, use.usedAt);
     }
-    this.#lookIn(LOOK_MS);
+    // What was paused when an earlier process died may not be frozen everywhere.
+    this.#lookIn(AGAIN_MS);
   }
 
   close(): void {
