@@ -67,6 +67,8 @@ test('an export is verified without the service, after kills too, and an edit is
     await Promise.all(Array.from({ length: 20 }, () => service.fetch('GET', '/collections')));
     await service.killAndWait('coordinator');
   }
+  // What a name had that was refused stands in the entry as it is.
+  assert.equal((await service.fetch('GET', '/collections/a%E2%80%A8b')).status, 400);
   await untilEntry(service, 'GET /v1/audit');
   const folder = temporaryFolder(t);
   const [exported, key] = [path.join(folder, 'export.jsonl'), path.join(folder, 'key.pem')];

@@ -2,7 +2,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { AnchorsVerifier } from '../../../shared/crypto/anchors-verifier.ts';
 import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
@@ -98,15 +97,19 @@ function describe({ chain, entries, start, after = 0, end, ...signed }: AuditVer
   return `${span}; those up to ${pruned.sequence} were pruned at ${pruned.at}, which is signed, too`;
 }
 
+/** Not by `readline`, to which U+2028 and U+2029 end a line: canonical JSON has them as they are. */
 async function* linesOf(file: string): AsyncIterable<string> {
-  const input = createReadStream(file);
+  let rest = '';
   try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      yield line;
+    for await (const part of createReadStream(file, { encoding: 'utf8' })) {
+      const lines = `${rest}${part}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
     }
   } catch (cause) {
     throw unreadable(file, cause);
   }
+  if (rest !== '') yield rest;
 }
 
 function keyIn(file: string): KeyObject {
