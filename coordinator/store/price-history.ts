@@ -3,8 +3,8 @@
  * the transaction of each change and never touched afterwards, but for changes within one hour, of which
  * the last holds.
  *
- *   billing_accounts   client_id, name, settled     whom bills go to; outlives the client. Months before
- *                                                   `settled` are not invoiced by themselves any more
+ *   billing_accounts   client_id, name, since,      whom bills go to; outlives the client. Months from `since`
+ *                      settled                      on are invoiced by themselves, up to `settled` they were
  *   client_plans       client_id, from_hour,        plan_id NULL: none, the client is being deleted or gone
  *                      plan_id
  *   plan_prices        plan_id, from_hour, prices   outlives the plan
@@ -33,6 +33,7 @@ export interface BillingAccount {
   /** The last name that the client had. */
   name: string;
   /** Months since 1970; see above. */
+  since: number;
   settled: number;
 }
 
@@ -66,7 +67,8 @@ export class PriceHistoryTable {
   /** To be called in the transaction of each change of a client. */
   noteClient({ clientId, name, planId, state }: BilledClient): void {
     const hour = hourOf(this.#clock.now());
-    this.#sql.putAccount.run({ clientId, name, settled: monthOf(this.#clock.now()) });
+    const month = monthOf(this.#clock.now());
+    this.#sql.putAccount.run({ clientId, name, since: month, settled: month });
     const wanted = state === 'deleting' ? null : planId;
     const last = this.#sql.lastPlan.get(clientId);
     if (last !== undefined && last.planId === wanted) return;
@@ -134,10 +136,11 @@ function monthOf(ms: number): number {
 }
 
 function prepareStatements(database: Database.Database) {
-  const account = 'client_id AS clientId, name, settled';
+  const account = 'client_id AS clientId, name, since, settled';
   return {
     putAccount: database.prepare<[BillingAccount]>(
-      `INSERT INTO billing_accounts (client_id, name, settled) VALUES (@clientId, @name, @settled)
+      `INSERT INTO billing_accounts (client_id, name, since, settled)
+        VALUES (@clientId, @name, @since, @settled)
         ON CONFLICT DO UPDATE SET name = excluded.name`,
     ),
     account: database.prepare<[ClientId], BillingAccount>(
