@@ -267,6 +267,23 @@ test('what comes late of a month that came to nothing is billed with the next on
   assert.deepEqual([february.reply.total_micros, queriesOf(february.reply)], ['0', []]);
 });
 
+test('a clock that is set back into a month with an invoice has it billed no other way', async (t) => {
+  const rig = await startAt(t, '2028-02-01T00:00:00Z');
+  const client = await rig.client();
+  await use(rig, client);
+  goTo(rig, '2028-03-01T00:30:00Z');
+  await rig.send('POST', `${client}/invoices/2028-02/finalise`);
+  goTo(rig, '2028-02-29T21:30:00Z');
+  const { limits, prices } = (await rig.send('GET', '/plans/standard')).reply;
+  const dearer = { ...(prices as Reply), month: 50_000_000 };
+  await rig.send('PUT', '/plans/standard', { limits, prices: dearer });
+  goTo(rig, '2028-02-29T22:30:00Z');
+  await rig.send('PATCH', client, { plan: 'free' });
+  goTo(rig, '2028-04-02T00:30:00Z');
+  const { reply } = await rig.send('POST', `${client}/invoices/2028-03/finalise`);
+  assert.deepEqual(amountsOf(reply), [['plan', '744', '0']]);
+});
+
 test('after a start invoices wait for what workers bring', async (t) => {
   const rig = await startAt(t, '2028-02-01T00:00:00Z');
   await rig.client();
