@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { AnchorsVerifier } from '../../../shared/crypto/anchors-verifier.ts';
 import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
 import {
+  isSigned,
   parseSigned,
   type SignedCheckpoint,
   type SignedHead,
@@ -77,7 +78,9 @@ async function verifyExport(
   { key, known = [], json = false }: VerifyOptions,
   write: Write,
 ): Promise<void> {
-  const verifier = new AuditVerifier(keyIn(key), known.flatMap(signedIn));
+  const publicKey = keyIn(key);
+  const before = known.flatMap((one) => signedIn(one, publicKey));
+  const verifier = new AuditVerifier(publicKey, before);
   for await (const line of linesOf(file)) verifier.take(line);
   const verdict = verifier.end();
   if (json) printJson({ json, write }, { ...verdict, good: verdict.problem === undefined });
@@ -128,12 +131,17 @@ function bytesOf(file: string): Buffer {
   }
 }
 
-/** Of whatever file has some, a line each. */
-function signedIn(file: string): (SignedHead | SignedCheckpoint)[] {
+/** Of whatever file has some, a line each. Throws a `CommandError` for a file that has none of the key. */
+function signedIn(file: string, key: KeyObject): (SignedHead | SignedCheckpoint)[] {
   const lines = bytesOf(file).toString('utf8').split('\n');
-  return lines.flatMap(
+  const found = lines.flatMap(
     (line) => parseSigned('head', line) ?? parseSigned('checkpoint', line) ?? [],
   );
+  const isSome = found.some((one) => {
+    return 'head' in one ? isSigned('head', one, key) : isSigned('checkpoint', one, key);
+  });
+  if (!isSome) throw new CommandError(`${file} has nothing that was signed by the key`);
+  return found;
 }
 
 function unreadable(file: string, cause: unknown): CommandError {
