@@ -142,21 +142,29 @@ export class ClientAdmin {
     });
   }
 
-  /** The same since its budget is spent; a pause by an operator stays. No change when it is so already. */
-  pauseForBudget(clientId: ClientId, scope: ClientPause['scope']): void {
+  /**
+   * The same since its budget is spent; a pause by an operator stays. No change when it is so already. Whether it
+   * is paused for that.
+   */
+  pauseForBudget(clientId: ClientId, scope: ClientPause['scope']): boolean {
     const client = this.#deps.store.clients.get(clientId);
-    if (client === undefined || (client.state !== 'active' && client.state !== 'paused')) return;
-    if (client.paused?.pause === 'manual' || client.paused?.scope === scope) return;
+    if (client?.state !== 'active' && client?.state !== 'paused') return false;
+    if (client.paused?.pause === 'manual') return false;
+    if (client.paused?.scope === scope) return true;
     const stateReason = 'the budget of this month is spent';
     const change = { state: 'paused', stateReason, paused: { pause: 'budget', scope } } as const;
     this.#change(this.#system(), 'client.pause', clientId, {}, () => change);
+    return true;
   }
 
-  /** Ends such a pause. No change when there is none. */
+  /** Ends such a pause, also of one that is being deleted and may come back. No change when there is none. */
   liftBudgetPause(clientId: ClientId): void {
     const client = this.#deps.store.clients.get(clientId);
-    if (client?.state !== 'paused' || client.paused?.pause !== 'budget') return;
-    this.#change(this.#system(), 'client.resume', clientId, {}, () => ACTIVE);
+    if (client?.paused?.pause !== 'budget') return;
+    const isPaused = client.state === 'paused';
+    const change = isPaused ? ACTIVE : { stateReason: null, paused: null };
+    const action = isPaused ? 'client.resume' : 'client.update';
+    this.#change(this.#system(), action, clientId, {}, () => change);
   }
 
   #system(): Origin {

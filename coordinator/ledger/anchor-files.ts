@@ -5,6 +5,8 @@
  *   audit-anchors-000001.jsonl    {"file": {number: 1, closed: null, ...}} lines ...
  *   audit-anchors-000002.jsonl    {"file": {number: 2, closed: SHA-256 of file 1, ...}} carried lines, lines ...
  *
+ * A file in which a crash has left a line in part is closed as well, so that such lines are at the end of a file only.
+ *
  * What is carried is the last line of each chain, so the newest file says all that a start needs, and closed ones
  * can be kept elsewhere or removed. A file is there whole, with its beginning, or not at all: it is written under
  * another name first. `ledger.db` has the number of the newest, so it is found when that one is taken away.
@@ -51,6 +53,8 @@ export class AnchorFiles {
   /** Its lines, until they were taken. */
   #found: string[] = [];
   #isSound = true;
+  /** Whether a line of the newest is there in part. */
+  #isTorn = false;
 
   /** Throws what the disk does. */
   constructor(options: AnchorFilesOptions) {
@@ -106,7 +110,7 @@ export class AnchorFiles {
   get #isFull(): boolean {
     const { bytesMax, newest } = this.#options;
     if (this.#open === undefined) return false;
-    return this.#number < newest || this.#open.appendedBytes >= bytesMax;
+    return this.#number < newest || this.#isTorn || this.#open.appendedBytes >= bytesMax;
   }
 
   #begin(at: string, carried: readonly string[]): OpenFile {
@@ -127,6 +131,7 @@ export class AnchorFiles {
     syncFolder(folder);
     this.close();
     this.#number = number;
+    this.#isTorn = false;
     this.#open = { descriptor: this.#descriptor(), digest: createHash('sha256'), appendedBytes: 0 };
     this.#open.digest.update(text);
     begun(number);
@@ -148,6 +153,7 @@ export class AnchorFiles {
       const isStart = start !== undefined && isSigned('file', start, this.#options.keys.public);
       this.#isSound = isStart && start.file.number === this.#number;
       const begun = lines.slice(0, 1 + (start?.file.carried ?? 0)).join('\n');
+      this.#isTorn = lines.some((line) => line !== '' && !isWhole(line));
       const appendedBytes = bytes.length - Buffer.byteLength(begun);
       const digest = createHash('sha256').update(bytes);
       this.#open = { descriptor, digest, appendedBytes };
@@ -156,6 +162,15 @@ export class AnchorFiles {
       closeSync(descriptor);
       throw error;
     }
+  }
+}
+
+function isWhole(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -461,6 +461,21 @@ for (const [name, edit] of Object.entries(FILE_EDITS)) {
   });
 }
 
+test('heads that are gone are found, also when lines before anchors look like those of crashes', (t) => {
+  const rig = new Rig(t);
+  for (let i = 0; i < 3; i += 1) {
+    rig.append('cl_a', 2, i * 2);
+    rig.append('cl_b', 2, i * 2);
+    rig.db.anchor(START + i * 60_000);
+  }
+  const newest = rig.anchorFiles().at(-1) ?? '';
+  const lines = readFileSync(newest, 'utf8').split('\n');
+  const others = lines.filter((line) => !line.includes('"chain":"cl_b"'));
+  const torn = others.flatMap((line) => (line.includes('"anchors"') ? ['{', line] : [line]));
+  writeFileSync(newest, torn.join('\n'));
+  assert.match(anchorsVerdict(rig).problem?.problem ?? '', /another file begins/);
+});
+
 test('lines that a crash has left in part are counted, and what they were about is signed again', (t) => {
   const rig = withManyAnchors(t, 9);
   rig.append('cl_a', 1, 100);
@@ -475,4 +490,5 @@ test('lines that a crash has left in part are counted, and what they were about 
   rig.db.anchor(START);
   const { torn, problem } = anchorsVerdict(rig);
   assert.deepEqual([torn, problem, rig.db.broken], [1, undefined, []]);
+  assert.notEqual(rig.anchorFiles().at(-1), newest, 'what is torn is closed');
 });

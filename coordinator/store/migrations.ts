@@ -444,6 +444,14 @@ const MIGRATIONS: readonly string[] = [
     after_client TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE billing_accounts ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+  UPDATE billing_accounts SET since = settled;
+  CREATE TRIGGER invoices_once BEFORE INSERT ON invoices
+    WHEN NEW.kind = 'invoice' AND EXISTS (SELECT 1 FROM invoices
+      WHERE client_id = NEW.client_id AND month = NEW.month AND kind = 'invoice')
+    BEGIN SELECT RAISE (ABORT, 'a month has one invoice'); END;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -94,6 +94,20 @@ test('a plan that is made anew has its new prices at once', (t) => {
   assert.deepEqual(toldBy(store), [[1, 'own', 6]]);
 });
 
+test('a plan that is made anew within an hour in which it was used has its new prices from the next', (t) => {
+  const clock = new ManualClock();
+  const store = open(t, clock);
+  setMonth(store, 'own', 5);
+  store.clients.create({ clientId: CLIENT, name: 'acme', planId: 'own' });
+  store.clients.change(CLIENT, { planId: 'free' });
+  store.plans.remove('own');
+  setMonth(store, 'own', 6);
+  assert.deepEqual(toldBy(store), [
+    [0, 'own', 5],
+    [1, 'free', 0],
+  ]);
+});
+
 test('what is undone is not in the history', (t) => {
   const store = open(t, new ManualClock());
   const undone = new Error('undone');

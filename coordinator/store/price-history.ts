@@ -3,15 +3,16 @@
  * the transaction of each change and never touched afterwards, but for changes within one hour, of which
  * the last holds.
  *
- *   billing_accounts   client_id, name, settled     whom bills go to; outlives the client. Months before
- *                                                   `settled` are not invoiced by themselves any more
+ *   billing_accounts   client_id, name, since,      whom bills go to; outlives the client. Months from `since`
+ *                      settled                      on are invoiced by themselves, up to `settled` they were
  *   client_plans       client_id, from_hour,        plan_id NULL: none, the client is being deleted or gone
  *                      plan_id
  *   plan_prices        plan_id, from_hour, prices   outlives the plan
  *
  * Hours count from 1970 (UTC). A client's first plan holds from the hour in which the client was made, every
  * later one from the hour after its change: what was used under one price never gets another. A clock that
- * is set back does not write history anew: no row is before one that is there.
+ * is set back does not write history anew: no row is before one that is there, nor within a month that has an
+ * invoice, whose lines end where rows begin.
  */
 import type Database from 'better-sqlite3';
 import type { Clock } from '../../shared/base/clock.ts';
@@ -33,6 +34,7 @@ export interface BillingAccount {
   /** The last name that the client had. */
   name: string;
   /** Months since 1970; see above. */
+  since: number;
   settled: number;
 }
 
@@ -66,11 +68,13 @@ export class PriceHistoryTable {
   /** To be called in the transaction of each change of a client. */
   noteClient({ clientId, name, planId, state }: BilledClient): void {
     const hour = hourOf(this.#clock.now());
-    this.#sql.putAccount.run({ clientId, name, settled: monthOf(this.#clock.now()) });
+    const month = monthOf(this.#clock.now());
+    this.#sql.putAccount.run({ clientId, name, since: month, settled: month });
     const wanted = state === 'deleting' ? null : planId;
     const last = this.#sql.lastPlan.get(clientId);
     if (last !== undefined && last.planId === wanted) return;
-    const from = last === undefined ? hour : Math.max(hour + 1, last.from);
+    const from =
+      last === undefined ? hour : Math.max(hour + 1, last.from, this.#billedOf(clientId));
     this.#sql.putPlan.run(clientId, from, wanted);
   }
 
@@ -78,7 +82,7 @@ export class PriceHistoryTable {
   noteRemoval(clientId: ClientId): void {
     const last = this.#sql.lastPlan.get(clientId);
     if (last === undefined || last.planId === null) return;
-    const from = Math.max(hourOf(this.#clock.now()) + 1, last.from);
+    const from = Math.max(hourOf(this.#clock.now()) + 1, last.from, this.#billedOf(clientId));
     this.#sql.putPlan.run(clientId, from, null);
   }
 
@@ -87,8 +91,16 @@ export class PriceHistoryTable {
     const text = JSON.stringify(prices);
     const last = this.#sql.lastPrices.get(planId);
     if (last?.prices === text) return;
-    const hour = hourOf(this.#clock.now()) + (isNew ? 0 : 1);
-    this.#sql.putPrices.run(planId, Math.max(hour, last?.from ?? 0), text);
+    const hour = hourOf(this.#clock.now());
+    // One of that name that was removed may have been used within this hour.
+    const from = isNew && this.#sql.isUsed.get({ planId, hour }) === undefined ? hour : hour + 1;
+    const billed = hourAfter(this.#sql.lastBilled.get());
+    this.#sql.putPrices.run(planId, Math.max(from, last?.from ?? 0, billed), text);
+  }
+
+  /** The hour before which a client's months may have invoices. */
+  #billedOf(clientId: ClientId): number {
+    return hourAfter(this.#sql.lastBilledOf.get(clientId));
   }
 
   account(clientId: ClientId): BillingAccount | undefined {
@@ -127,6 +139,11 @@ export class PriceHistoryTable {
   }
 }
 
+/** The hour that a month ends with; 0 for none. */
+function hourAfter(month: number | null | undefined): number {
+  return typeof month === 'number' ? hourOf(Date.UTC(1970, month + 1)) : 0;
+}
+
 /** Months since 1970 of a time in milliseconds. */
 function monthOf(ms: number): number {
   const date = new Date(ms);
@@ -134,10 +151,11 @@ function monthOf(ms: number): number {
 }
 
 function prepareStatements(database: Database.Database) {
-  const account = 'client_id AS clientId, name, settled';
+  const account = 'client_id AS clientId, name, since, settled';
   return {
     putAccount: database.prepare<[BillingAccount]>(
-      `INSERT INTO billing_accounts (client_id, name, settled) VALUES (@clientId, @name, @settled)
+      `INSERT INTO billing_accounts (client_id, name, since, settled)
+        VALUES (@clientId, @name, @since, @settled)
         ON CONFLICT DO UPDATE SET name = excluded.name`,
     ),
     account: database.prepare<[ClientId], BillingAccount>(
@@ -157,6 +175,19 @@ function prepareStatements(database: Database.Database) {
     putPlan: database.prepare<[ClientId, number, string | null]>(
       'INSERT OR REPLACE INTO client_plans (client_id, from_hour, plan_id) VALUES (?, ?, ?)',
     ),
+    isUsed: database.prepare<[{ planId: string; hour: number }], unknown>(
+      `SELECT 1 FROM client_plans AS own WHERE plan_id = @planId AND from_hour <= @hour
+        AND NOT EXISTS (SELECT 1 FROM client_plans AS later WHERE later.client_id = own.client_id
+          AND later.from_hour > own.from_hour AND later.from_hour <= @hour) LIMIT 1`,
+    ),
+    lastBilledOf: database
+      .prepare<[ClientId], number | null>(
+        `SELECT max(month) FROM invoices WHERE client_id = ? AND kind = 'invoice'`,
+      )
+      .pluck(),
+    lastBilled: database
+      .prepare<[], number | null>(`SELECT max(month) FROM invoices WHERE kind = 'invoice'`)
+      .pluck(),
     plansOf: database.prepare<[ClientId], PlanRow>(
       `SELECT from_hour AS "from", plan_id AS planId FROM client_plans
         WHERE client_id = ? ORDER BY from_hour`,

@@ -2,7 +2,8 @@
  * Checks files of anchors (`coordinator/ledger/anchor-files.ts`) with the public key alone, one after the other:
  *
  *   file n    begins with its signed number and the SHA-256 of file n - 1
- *   lines     each is signed, but for those that a crash has left in part, which are counted
+ *   lines     each is signed, but for those that a crash has left in part, which are counted: they are among the last of
+ *             their file, after the anchors before the last ones
  *   anchors   have numbers without gaps, and each has the hash of the heads of all chains at that time: who takes a
  *             line away, or puts an earlier one in its place, contradicts the next of them
  */
@@ -30,6 +31,8 @@ export class AnchorsVerifier {
   #carriedLines = 0;
   /** Since the last anchors; what is missing there is not known to have been taken away. */
   #isTorn = false;
+  /** Anchors of the file since its first line that is there in part. */
+  #afterTorn: number | undefined;
   #place = { file: 0, line: 0 };
   readonly #verdict: AnchorsVerdict = {
     first: undefined,
@@ -53,6 +56,7 @@ export class AnchorsVerifier {
     if (this.#verdict.problem !== undefined) return;
     const lines = Buffer.from(bytes).toString('utf8').split('\n');
     this.#place = { file: number, line: 1 };
+    this.#afterTorn = undefined;
     this.#note(this.#checkStart(number, lines[0] ?? ''));
     for (const line of lines.slice(1)) {
       if (this.#verdict.problem !== undefined) return;
@@ -101,6 +105,7 @@ export class AnchorsVerifier {
   #noteTorn(): void {
     this.#verdict.torn += 1;
     this.#isTorn = true;
+    this.#afterTorn ??= 0;
   }
 
   #checkHead(head: AuditHead): string | undefined {
@@ -119,6 +124,9 @@ export class AnchorsVerifier {
     }
     this.#verdict.anchors += 1;
     this.#verdict.anchoredAt = at;
+    if (this.#afterTorn !== undefined && this.#afterTorn++ > 0) {
+      return 'lines before it are there in part, and after a crash another file begins';
+    }
     const isTorn = this.#isTorn;
     this.#isTorn = false;
     if (isTorn || this.#place.line <= this.#carriedLines || head.hash === this.#hashOfAll())

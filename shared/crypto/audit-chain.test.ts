@@ -120,6 +120,10 @@ const EDITS: Record<string, Edit> = {
     const value = JSON.parse(lines[at] ?? '{}') as Record<string, unknown>;
     return lines.with(at, JSON.stringify({ ...value, more: null }));
   },
+  'a field is there twice, first with another value': (lines, at) => {
+    return lines.with(at, `{"chain":"cl_b","head":{},${(lines[at] ?? '').slice(1)}`);
+  },
+  'it is written otherwise': (lines, at) => lines.with(at, `${lines[at] ?? ''} `),
   'it is hashed anew from there on': (lines, at) => {
     if (!(lines[at] ?? '').includes('"units"')) return undefined;
     let before = '';
@@ -144,23 +148,11 @@ for (const [name, edit] of Object.entries(EDITS)) {
     for (const lines of [exportOf(chain), exportOf(chain, 12), prunedExportOf(chain, 12)]) {
       for (let at = 0; at < lines.length; at += 1) {
         const changed = edit(lines, at, random);
-        if (changed === undefined || isSameText(lines, changed)) continue;
+        if (changed === undefined || changed.join('\n') === lines.join('\n')) continue;
         assert.ok(check(changed).problem !== undefined, `line ${at + 1}: ${changed[at]}`);
       }
     }
   });
-}
-
-/** Of JSON, some changes of characters are none: a number with another exponent, say. */
-function isSameText(a: readonly string[], b: readonly string[]): boolean {
-  const textOf = (lines: readonly string[]) => {
-    try {
-      return lines.map((line) => canonicalJson(JSON.parse(line))).join('\n');
-    } catch {
-      return undefined;
-    }
-  };
-  return textOf(a) !== undefined && textOf(a) === textOf(b);
 }
 
 test('a chain that was made shorter or written anew is found by a head that was kept', () => {

@@ -15,6 +15,7 @@ import { type AuditFields, chainStart, nextHash } from './audit-chain.ts';
 import {
   type AuditHead,
   canonicalJson,
+  isExact,
   isOfKind,
   isSigned,
   type SignedCheckpoint,
@@ -41,6 +42,9 @@ export interface AuditVerdict {
   signedAt: string | undefined;
   problem: AuditFinding | undefined;
 }
+
+/** A field that is there twice would say one thing here, and another to who takes the first of them. */
+const INEXACT = 'it is not written as the service writes it';
 
 interface Place {
   chain: string;
@@ -94,8 +98,9 @@ export class AuditVerifier {
   #check(line: string): string | undefined {
     const value = parsed(line);
     if (value === undefined) return 'it is not JSON of one object';
-    if (isOfKind('checkpoint', value)) return this.#beginAfter(value);
-    if (!isOfKind('head', value)) return this.#checkEntry(value);
+    if (isOfKind('checkpoint', value)) return isExact(line) ? this.#beginAfter(value) : INEXACT;
+    if (!isOfKind('head', value)) return this.#checkEntry(value, line);
+    if (!isExact(line)) return INEXACT;
     if (!isSigned('head', value, this.#key))
       return 'the signature of the head is not that of the key';
     if (this.#end === undefined) return this.#open(value);
@@ -149,7 +154,7 @@ export class AuditVerifier {
     return this.#checkKnown(place);
   }
 
-  #checkEntry({ hash, ...fields }: Record<string, unknown>): string | undefined {
+  #checkEntry({ hash, ...fields }: Record<string, unknown>, line: string): string | undefined {
     const entry = fields as AuditFields;
     if (this.#place === undefined) return 'no line before it says where the export ends';
     const { chain, sequence, hash: before } = this.#place;
@@ -157,8 +162,10 @@ export class AuditVerifier {
     if (entry.sequence !== sequence + 1) {
       return `entry ${entry.sequence} stands where entry ${sequence + 1} should`;
     }
-    const found = nextHash(before, canonicalJson(entry));
+    const text = canonicalJson(entry);
+    const found = nextHash(before, text);
     if (found !== hash) return `entry ${entry.sequence} is not what was hashed`;
+    if (line !== `${text.slice(0, -1)},"hash":"${found}"}`) return INEXACT;
     this.#place = { chain, sequence: entry.sequence, hash: found };
     this.#verdict.entries += 1;
     return this.#checkKnown(this.#place);

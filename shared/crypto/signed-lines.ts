@@ -77,6 +77,11 @@ export function isOfKind<K extends SignedKind>(kind: K, value: unknown): value i
   return typeof content === 'object' && content !== null;
 }
 
+/** Whether a line of JSON says the same to each reader: no field is there twice, nothing is written otherwise. */
+export function isExact(line: string): boolean {
+  return JSON.stringify(JSON.parse(line)) === line;
+}
+
 /** Of a line; undefined when it is none of that kind, or only a part of one. */
 export function parseSigned<K extends SignedKind>(kind: K, line: string): Signed<K> | undefined {
   try {

@@ -120,3 +120,19 @@ test('a start makes up for a day at most, and for every client of it', async (t)
   assert.equal(values.includes(20_000), true);
   assert.equal(values.filter((value) => value === 0).length, 23, 'silence, but for that hour');
 });
+
+test('a clock that was far ahead for a while does not end the looking', async (t) => {
+  const rig = await AdminRig.start(t);
+  const client = await calmClient(rig);
+  await rig.billing.anomalies.look();
+  rig.clock.advance(365 * 24 * HOUR_MS);
+  await rig.billing.anomalies.look();
+  rig.clock.advance(-365 * 24 * HOUR_MS);
+  await queries(rig, client, new Map([[hourOf(rig.clock.now()), 10_000]]));
+  rig.clock.advance(2 * HOUR_MS);
+  await restarted(rig).look();
+  rig.clock.advance(HOUR_MS);
+  await restarted(rig).look();
+  const values = (await found(rig)).map((row) => (row as [string, number])[1]);
+  assert.ok(values.length > 0, 'it is looked at again');
+});

@@ -103,6 +103,19 @@ test('a pause is lifted by more budget, another choice, a new month, or no budge
   assert.deepEqual(done(), []);
 });
 
+test('who is paused by an operator is paused for its budget once that has ended', async (t) => {
+  const { rig, client, put, clientId } = await start(t);
+  rig.toldOf.isHeld = true;
+  await use(rig, client);
+  assert.equal((await put('1000000', { at_limit: 'pause_writes' })).reply.paused, null);
+  await rig.billing.checks.look();
+  assert.deepEqual(rig.toldOf.pauses, []);
+  rig.toldOf.isHeld = false;
+  await rig.billing.checks.look();
+  await rig.billing.checks.look();
+  assert.deepEqual(rig.toldOf.pauses, [`writes of ${clientId}`]);
+});
+
 test('budgets are looked at once a minute', async (t) => {
   const { rig, client, put } = await start(t);
   await put('1000000', { levels: [100] });

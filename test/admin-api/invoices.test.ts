@@ -243,6 +243,47 @@ test('invoices become final by themselves a day after the month, one each, after
   assert.deepEqual([...one.lines, ...two.lines], []);
 });
 
+test('what comes late of a month that came to nothing is billed with the next one, once', async (t) => {
+  const rig = await startAt(t, '2028-02-01T00:00:00Z');
+  const client = await rig.client({ plan: 'free' });
+  const plan = (await rig.send('GET', '/plans/free')).reply;
+  const prices = { ...(plan.prices as Reply), million_queries: 3_000_000 };
+  await rig.send('PUT', '/plans/free', { limits: plan.limits, prices });
+  const early = Math.floor(Date.parse('2028-02-10T00:00:00Z') / HOUR_MS);
+  // Months before the client are nobody's but operators'.
+  await use(rig, client, { hour: early - 24 * 30 });
+  goTo(rig, '2028-03-02T00:00:00Z');
+  await invoicingOf(rig).invoicing.look();
+  assert.deepEqual(await allOf(rig), []);
+  await use(rig, client, { queries: 5_000_000, hour: early });
+  goTo(rig, '2028-05-02T00:00:00Z');
+  await invoicingOf(rig).invoicing.look();
+  assert.deepEqual(await allOf(rig), [['2028-000001', '2028-03', 'acme', '15000000']]);
+  const queriesOf = (reply: Reply) => amountsOf(reply).filter(([item]) => item === 'queries');
+  const { reply } = await rig.send('GET', '/invoices/2028-000001');
+  assert.deepEqual(queriesOf(reply), [['queries', '5000000', '15000000']]);
+  // Nor does an operator bill it again who makes the month itself final.
+  const february = await rig.send('POST', `${client}/invoices/2028-02/finalise`);
+  assert.deepEqual([february.reply.total_micros, queriesOf(february.reply)], ['0', []]);
+});
+
+test('a clock that is set back into a month with an invoice has it billed no other way', async (t) => {
+  const rig = await startAt(t, '2028-02-01T00:00:00Z');
+  const client = await rig.client();
+  await use(rig, client);
+  goTo(rig, '2028-03-01T00:30:00Z');
+  await rig.send('POST', `${client}/invoices/2028-02/finalise`);
+  goTo(rig, '2028-02-29T21:30:00Z');
+  const { limits, prices } = (await rig.send('GET', '/plans/standard')).reply;
+  const dearer = { ...(prices as Reply), month: 50_000_000 };
+  await rig.send('PUT', '/plans/standard', { limits, prices: dearer });
+  goTo(rig, '2028-02-29T22:30:00Z');
+  await rig.send('PATCH', client, { plan: 'free' });
+  goTo(rig, '2028-04-02T00:30:00Z');
+  const { reply } = await rig.send('POST', `${client}/invoices/2028-03/finalise`);
+  assert.deepEqual(amountsOf(reply), [['plan', '744', '0']]);
+});
+
 test('after a start invoices wait for what workers bring', async (t) => {
   const rig = await startAt(t, '2028-02-01T00:00:00Z');
   await rig.client();

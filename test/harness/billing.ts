@@ -19,8 +19,13 @@ import { type Log, quietLog } from '../../shared/log/log.ts';
 export class Told {
   readonly notices: Notice[] = [];
   readonly pauses: string[] = [];
+  /** An operator has paused the clients. */
+  isHeld = false;
   readonly budgetPauses: BudgetPauses = {
-    pause: (clientId, scope) => void this.pauses.push(`${scope} of ${clientId}`),
+    pause: (clientId, scope) => {
+      if (!this.isHeld) this.pauses.push(`${scope} of ${clientId}`);
+      return !this.isHeld;
+    },
     lift: (clientId) => void this.pauses.push(`nothing of ${clientId}`),
   };
 }

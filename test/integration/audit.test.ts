@@ -67,6 +67,8 @@ test('an export is verified without the service, after kills too, and an edit is
     await Promise.all(Array.from({ length: 20 }, () => service.fetch('GET', '/collections')));
     await service.killAndWait('coordinator');
   }
+  // What a name had that was refused stands in the entry as it is.
+  assert.equal((await service.fetch('GET', '/collections/a%E2%80%A8b')).status, 400);
   await untilEntry(service, 'GET /v1/audit');
   const folder = temporaryFolder(t);
   const [exported, key] = [path.join(folder, 'export.jsonl'), path.join(folder, 'key.pem')];
@@ -91,6 +93,9 @@ test('an export is verified without the service, after kills too, and an edit is
 
   await service.stop();
   const anchors = path.join(service.dataFolder, 'coordinator', 'audit-anchors-000001.jsonl');
+  const unsigned = await verify(exported, '--known', key);
+  assert.equal(unsigned.code, 1);
+  assert.match(unsigned.stderr, /has nothing that was signed by the key/);
   const whole = await runCommand(['audit', 'verify-anchors', path.dirname(anchors), '--key', key]);
   assert.equal(whole.code, 0, whole.stderr);
   assert.match(whole.stdout, /files 1 to 1 are as they were written: [1-9]\d* anchors/);

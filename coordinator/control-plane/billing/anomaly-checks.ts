@@ -87,10 +87,11 @@ export class AnomalyChecks {
     return { items, next: found.length > count ? (items.at(-1)?.sequence ?? null) : null };
   }
 
-  /** The first look is at the last hour that is closed. */
+  /** The first look is at the last hour that is closed; so is one that was far ahead, by a clock that was wrong. */
   #next(end: number): { hour: number; after: string } {
     const progress = this.#deps.store.anomalies.progress;
-    if (progress.hour === 0) return { hour: end - 1, after: '' };
+    if (progress.hour === 0 || progress.hour > end + BACK_HOURS)
+      return { hour: end - 1, after: '' };
     return progress.hour < end - BACK_HOURS ? { hour: end - BACK_HOURS, after: '' } : progress;
   }
 

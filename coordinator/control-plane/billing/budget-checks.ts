@@ -22,7 +22,8 @@ import type { Statements } from './statements.ts';
 
 /** Pauses and lifts because of a budget, and nothing else; called in a transaction of the store. */
 export interface BudgetPauses {
-  pause(clientId: ClientId, scope: PauseScope): void;
+  /** Whether it is paused for that now; not when an operator has paused or suspended it, or it is going. */
+  pause(clientId: ClientId, scope: PauseScope): boolean;
   lift(clientId: ClientId): void;
 }
 
@@ -129,7 +130,8 @@ export class BudgetChecks {
     const { store, pauses } = this.#deps;
     if (paused === wanted) return;
     if (wanted === null) pauses.lift(clientId);
-    else pauses.pause(clientId, wanted);
+    // Tried again with the next look: what an operator did may end before the month does.
+    else if (!pauses.pause(clientId, wanted)) return;
     store.budgets.setPaused(clientId, wanted);
   }
 }

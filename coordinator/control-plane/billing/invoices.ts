@@ -7,7 +7,8 @@
  *
  * What reaches the ledger after a month's invoice became final is billed with the next one: its lines of
  * earlier months are what the ledger has of these beyond what invoices have billed. So all invoices of a client
- * together come to all that the ledger has, but for what is later than three months.
+ * together come to all that the ledger has, but for what is later than three months. A month that came to nothing has
+ * no invoice, but what of it comes late is billed the same way.
  */
 import type { Clock } from '../../../shared/base/clock.ts';
 import type { ClientId } from '../../../shared/base/ids.ts';
@@ -86,7 +87,10 @@ export class Invoices {
   async draft(clientId: ClientId, month: number): Promise<Draft> {
     const { store, currency } = this.#deps;
     const clientName = store.priceHistory.account(clientId)?.name ?? '';
-    const lines = [...(await this.#late(clientId, month)), ...(await this.#used(clientId, month))];
+    const lines = [
+      ...(await this.#late(clientId, month)),
+      ...(await this.#unbilled(clientId, month)),
+    ];
     const whose = { clientId, clientName, month, currency, lines, totalMicros: totalOf(lines) };
     const none = { number: null, issuedAt: null, credits: null, reason: null };
     return { kind: 'invoice', ...whose, ...none };
@@ -193,15 +197,30 @@ export class Invoices {
   /** Of earlier months, what is not on their invoices nor on later ones. */
   async #late(clientId: ClientId, month: number): Promise<BilledLine[]> {
     const { store } = this.#deps;
-    const earlier = store.invoices
-      .since(clientId, month - LATE_MONTHS)
-      .filter((invoice) => invoice.month < month);
     const late: BilledLine[] = [];
-    for (const { month: of } of earlier) {
-      const billed = store.invoices.since(clientId, of).flatMap(({ lines }) => lines.map(lineOf));
-      late.push(...lateLines(await this.#used(clientId, of), billed));
+    for (let of = month - LATE_MONTHS; of < month; of += 1) {
+      const hasInvoice = store.invoices.ofMonth(clientId, of) !== undefined;
+      if (!hasInvoice && !this.#cameToNothing(clientId, of)) continue;
+      const lines = await this.#unbilled(clientId, of);
+      if (hasInvoice || totalOf(lines) > 0n) late.push(...lines);
     }
     return late;
+  }
+
+  /** Whether a month without an invoice was looked at, and is not left to operators. */
+  #cameToNothing(clientId: ClientId, month: number): boolean {
+    const account = this.#deps.store.priceHistory.account(clientId);
+    return account !== undefined && month >= account.since && month < account.settled;
+  }
+
+  /** Of a month, what is not on its invoice nor on later ones. */
+  async #unbilled(clientId: ClientId, month: number): Promise<BilledLine[]> {
+    const used = await this.#used(clientId, month);
+    const invoices = this.#deps.store.invoices.since(clientId, month);
+    const billed = invoices.flatMap(({ lines }) => lines.map(lineOf));
+    // Else as the statement has them.
+    const isNew = !billed.some((line) => monthOfHour(line.from) === month);
+    return isNew ? used : lateLines(used, billed);
   }
 
   #withCredits(invoice: InvoiceRecord): Shown {

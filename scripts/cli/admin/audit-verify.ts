@@ -2,11 +2,11 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { AnchorsVerifier } from '../../../shared/crypto/anchors-verifier.ts';
 import { type AuditVerdict, AuditVerifier } from '../../../shared/crypto/audit-verifier.ts';
 import {
+  isSigned,
   parseSigned,
   type SignedCheckpoint,
   type SignedHead,
@@ -78,7 +78,9 @@ async function verifyExport(
   { key, known = [], json = false }: VerifyOptions,
   write: Write,
 ): Promise<void> {
-  const verifier = new AuditVerifier(keyIn(key), known.flatMap(signedIn));
+  const publicKey = keyIn(key);
+  const before = known.flatMap((one) => signedIn(one, publicKey));
+  const verifier = new AuditVerifier(publicKey, before);
   for await (const line of linesOf(file)) verifier.take(line);
   const verdict = verifier.end();
   if (json) printJson({ json, write }, { ...verdict, good: verdict.problem === undefined });
@@ -98,15 +100,19 @@ function describe({ chain, entries, start, after = 0, end, ...signed }: AuditVer
   return `${span}; those up to ${pruned.sequence} were pruned at ${pruned.at}, which is signed, too`;
 }
 
+/** Not by `readline`, to which U+2028 and U+2029 end a line: canonical JSON has them as they are. */
 async function* linesOf(file: string): AsyncIterable<string> {
-  const input = createReadStream(file);
+  let rest = '';
   try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      yield line;
+    for await (const part of createReadStream(file, { encoding: 'utf8' })) {
+      const lines = `${rest}${part}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
     }
   } catch (cause) {
     throw unreadable(file, cause);
   }
+  if (rest !== '') yield rest;
 }
 
 function keyIn(file: string): KeyObject {
@@ -125,12 +131,17 @@ function bytesOf(file: string): Buffer {
   }
 }
 
-/** Of whatever file has some, a line each. */
-function signedIn(file: string): (SignedHead | SignedCheckpoint)[] {
+/** Of whatever file has some, a line each. Throws a `CommandError` for a file that has none of the key. */
+function signedIn(file: string, key: KeyObject): (SignedHead | SignedCheckpoint)[] {
   const lines = bytesOf(file).toString('utf8').split('\n');
-  return lines.flatMap(
+  const found = lines.flatMap(
     (line) => parseSigned('head', line) ?? parseSigned('checkpoint', line) ?? [],
   );
+  const isSome = found.some((one) => {
+    return 'head' in one ? isSigned('head', one, key) : isSigned('checkpoint', one, key);
+  });
+  if (!isSome) throw new CommandError(`${file} has nothing that was signed by the key`);
+  return found;
 }
 
 function unreadable(file: string, cause: unknown): CommandError {
