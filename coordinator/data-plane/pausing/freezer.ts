@@ -26,14 +26,19 @@ export interface FreezerDeps {
   log: Log;
 }
 
+interface Try {
+  /** When all workers had frozen theirs; in monotonic time. */
+  frozenMs: number | undefined;
+}
+
 /** Packing a large shard takes a minute for some gigabytes. */
 const FREEZE_TIMEOUT_MS = 30 * 60_000;
 const AGAIN_MS = 3_600_000;
 
 export class Freezer {
   readonly #deps: FreezerDeps;
-  /** When all workers had frozen theirs; in monotonic time. */
-  readonly #frozen = new Map<CollectionId, number>();
+  /** The last try of each, as long as nobody has brought the collection back since. */
+  readonly #tries = new Map<CollectionId, Try>();
   #closed = false;
 
   constructor(deps: FreezerDeps) {
@@ -42,7 +47,7 @@ export class Freezer {
 
   /** It was brought back, or is about to be. */
   woke(collectionId: CollectionId): void {
-    this.#frozen.delete(collectionId);
+    this.#tries.delete(collectionId);
   }
 
   /** Freezes those that are not known to be. False when not all are in the end. */
@@ -50,7 +55,7 @@ export class Freezer {
     const { clock } = this.#deps;
     let isWhole = true;
     for (const record of records) {
-      const at = this.#frozen.get(record.collectionId);
+      const at = this.#tries.get(record.collectionId)?.frozenMs;
       if (at !== undefined && clock.monotonicMs() - at < AGAIN_MS) continue;
       if (this.#closed) return false;
       if (!(await this.#tryFreeze(record))) isWhole = false;
@@ -65,11 +70,14 @@ export class Freezer {
   async #tryFreeze(record: CollectionRecord): Promise<boolean> {
     const { clock, isWanted, log } = this.#deps;
     const { collectionId } = record;
+    const own: Try = { frozenMs: undefined };
     try {
       if (!isWanted(record)) return true;
+      this.#tries.set(collectionId, own);
       if (!(await this.#freezeOne(record))) return false;
-      this.#frozen.set(collectionId, clock.monotonicMs());
-      return true;
+      own.frozenMs = clock.monotonicMs();
+      // It may have been brought back meanwhile, and be paused again.
+      return this.#tries.get(collectionId) === own;
     } catch (error) {
       // A request that needed it is no failure.
       const isNeeded = error instanceof AppError && error.code === 'conflict';

@@ -42,6 +42,8 @@ function start(t: TestContext, names: readonly string[], idleDays = 28) {
     behind: false,
     clientPaused: false,
     fails: undefined as Error | undefined,
+    /** Workers answer after it. */
+    gate: undefined as Promise<void> | undefined,
   };
   const setOf = (shardId: ShardId) => {
     const replicas = WORKERS.map((workerId, i) => {
@@ -50,6 +52,7 @@ function start(t: TestContext, names: readonly string[], idleDays = 28) {
     return { shardId, replicas } as unknown as ReplicaSet;
   };
   const ask = async ({ shardId, workerId }: { shardId: ShardId; workerId: WorkerId }) => {
+    await state.gate;
     if (state.fails !== undefined) throw state.fails;
     assert.ok(state.carried.includes(shardId), 'its notes are in the ledger first');
     state.frozen.push(`${shardId}@${workerId}`);
@@ -222,6 +225,25 @@ test('replicas that are behind, workers that fail and requests in between: it is
   clock.advance(3_600_000);
   await pausing.look();
   assert.equal(state.frozen.length, 4, 'once an hour all are told again');
+});
+
+test('one that was brought back and paused again while it was being frozen is frozen once more', async (t) => {
+  const { pausing, records, state } = start(t, ['a'], 0);
+  const [record] = records;
+  assert.ok(record !== undefined);
+  const late = Promise.withResolvers<void>();
+  state.gate = late.promise;
+  pausing.pause(record, 'why', ORIGIN);
+  const looked = pausing.look();
+  await new Promise(setImmediate);
+  pausing.wake(record, ORIGIN);
+  pausing.pause(record, 'again', ORIGIN);
+  state.gate = undefined;
+  late.resolve();
+  await looked;
+  const before = state.frozen.length;
+  await pausing.look();
+  assert.equal(state.frozen.length, before + 2);
 });
 
 test('the collections of a client that is paused as a whole are frozen, too', async (t) => {
