@@ -444,6 +444,11 @@ const MIGRATIONS: readonly string[] = [
     after_client TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  DROP INDEX notice_deliveries_waiting;
+  CREATE INDEX notice_deliveries_waiting ON notice_deliveries (kind, owner, target, next_at)
+    WHERE state = 'waiting';
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
