@@ -112,7 +112,7 @@ export class MailSender {
 
   /** Sends what is due; answers in how many milliseconds to look again. */
   async #pass(): Promise<number> {
-    const { store, clock } = this.#deps;
+    const { clock } = this.#deps;
     if (clock.now() < this.#pausedUntil) return this.#pausedUntil - clock.now();
     for (const target of this.#dueTargets()) {
       if (this.#closed) break;
