@@ -47,6 +47,8 @@ const RETRY = { firstMs: 5_000, maxMs: 6 * HOUR_MS };
 /** The system's clock may be set, so it is looked now and then whatever is due. */
 const LOOK_MS = 30_000;
 const TARGETS_MAX = 10_000;
+/** A look takes as long as there are webhooks for which something waits; so much longer is none taken. */
+const RESTS_PER_LOOK = 10;
 const GONE = 410;
 
 export class WebhookSender {
@@ -55,6 +57,8 @@ export class WebhookSender {
   readonly #callsOf = new Map<string, number>();
   readonly #ending = new AbortController();
   #cancel: (() => void) | undefined;
+  /** No look before, in monotonic time. */
+  #restsUntilMs = 0;
 
   constructor(deps: WebhookSenderDeps) {
     this.#deps = deps;
@@ -65,13 +69,21 @@ export class WebhookSender {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#ending.signal.aborted) return;
+    const { clock } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    if (startedMs < this.#restsUntilMs) {
+      this.#cancel = clock.after(this.#restsUntilMs - startedMs, () => this.soon());
+      return;
+    }
     let nextMs = LOOK_MS;
     try {
       nextMs = this.#startCalls();
     } catch (error) {
       this.#deps.log.event('unexpected_error', { place: 'webhooks', error });
     }
-    this.#cancel = this.#deps.clock.after(nextMs, () => this.soon());
+    const endedMs = clock.monotonicMs();
+    this.#restsUntilMs = endedMs + (endedMs - startedMs) * RESTS_PER_LOOK;
+    this.#cancel = clock.after(nextMs, () => this.soon());
   }
 
   /** Breaks off what is under way: it waits, and is posted again after the next start. */
