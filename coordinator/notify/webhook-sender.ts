@@ -174,9 +174,11 @@ export class WebhookSender {
         return;
       }
       store.webhooks.noteCall(webhookId, false);
-      const next = this.#nextOf(delivery, code);
+      // Who moved a webhook during the call has heard that the place before is gone, not this one.
+      const isGone = code === GONE && store.webhooks.find(webhookId)?.url === webhook.url;
+      const next = this.#nextOf(delivery, isGone);
       store.noticeDeliveries.settle(deliveryId, { ...next, code, problem });
-      if (next.state === 'dead') this.#giveUp(webhook, code);
+      if (next.state === 'dead') this.#giveUp(webhook, isGone);
     });
     log.event('webhook_called', {
       webhookId,
@@ -188,21 +190,21 @@ export class WebhookSender {
     });
   }
 
-  #nextOf({ attempts, since }: DueDelivery, code: number | null) {
+  #nextOf({ attempts, since }: DueDelivery, isGone: boolean) {
     const { clock, random } = this.#deps;
     const nextAt = clock.now() + retryDelay(attempts + 1, RETRY, random);
-    if (code === GONE || nextAt >= since + TRIED_MS) return { state: 'dead' as const };
+    if (isGone || nextAt >= since + TRIED_MS) return { state: 'dead' as const };
     return { state: 'waiting' as const, nextAt };
   }
 
   /** Disables a webhook whose receiver is gone or has failed for days. */
-  #giveUp({ webhookId, clientId }: WebhookRecord, code: number | null): void {
+  #giveUp({ webhookId, clientId }: WebhookRecord, isGone: boolean): void {
     const { store, notifier, clock, log } = this.#deps;
     const now = store.webhooks.find(webhookId);
     if (now === undefined || now.disabled !== null) return;
     const failingMs = clock.now() - (now.failingSince ?? clock.now());
-    if (code !== GONE && failingMs < FAILING_MS) return;
-    const reason = code === GONE ? 'gone' : 'failing';
+    if (!isGone && failingMs < FAILING_MS) return;
+    const reason = isGone ? 'gone' : 'failing';
     store.webhooks.disable(webhookId, reason);
     store.noticeDeliveries.end({ kind: 'webhook', target: webhookId }, 'dead');
     const key = `${webhookId}:${now.version}`;
