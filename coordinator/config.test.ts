@@ -163,9 +163,9 @@ test('a mail server has what mail needs, and webhooks stay where they may go', (
     BULKHEAD_MAIL_HOST: 'mail.example.com',
     BULKHEAD_MAIL_TLS: 'none',
     BULKHEAD_MAIL_USER: 'me',
-    BULKHEAD_MAIL_OPERATORS: 'a@example.com,b',
+    BULKHEAD_MAIL_OPERATORS: 'a@example.com, c@example.com, b',
     BULKHEAD_WEBHOOK_PORTS: '443,70000',
-    BULKHEAD_WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/8,here',
+    BULKHEAD_WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/8, here',
   };
   assert.throws(
     () => readConfig(COORDINATOR_OPTIONS, { env, envFileText: FILE }, coordinatorRelations),

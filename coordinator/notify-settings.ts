@@ -68,7 +68,7 @@ export function webhookPortsOf({ webhookPorts }: NotifyConfig): number[] {
 }
 
 export function allowedNetworksOf({ webhookAllowedNetworks }: NotifyConfig): string[] {
-  return webhookAllowedNetworks === NONE ? [] : webhookAllowedNetworks.split(',');
+  return webhookAllowedNetworks === NONE ? [] : listOf(webhookAllowedNetworks);
 }
 
 /** What does not fit together; see `loadConfig`. */
@@ -105,7 +105,12 @@ function mailProblems(config: NotifyConfig): string[] {
 }
 
 function operatorsOf({ mailOperators }: NotifyConfig): string[] {
-  return mailOperators === NONE ? [] : mailOperators.split(',');
+  return mailOperators === NONE ? [] : listOf(mailOperators);
+}
+
+/** Spaces beside the commas mean nothing. */
+function listOf(text: string): string[] {
+  return text.split(',').map((part) => part.trim());
 }
 
 function isThisMachine(host: string): boolean {

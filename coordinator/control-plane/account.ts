@@ -170,7 +170,7 @@ export class Account {
   /** What is no matter of test data wants a live key. Throws `forbidden`. */
   checkLive({ mode }: Principal): void {
     if (mode === 'live') return;
-    throw new AppError('forbidden', 'notices are of the whole client: a live key is needed');
+    throw new AppError('forbidden', 'this is of the whole client: a live key is needed');
   }
 
   /** Who asks for a change of what notices lead to; takes what it costs. Throws `forbidden`, `rate_limited`. */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { isId, REQUEST_ID_CHARS_MAX } from '../../shared/base/ids.ts';
 import { secureRandom } from '../../shared/base/random.ts';
-import { edgeRequestIds } from './request-ids.ts';
+import { edgeRequestIds, requestIds } from './request-ids.ts';
 
 const GIVEN = '7b0e8a3c93a14c5e8d0b5f2f0a8d9c11';
 
@@ -41,4 +41,14 @@ test('an id that is none of ours to write down is not kept', () => {
   for (const id of [...bad, 'line\nfeed-id', '{"json":true}']) {
     assert.ok(isId('req_', idOf(requestFrom('127.0.0.1', id))), id);
   }
+});
+
+test('ids are all different, and say nothing of how many were between them', () => {
+  const next = requestIds(secureRandom);
+  const ids = Array.from({ length: 10_000 }, next);
+  assert.ok(ids.every((id) => isId('req_', id)));
+  assert.equal(new Set(ids).size, ids.length);
+  const beginnings = new Set(ids.map((id) => id.slice(0, 12)));
+  assert.ok(beginnings.size > 9_990, 'no part is the same in all of them');
+  assert.notDeepEqual(ids.toSorted(), ids);
 });

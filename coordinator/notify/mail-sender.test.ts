@@ -21,6 +21,7 @@ import { Notifier } from './notifier.ts';
 import { SmtpSession, type SmtpSettings } from './smtp-session.ts';
 
 const CLIENT = 'cl_aaaaaaaaaaaaaaaa' as ClientId;
+const OPS = { kind: 'mail', owner: '', target: 'ops@example.com' } as const;
 const HOUR_MS = 3_600_000;
 const SILENCE_MS = 500;
 
@@ -175,6 +176,40 @@ test('more than an address may get is folded into one mail', async (t) => {
   assert.match(server.taken.at(-1)?.text ?? '', /wk_29/);
 });
 
+test('a client that names an address of operators takes nothing of what they get', async (t) => {
+  const server = await startMailServer(t, 'plain');
+  const rig = startRig(t, { port: server.port }, ['ops@example.com']);
+  const { store, notifier } = rig;
+  const max = LIMITS.mailsPerAddressHourMax;
+  store.mailRecipients.replace(CLIENT, [{ address: 'ops@example.com', types: null }]);
+  const own = { kind: 'mail', owner: CLIENT, target: 'ops@example.com' } as const;
+  for (let i = 0; i < 2 * max; i += 1) {
+    notifier.test({ clientId: CLIENT, key: String(i), askedBy: 'key_x' }, [own]);
+  }
+  rig.sender.start();
+  await rig.until(...Array.from({ length: 2 * max }, () => 'delivered' as const));
+  assert.equal(server.taken.length, 1, 'they are folded');
+  for (let i = 0; i < max; i += 1) {
+    rig.tell(String(i));
+    const key = `more ${i}`;
+    notifier.test({ clientId: CLIENT, key, askedBy: 'key_x' }, [own]);
+  }
+  rig.sender.soon();
+  await rig.until(...Array.from({ length: 4 * max }, () => 'delivered' as const));
+  const seen = subjects(server).slice(1);
+  assert.ok(seen.slice(0, max).every((subject) => subject?.includes('A worker is down')));
+  assert.deepEqual(seen.slice(max), [`[Bulkhead] ${max} notices`]);
+  const data = { reason: 'budget', scope: 'all' };
+  notifier.tell({ type: 'client.paused', clientId: CLIENT, key: 'p', data });
+  const [paused] = store.notices.page(undefined, 1);
+  const to = store.noticeDeliveries.of([paused?.sequence ?? 0]);
+  assert.deepEqual(
+    to.map(({ owner }) => owner),
+    [''],
+    'once, and the client can not take it back',
+  );
+});
+
 test('all mails of a minute are bounded, and an address that is none any more gets nothing', async (t) => {
   const server = await startMailServer(t, 'plain');
   const count = LIMITS.mailsPerMinuteMax + 5;
@@ -207,7 +242,7 @@ test('who was handing over when the process died is unknown after it', async (t)
   const server = await startMailServer(t, 'plain');
   const rig = startRig(t, { port: server.port }, ['ops@example.com']);
   rig.tell('1');
-  const [due] = rig.store.noticeDeliveries.due({ kind: 'mail', target: 'ops@example.com' }, 1);
+  const [due] = rig.store.noticeDeliveries.due(OPS, 1);
   assert.equal(rig.store.noticeDeliveries.handOver(due?.deliveryId ?? 0, '<1@a.bc>'), true);
   rig.sender.start();
   await rig.until('unknown');

@@ -8,7 +8,7 @@
  *
  * A mail is sent once at most: who was handing over when the process died, or the line broke, may have the
  * mail, and it is not sent again (`smtp-session.ts`). More notices than an address may get are folded into one
- * mail.
+ * mail. An address of several owners counts once for each, so that no client uses up what operators get.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Random } from '../../shared/base/random.ts';
@@ -112,10 +112,10 @@ export class MailSender {
 
   /** Sends what is due; answers in how many milliseconds to look again. */
   async #pass(): Promise<number> {
-    const { store, clock } = this.#deps;
+    const { clock } = this.#deps;
     if (clock.now() < this.#pausedUntil) return this.#pausedUntil - clock.now();
-    for (const target of store.noticeDeliveries.waiting('mail', TARGETS_MAX)) {
-      if (this.#closed || target.nextAt > clock.now()) break;
+    for (const target of this.#dueTargets()) {
+      if (this.#closed) break;
       for (const letter of this.#lettersTo(target)) {
         if ((await this.#sendOne(letter)) === 'stop') return this.#untilNext();
       }
@@ -123,6 +123,16 @@ export class MailSender {
     this.#session?.close();
     this.#session = undefined;
     return this.#untilNext();
+  }
+
+  /** Those of operators first: what clients are told, however much, does not hold up that a worker is down. */
+  #dueTargets(): WaitingTarget[] {
+    const { store, clock } = this.#deps;
+    const now = clock.now();
+    return store.noticeDeliveries
+      .waiting('mail', TARGETS_MAX)
+      .filter(({ nextAt }) => nextAt <= now)
+      .toSorted((one, other) => Number(one.owner !== '') - Number(other.owner !== ''));
   }
 
   #untilNext(): number {
@@ -138,7 +148,7 @@ export class MailSender {
     const { store, clock } = this.#deps;
     const max = LIMITS.mailsPerAddressHourMax;
     const now = clock.now();
-    const sent = store.noticeDeliveries.sentSince(now - HOUR_MS, target.target, max);
+    const sent = store.noticeDeliveries.sentSince(now - HOUR_MS, target, max);
     const left = max - sent.length;
     if (left === 0) {
       store.noticeDeliveries.defer(target, (sent[0] ?? now) + HOUR_MS);

@@ -84,6 +84,9 @@ test('a digest tells some and counts the rest', () => {
   assert.match(text, /and 7 more/);
   assert.doesNotMatch(html, /<b>/);
   assert.equal(text.match(/A worker is down/g)?.length, LIMITS.digestNoticesMax);
+  const expiring = { key_id: 'key_x', name: 'main', expires_at: 'soon' };
+  const ofClient = digestOf([noticeOf('key.expiring', expiring, 1)], '');
+  assert.match(ofClient.text, /An API key ends soon: main \(client cl_aaaaaaaaaaaaaaaa\)/);
 });
 
 test('mail addresses are addresses and nothing else', () => {

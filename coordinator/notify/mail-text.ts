@@ -104,7 +104,8 @@ export function mailOf(notice: NoticeRecord, owner: string): MailText {
 export function digestOf(notices: readonly NoticeRecord[], owner: string): MailText {
   const title = `${notices.length} notices`;
   const lines = notices.slice(0, LIMITS.digestNoticesMax).map((notice) => {
-    return `${timeOf(notice.at)} ${subjectOf(TEMPLATES[notice.type].subject(notice.data))}`;
+    const about = notice.clientId === null ? '' : ` (client ${notice.clientId})`;
+    return `${timeOf(notice.at)} ${subjectOf(TEMPLATES[notice.type].subject(notice.data))}${about}`;
   });
   const rest = notices.length - lines.length;
   const all = rest === 0 ? lines : [...lines, `and ${rest} more`];

@@ -172,6 +172,32 @@ test('a client hears of a key a week and a day before its end, once each', (t) =
   ]);
 });
 
+test('thousands of keys that end together are told in small parts, and hide none of others', (t) => {
+  const rig = startRig(t);
+  const { clock, store, told } = rig;
+  const terms = { mode: 'live', name: 'main', role: 'admin', namespaces: null } as const;
+  const create = (clientId: ClientId, n: number) => {
+    const id = String(n).padStart(8, '0');
+    store.apiKeys.create({
+      ...{ keyId: `key_${id}` as KeyId, clientId, ...terms, requestsPerSecond: null },
+      expiresAt: clock.now() + HOUR_MS,
+      secret: { prefix: id, digest: Buffer.alloc(32) },
+    });
+  };
+  store.transaction(() => {
+    for (let n = 0; n < 200; n += 1) create(A, n);
+    create(B, 200);
+  });
+  const look = new HourlyLook(rig);
+  look.start();
+  cleanUp(t, () => look.close());
+  const most = told().length;
+  assert.ok(most <= 20, `${most} at once`);
+  for (let i = 0; i < 20; i += 1) clock.advance(20);
+  assert.equal(told().length, 201);
+  assert.equal(told()[0]?.clientId, B);
+});
+
 test('operators hear of a worker that is gone for longer than a restart, and of its return', (t) => {
   const rig = startRig(t);
   const { clock, store, told } = rig;

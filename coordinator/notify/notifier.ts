@@ -102,9 +102,10 @@ export class Notifier {
 
   #targetsOf({ type, clientId }: Notice): Target[] {
     const to: readonly Audience[] = NOTICES[type].to;
+    // An address of both gets one mail, and as one of the operators': no client takes that back.
     const owners: (ClientId | typeof OPERATORS)[] = [
-      ...(clientId !== null && to.includes('client') ? [clientId] : []),
       ...(to.includes('operators') ? ([OPERATORS] as const) : []),
+      ...(clientId !== null && to.includes('client') ? [clientId] : []),
     ];
     return owners.flatMap((owner) => [
       ...this.#webhooksOf(owner, type),

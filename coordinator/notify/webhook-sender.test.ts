@@ -282,6 +282,23 @@ test('one that is gone says so, and one that is down or redirects inward is trie
   assert.ok([redirected?.code, down?.problem].join() === '307,econnrefused', `${down?.problem}`);
 });
 
+test('one that is moved during a call to where it was is not gone', async (t) => {
+  const here = await Receiver.start(t);
+  const before = await Receiver.start(t, status(410));
+  const rig = startRig(t, [here, before]);
+  const { webhookId } = rig.webhooks.create(ORIGIN, null, { url: before.url }).record;
+  before.answer = (response, post) => {
+    rig.webhooks.update(ORIGIN, null, webhookId, { url: here.url });
+    status(410)(response, post);
+  };
+  rig.tell('1');
+  await until(() => before.posts.length === 1 && rig.saw('webhook_called').length === 1, 'a call');
+  assert.equal(rig.webhooks.show(null, webhookId).disabled, null);
+  await nextTry(rig, webhookId);
+  assert.deepEqual(rig.statesOf(webhookId), ['delivered']);
+  assert.equal(here.posts.length, 1);
+});
+
 test('receivers that hang, never end or send too much do not hold up others', async (t) => {
   const bad: Answer[] = [
     () => undefined,

@@ -47,6 +47,8 @@ const RETRY = { firstMs: 5_000, maxMs: 6 * HOUR_MS };
 /** The system's clock may be set, so it is looked now and then whatever is due. */
 const LOOK_MS = 30_000;
 const TARGETS_MAX = 10_000;
+/** A look takes as long as there are webhooks for which something waits; so much longer is none taken. */
+const RESTS_PER_LOOK = 10;
 const GONE = 410;
 
 export class WebhookSender {
@@ -55,6 +57,8 @@ export class WebhookSender {
   readonly #callsOf = new Map<string, number>();
   readonly #ending = new AbortController();
   #cancel: (() => void) | undefined;
+  /** No look before, in monotonic time. */
+  #restsUntilMs = 0;
 
   constructor(deps: WebhookSenderDeps) {
     this.#deps = deps;
@@ -65,13 +69,21 @@ export class WebhookSender {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#ending.signal.aborted) return;
+    const { clock } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    if (startedMs < this.#restsUntilMs) {
+      this.#cancel = clock.after(this.#restsUntilMs - startedMs, () => this.soon());
+      return;
+    }
     let nextMs = LOOK_MS;
     try {
       nextMs = this.#startCalls();
     } catch (error) {
       this.#deps.log.event('unexpected_error', { place: 'webhooks', error });
     }
-    this.#cancel = this.#deps.clock.after(nextMs, () => this.soon());
+    const endedMs = clock.monotonicMs();
+    this.#restsUntilMs = endedMs + (endedMs - startedMs) * RESTS_PER_LOOK;
+    this.#cancel = clock.after(nextMs, () => this.soon());
   }
 
   /** Breaks off what is under way: it waits, and is posted again after the next start. */
@@ -162,9 +174,11 @@ export class WebhookSender {
         return;
       }
       store.webhooks.noteCall(webhookId, false);
-      const next = this.#nextOf(delivery, code);
+      // Who moved a webhook during the call has heard that the place before is gone, not this one.
+      const isGone = code === GONE && store.webhooks.find(webhookId)?.url === webhook.url;
+      const next = this.#nextOf(delivery, isGone);
       store.noticeDeliveries.settle(deliveryId, { ...next, code, problem });
-      if (next.state === 'dead') this.#giveUp(webhook, code);
+      if (next.state === 'dead') this.#giveUp(webhook, isGone);
     });
     log.event('webhook_called', {
       webhookId,
@@ -176,21 +190,21 @@ export class WebhookSender {
     });
   }
 
-  #nextOf({ attempts, since }: DueDelivery, code: number | null) {
+  #nextOf({ attempts, since }: DueDelivery, isGone: boolean) {
     const { clock, random } = this.#deps;
     const nextAt = clock.now() + retryDelay(attempts + 1, RETRY, random);
-    if (code === GONE || nextAt >= since + TRIED_MS) return { state: 'dead' as const };
+    if (isGone || nextAt >= since + TRIED_MS) return { state: 'dead' as const };
     return { state: 'waiting' as const, nextAt };
   }
 
   /** Disables a webhook whose receiver is gone or has failed for days. */
-  #giveUp({ webhookId, clientId }: WebhookRecord, code: number | null): void {
+  #giveUp({ webhookId, clientId }: WebhookRecord, isGone: boolean): void {
     const { store, notifier, clock, log } = this.#deps;
     const now = store.webhooks.find(webhookId);
     if (now === undefined || now.disabled !== null) return;
     const failingMs = clock.now() - (now.failingSince ?? clock.now());
-    if (code !== GONE && failingMs < FAILING_MS) return;
-    const reason = code === GONE ? 'gone' : 'failing';
+    if (!isGone && failingMs < FAILING_MS) return;
+    const reason = isGone ? 'gone' : 'failing';
     store.webhooks.disable(webhookId, reason);
     store.noticeDeliveries.end({ kind: 'webhook', target: webhookId }, 'dead');
     const key = `${webhookId}:${now.version}`;

@@ -72,6 +72,12 @@ export interface NewApiKey extends KeyTerms {
   secret: NewSecret;
 }
 
+/** Where a page of keys that come to their end goes on: after that time, and at that time after that id. */
+export interface ExpiryPlace {
+  expiresAt: number;
+  keyId: string;
+}
+
 /** A key that comes to its end. */
 export interface ExpiringKey {
   keyId: KeyId;
@@ -131,9 +137,9 @@ export class ApiKeysTable {
     return this.#sql.page.all({ clientId, after: after ?? '', limit, now }).map(fromRow);
   }
 
-  /** Up to `limit` keys of active clients that end after `from` and until `until`, and are not revoked. */
-  expiring(from: number, until: number, limit: number): ExpiringKey[] {
-    return this.#sql.expiring.all({ from, until, limit });
+  /** Up to `limit` keys of active clients that end after that place and until `until`, and are not revoked, by end. */
+  expiring(after: ExpiryPlace, until: number, limit: number): ExpiringKey[] {
+    return this.#sql.expiring.all({ ...after, until, limit });
   }
 
   /** How many keys of the client and mode are not revoked. */
@@ -232,9 +238,9 @@ function prepare(database: Database.Database) {
     expiring: database.prepare<[object], ExpiringKey>(
       `SELECT k.key_id AS keyId, k.client_id AS clientId, k.name, k.expires_at AS expiresAt
         FROM api_keys k JOIN clients c ON c.client_id = k.client_id
-        WHERE k.expires_at > @from AND k.expires_at <= @until AND k.revoked_at IS NULL
-          AND c.state = 'active'
-        ORDER BY k.expires_at LIMIT @limit`,
+        WHERE (k.expires_at, k.key_id) > (@expiresAt, @keyId) AND k.expires_at <= @until
+          AND k.revoked_at IS NULL AND c.state = 'active'
+        ORDER BY k.expires_at, k.key_id LIMIT @limit`,
     ),
     countUsable: database
       .prepare<[ClientId, Mode], number>(

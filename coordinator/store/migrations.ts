@@ -452,6 +452,11 @@ const MIGRATIONS: readonly string[] = [
       WHERE client_id = NEW.client_id AND month = NEW.month AND kind = 'invoice')
     BEGIN SELECT RAISE (ABORT, 'a month has one invoice'); END;
   `,
+  `
+  DROP INDEX notice_deliveries_waiting;
+  CREATE INDEX notice_deliveries_waiting ON notice_deliveries (kind, owner, target, next_at)
+    WHERE state = 'waiting';
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -102,9 +102,9 @@ export class NoticeDeliveriesTable {
   }
 
   /** Up to `limit` deliveries to a target that are due, the oldest first. */
-  due({ kind, target }: Pick<Target, 'kind' | 'target'>, limit: number): DueDelivery[] {
+  due({ kind, owner, target }: Target, limit: number): DueDelivery[] {
     const now = this.#clock.now();
-    return this.#sql.due.all({ kind, target, now, limit }).map(dueOf);
+    return this.#sql.due.all({ kind, owner, target, now, limit }).map(dueOf);
   }
 
   /** Notes what became of a try; a row that is gone meanwhile stays gone. */
@@ -115,8 +115,8 @@ export class NoticeDeliveriesTable {
   }
 
   /** It waits longer, though nothing was tried. */
-  defer({ kind, target }: Pick<Target, 'kind' | 'target'>, nextAt: number): void {
-    guarded(() => this.#sql.defer.run({ kind, target, nextAt }));
+  defer({ kind, owner, target }: Target, nextAt: number): void {
+    guarded(() => this.#sql.defer.run({ kind, owner, target, nextAt }));
   }
 
   /** From here on its mail server may have taken it. False when it does not wait any more. */
@@ -130,9 +130,10 @@ export class NoticeDeliveriesTable {
     return guarded(() => this.#sql.lose.run()).changes;
   }
 
-  /** When mails were handed over after `since`, the oldest first: to that address, or all. */
-  sentSince(since: number, address: string | null, limit: number): number[] {
-    return this.#sql.sentSince.all({ since, address, limit });
+  /** When mails were handed over after `since`, the oldest first: to that address of its owner, or all. */
+  sentSince(since: number, to: Pick<Target, 'owner' | 'target'> | null, limit: number): number[] {
+    const { owner = null, target = null } = to ?? {};
+    return this.#sql.sentSince.all({ since, owner, target, limit });
   }
 
   /** What waits for a target that is not to get it any more ends as `state`. */
@@ -199,7 +200,8 @@ function prepare(database: Database.Database) {
     ),
     defer: database.prepare(
       `UPDATE notice_deliveries SET next_at = @nextAt
-        WHERE kind = @kind AND target = @target AND state = 'waiting' AND next_at < @nextAt`,
+        WHERE kind = @kind AND owner = @owner AND target = @target AND state = 'waiting'
+          AND next_at < @nextAt`,
     ),
     handOver: database.prepare(
       `UPDATE notice_deliveries SET state = 'handing_over', message_id = @messageId, sent_at = @now
@@ -234,22 +236,23 @@ function prepareReads(database: Database.Database) {
   return {
     // One step of the index a target, however much waits for each.
     waiting: database.prepare<[object], WaitingTarget>(
-      `WITH RECURSIVE targets (target) AS (
-          SELECT min(target) FROM notice_deliveries WHERE kind = @kind AND state = 'waiting'
+      `WITH RECURSIVE targets (owner, target, nextAt) AS (
+          SELECT * FROM (SELECT owner, target, next_at FROM notice_deliveries
+            WHERE kind = @kind AND state = 'waiting' ORDER BY owner, target, next_at LIMIT 1)
           UNION ALL
-          SELECT (SELECT min(target) FROM notice_deliveries
-              WHERE kind = @kind AND state = 'waiting' AND target > targets.target)
-            FROM targets WHERE targets.target IS NOT NULL)
-        SELECT d.kind, d.owner, d.target, d.next_at AS nextAt FROM targets
-          JOIN notice_deliveries d ON d.delivery_id = (
-            SELECT delivery_id FROM notice_deliveries
-              WHERE kind = @kind AND state = 'waiting' AND target = targets.target
-              ORDER BY next_at LIMIT 1)
-        ORDER BY d.next_at, d.target LIMIT @limit`,
+          SELECT d.owner, d.target, d.next_at FROM targets
+            JOIN notice_deliveries d ON d.delivery_id = (
+              SELECT delivery_id FROM notice_deliveries
+                WHERE kind = @kind AND state = 'waiting'
+                  AND (owner, target) > (targets.owner, targets.target)
+                ORDER BY owner, target, next_at LIMIT 1))
+        SELECT @kind AS kind, owner, target, nextAt FROM targets
+          ORDER BY nextAt, target, owner LIMIT @limit`,
     ),
     due: database.prepare<[object], DueRow>(
       `SELECT ${COLUMNS}, ${NOTICE_COLUMNS} ${from}
-        WHERE d.kind = @kind AND d.target = @target AND d.state = 'waiting' AND d.next_at <= @now
+        WHERE d.kind = @kind AND d.owner = @owner AND d.target = @target
+          AND d.state = 'waiting' AND d.next_at <= @now
         ORDER BY d.next_at, d.delivery_id LIMIT @limit`,
     ),
     page: database.prepare<[object], DueRow>(
@@ -265,7 +268,8 @@ function prepareReads(database: Database.Database) {
     sentSince: database
       .prepare<[object], number>(
         `SELECT min(sent_at) FROM notice_deliveries
-          WHERE sent_at > @since AND (@address IS NULL OR target = @address)
+          WHERE sent_at > @since
+            AND (@target IS NULL OR (target = @target AND owner = @owner))
           GROUP BY message_id ORDER BY 1 LIMIT @limit`,
       )
       .pluck(),

@@ -101,7 +101,8 @@ function clientChanges(random: SeededRandom, round: number): ControlChange[] {
       notifier.tell({ type: 'client.paused', clientId, key: `k${round}`, data });
     },
     (store) => {
-      const [due] = store.noticeDeliveries.due({ kind: 'mail', target: 'ops@example.com' }, 1);
+      const to = { kind: 'mail', owner: '', target: 'ops@example.com' } as const;
+      const [due] = store.noticeDeliveries.due(to, 1);
       store.noticeDeliveries.handOver(must(due, 'it was told').deliveryId, '<1@example.com>');
     },
     (store) => void store.noticeDeliveries.loseHandedOver(),

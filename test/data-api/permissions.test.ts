@@ -40,7 +40,8 @@ const OTHERWISE: Readonly<Record<string, number>> = {
 };
 
 /** What only a live key may ask for: it is of the whole client, or about bills, and test data is never billed. */
-const LIVE_ONLY = /^\/v1\/(?:webhooks|notifications|statement|invoices|budget)/;
+const LIVE_ONLY =
+  /^\/v1\/(?:webhooks|notifications|statement|invoices|budget|audit$|audit\/export)/;
 
 /** The collection `own` with point 1. */
 async function makeOwn(rig: DataRig, mode: Mode): Promise<void> {

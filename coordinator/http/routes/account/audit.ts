@@ -11,7 +11,8 @@ export const listOwnAudit = bodylessEndpoint({
   kind: 'read',
   needs,
   query: closedObject(auditQuery),
-  async run({ auditTrail }, { owner, query, out }) {
+  async run({ account, auditTrail }, { owner, query, out }) {
+    account.checkLive(owner);
     const page = await auditTrail.list(owner.clientId, parseAuditQuery(query));
     const { entries, next, keptFrom } = page;
     out.value({ entries: entries.map((entry) => JSON.parse(entry)), next, kept_from: keptFrom });
@@ -24,7 +25,8 @@ export const exportOwnAudit = bodylessEndpoint({
   kind: 'read',
   needs,
   query: closedObject(exportQuery),
-  async run({ auditTrail }, { owner, query, sendLines }) {
+  async run({ account, auditTrail }, { owner, query, sendLines }) {
+    account.checkLive(owner);
     sendLines(await auditTrail.export(owner.clientId, parseAfter(query.after)));
   },
 });
