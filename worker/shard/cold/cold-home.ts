@@ -149,14 +149,25 @@ export async function settleHome(
   coldFolder: string,
 ): Promise<ColdManifest | undefined> {
   await rm(path.join(folder, `${STUB_FILE}.tmp`), { force: true });
-  if (!existsSync(path.join(folder, STUB_FILE))) {
-    if (existsSync(coldFolder)) await removeShardFolder(coldFolder);
-    return undefined;
-  }
+  if (!existsSync(path.join(folder, STUB_FILE))) return settleStubless(folder, coldFolder);
   const stub = await readWhole(path.join(folder, STUB_FILE));
   const manifest = stub ?? (await readWhole(path.join(coldFolder, MANIFEST_FILE)));
   if (manifest === undefined) throw new DamagedData(`${STUB_FILE} and ${MANIFEST_FILE}`);
   await removeHotFiles(folder);
+  return manifest;
+}
+
+/** Without its rows it is not hot, whoever lost the stub: what is cold is the only copy then. */
+async function settleStubless(
+  folder: string,
+  coldFolder: string,
+): Promise<ColdManifest | undefined> {
+  if (existsSync(path.join(folder, ROWS_FILE))) {
+    if (existsSync(coldFolder)) await removeShardFolder(coldFolder);
+    return undefined;
+  }
+  const manifest = await readWhole(path.join(coldFolder, MANIFEST_FILE));
+  if (manifest !== undefined) await writeWhole(path.join(folder, STUB_FILE), manifest);
   return manifest;
 }
 

@@ -169,3 +169,15 @@ test('the copy that an interrupted move has left in the other home goes at the n
   assert.equal(existsSync(cold), false);
   assert.equal((await nearest(await warm(rig), 5))[0], 5);
 });
+
+test('what is cold and has lost its stub is cold, since it is nowhere else', async (t) => {
+  const rig = await ShardRig.start(t);
+  const folder = await filled(rig);
+  await rig.registry.freeze(SHARD);
+  await rig.close(true);
+  await rm(path.join(folder, 'cold.json'));
+  await rig.open();
+  assert.equal(rig.registry.coldCount, 1);
+  assert.equal(existsSync(path.join(folder, 'cold.json')), true);
+  assert.equal((await nearest(await warm(rig), 5))[0], 5);
+});
