@@ -18,7 +18,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolderDurably, syncFolder } from '../../../shared/base/durable-folder.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
@@ -140,6 +140,16 @@ export async function verifyCold(
   for (const file of files) {
     await unpacked(path.join(coldFolder, file.name + PACKED), undefined, file, signal);
   }
+}
+
+/** When all that is cold was last known to be what was packed, in milliseconds since 1970. */
+export async function verifiedAt(folder: string): Promise<number> {
+  return (await stat(path.join(folder, STUB_FILE))).mtimeMs;
+}
+
+/** It was at that time: the stub's says so, also after a restart. */
+export async function noteVerified(folder: string, at: number): Promise<void> {
+  await utimes(path.join(folder, STUB_FILE), new Date(at), new Date(at));
 }
 
 /** What is cold of the shard in this folder, after removing what an interrupted move has left in the

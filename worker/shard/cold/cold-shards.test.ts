@@ -1,10 +1,11 @@
 /** A shard's files on the cold disk: what is answered there, what brings them back, and what becomes of faults. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '../../../shared/base/clock.ts';
+import { ManualClock, systemClock } from '../../../shared/base/clock.ts';
 import { Deadline } from '../../../shared/base/deadline.ts';
 import type { AppError } from '../../../shared/errors/app-error.ts';
 import { recordingLog } from '../../../test/harness/recording-log.ts';
@@ -18,6 +19,10 @@ import {
   upsert,
 } from '../../../test/shard/shard-rig.ts';
 import type { Shard } from '../shard.ts';
+import type { ColdFacts } from './cold-home.ts';
+import { ColdShards } from './cold-shards.ts';
+
+const DAY_MS = 86_400_000;
 
 async function warm({ registry }: ShardRig): Promise<Shard> {
   await registry.warming(SHARD, inTime());
@@ -180,4 +185,47 @@ test('what is cold and has lost its stub is cold, since it is nowhere else', asy
   assert.equal(rig.registry.coldCount, 1);
   assert.equal(existsSync(path.join(folder, 'cold.json')), true);
   assert.equal((await nearest(await warm(rig), 5))[0], 5);
+});
+
+test('what is cold is read when it is due, also by a worker that starts every day', async (t) => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-cold-'));
+  const coldDir = path.join(dataDir, 'cold');
+  const folder = path.join(dataDir, 'clients', 'a', 'live', 'b', 'c.1', '0');
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, 'points.db'), 'rows');
+  const { log, saw } = recordingLog();
+  const clock = new ManualClock(systemClock.now());
+  const damaged = Promise.withResolvers<void>();
+  const start = async () => {
+    const deps = { clock, log, onDamage: () => damaged.resolve() };
+    const shards = new ColdShards(deps, { dataDir, coldDir, verifyEveryMs: 7 * DAY_MS });
+    await shards.find(SHARD, folder);
+    return shards;
+  };
+  let shards = await start();
+  t.after(async () => {
+    await shards.close();
+    await rm(dataDir, { recursive: true });
+  });
+  const held = { version: 1, points: 0, bytes: 0 };
+  const facts = { shardId: SHARD, held, newestNote: 0, status: {} } as unknown as ColdFacts;
+  await shards.freeze(SHARD, folder, async () => facts);
+  const nextDay = async () => {
+    clock.advance(DAY_MS);
+    await shards.close();
+    shards = await start();
+  };
+  for (let day = 1; day <= 5; day += 1) await nextDay();
+  await shards.verify(SHARD);
+  const packed = path.join(coldDir, path.relative(dataDir, folder), 'points.db.zst');
+  await writeFile(packed, 'rot');
+  for (let day = 1; day <= 6; day += 1) {
+    await nextDay();
+    clock.advance(60_000);
+  }
+  await shards.close();
+  assert.equal(saw('cold_scrub_failed').length, 0, 'it was read six days ago');
+  await nextDay();
+  clock.advance(60_000);
+  await damaged.promise;
 });

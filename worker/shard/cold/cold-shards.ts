@@ -9,7 +9,8 @@
  * long as its deadline allows; the thawing goes on without it. Some are thawed at once, the others wait
  * for their turn, so that a hundred that wake do not share the disk and the memory for all.
  *
- * What is cold is read once in a while, a shard at a time, and held against its digests.
+ * What is cold is read once in a while, a shard at a time, and held against its digests. When that was is the
+ * time of its stub, so that a worker that starts every day reads it, too.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -28,8 +29,10 @@ import {
   type ColdManifest,
   coldBytes,
   freezeFolder,
+  noteVerified,
   settleHome,
   thawFolder,
+  verifiedAt,
   verifyCold,
 } from './cold-home.ts';
 
@@ -105,7 +108,11 @@ export class ColdShards {
   /** Finds out whether a shard is cold. Throws `DamagedData`. */
   async find(shardId: ShardId, folder: string): Promise<void> {
     const manifest = await settleHome(folder, this.#coldFolder(folder));
-    if (manifest !== undefined) this.#enter(shardId, folder, manifest);
+    if (manifest === undefined) return;
+    const { clock } = this.#deps;
+    // A clock that was set back makes it no younger than now.
+    const ageMs = Math.max(0, clock.now() - (await verifiedAt(folder)));
+    this.#enter(shardId, folder, manifest, clock.monotonicMs() - ageMs);
   }
 
   get size(): number {
@@ -173,7 +180,7 @@ export class ColdShards {
     signal.throwIfAborted();
     const facts = await close();
     const manifest = await freezeFolder(folder, this.#coldFolder(folder), facts, signal);
-    this.#enter(shardId, folder, manifest);
+    this.#enter(shardId, folder, manifest, this.#deps.clock.monotonicMs());
     const ms = this.#deps.clock.monotonicMs() - startMs;
     this.#deps.log.event('shard_frozen', { shardId, bytes: this.bytes(shardId), ms });
   }
@@ -195,7 +202,10 @@ export class ColdShards {
       if (this.#stop.signal.aborted) throw new AppError('shutting_down');
       throw this.#coldError(error);
     }
-    cold.verifiedMs = this.#deps.clock.monotonicMs();
+    const { clock } = this.#deps;
+    cold.verifiedMs = clock.monotonicMs();
+    // It may be on its way back by now, and is read once more when this is lost.
+    await noteVerified(cold.folder, clock.now()).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -252,8 +262,7 @@ export class ColdShards {
     this.#moves.set(shardId, { ...move, ended });
   }
 
-  #enter(shardId: ShardId, folder: string, manifest: ColdManifest): void {
-    const verifiedMs = this.#deps.clock.monotonicMs();
+  #enter(shardId: ShardId, folder: string, manifest: ColdManifest, verifiedMs: number): void {
     this.#cold.set(shardId, { folder, manifest, verifiedMs });
   }
 
