@@ -10,6 +10,7 @@ import { Deadline } from '../../../shared/base/deadline.ts';
 import type { AppError } from '../../../shared/errors/app-error.ts';
 import { recordingLog } from '../../../test/harness/recording-log.ts';
 import {
+  descriptor,
   inTime,
   nearest,
   range,
@@ -228,4 +229,43 @@ test('what is cold is read when it is due, also by a worker that starts every da
   await nextDay();
   clock.advance(60_000);
   await damaged.promise;
+});
+
+test('an empty folder in the place of the cold disk takes nothing, and loses nothing', async (t) => {
+  const rig = await ShardRig.start(t);
+  const folder = await filled(rig);
+  const { registry } = rig;
+  const { place } = (await registry.shard(SHARD)).descriptor;
+  await registry.freeze(SHARD);
+  const other = { ...place, ordinal: 1 };
+  const shardId = `${SHARD.slice(0, -1)}9` as typeof SHARD;
+  await registry.create(descriptor({ shardId, place: other }));
+  await rename(rig.coldDir, `${rig.coldDir}.away`);
+  await mkdir(rig.coldDir);
+  for (const ask of [
+    () => warm(rig),
+    () => registry.verify(SHARD),
+    () => registry.freeze(shardId),
+    () => registry.drop(SHARD, place),
+  ]) {
+    await assert.rejects(ask(), (error) => (error as AppError).code === 'unavailable');
+  }
+  assert.deepEqual(await readdir(rig.coldDir), []);
+  await rm(rig.coldDir, { recursive: true });
+  await rename(`${rig.coldDir}.away`, rig.coldDir);
+  await registry.drop(SHARD, place);
+  assert.equal(existsSync(await coldFolder(rig, folder)), false);
+});
+
+test('what was on a cold disk that is lost is damage, which another copy mends', async (t) => {
+  const rig = await ShardRig.start(t);
+  await filled(rig);
+  await rig.registry.freeze(SHARD);
+  await rm(rig.coldDir, { recursive: true });
+  await assert.rejects(rig.registry.verify(SHARD), (error) => {
+    return (error as AppError).code === 'unavailable';
+  });
+  // The operator says that the disk is lost.
+  await rm(path.join(path.dirname(rig.coldDir), 'cold.id'));
+  await assert.rejects(rig.registry.verify(SHARD), /what was cold is not there/);
 });

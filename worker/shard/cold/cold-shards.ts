@@ -22,8 +22,9 @@ import { inTime } from '../../../shared/base/in-time.ts';
 import { Turns } from '../../../shared/base/turns.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Log } from '../../../shared/log/log.ts';
-import { fromSystemError, isDamage } from '../../points/storage-errors.ts';
+import { DamagedData, fromSystemError, isDamage } from '../../points/storage-errors.ts';
 import { findShardFolders, removeShardFolder } from '../folder.ts';
+import { ColdDisk } from './cold-disk.ts';
 import {
   type ColdFacts,
   type ColdManifest,
@@ -75,6 +76,7 @@ const ANSWER_MS = 50;
 export class ColdShards {
   readonly #deps: ColdShardsDeps;
   readonly #options: ColdShardsOptions;
+  readonly #disk: ColdDisk;
   readonly #cold = new Map<ShardId, Cold>();
   readonly #moves = new Map<ShardId, Move>();
   readonly #thaws = new Turns(THAWED_AT_ONCE);
@@ -86,12 +88,14 @@ export class ColdShards {
   constructor(deps: ColdShardsDeps, options: ColdShardsOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#disk = new ColdDisk(options);
     this.#lookLater();
   }
 
   /** Removes what interrupted moves left on the cold disk; to be called before the shards are looked for. */
   async start(): Promise<void> {
     const { dataDir, coldDir } = this.#options;
+    if (!existsSync(coldDir)) return;
     try {
       for (const folder of await findShardFolders(coldDir)) {
         const where = path.relative(coldDir, folder);
@@ -178,6 +182,7 @@ export class ColdShards {
   ): Promise<void> {
     const startMs = this.#deps.clock.monotonicMs();
     signal.throwIfAborted();
+    if (!(await this.#disk.take(this.#deps.clock.now(), this.#cold.size === 0))) throw isAway();
     const facts = await close();
     const manifest = await freezeFolder(folder, this.#coldFolder(folder), facts, signal);
     this.#enter(shardId, folder, manifest, this.#deps.clock.monotonicMs());
@@ -185,10 +190,12 @@ export class ColdShards {
     this.#deps.log.event('shard_frozen', { shardId, bytes: this.bytes(shardId), ms });
   }
 
-  /** Ends a freezing and forgets the shard with what is cold of it. */
+  /** Ends a freezing and forgets the shard with what is cold of it. Throws `unavailable` while that can not be removed. */
   async drop(shardId: ShardId, folder: string): Promise<void> {
     this.#moves.get(shardId)?.abort();
     await this.settled(shardId);
+    const isCold = this.#cold.has(shardId);
+    if (isCold && !(await this.#disk.take(this.#deps.clock.now(), false))) throw isAway();
     await removeShardFolder(this.#coldFolder(folder));
     this.#cold.delete(shardId);
   }
@@ -200,7 +207,7 @@ export class ColdShards {
       await verifyCold(this.#coldFolder(cold.folder), cold.manifest, this.#stop.signal);
     } catch (error) {
       if (this.#stop.signal.aborted) throw new AppError('shutting_down');
-      throw this.#coldError(error);
+      throw await this.#coldError(error);
     }
     const { clock } = this.#deps;
     cold.verifiedMs = clock.monotonicMs();
@@ -235,7 +242,7 @@ export class ColdShards {
     try {
       await thawFolder(folder, this.#coldFolder(folder), manifest);
     } catch (error) {
-      throw this.#coldError(error);
+      throw await this.#coldError(error);
     }
     this.#cold.delete(shardId);
     try {
@@ -248,11 +255,11 @@ export class ColdShards {
     this.#deps.log.event('shard_thawed', { shardId, bytes, ms });
   }
 
-  /** A disk that is not there comes back; its data are not taken for damaged. */
-  #coldError(error: unknown): unknown {
+  /** A disk that is not there comes back; its data are not taken for damaged. What is missing on it is lost. */
+  async #coldError(error: unknown): Promise<unknown> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return fromSystemError(error);
-    const detail = 'its files are not on the cold disk';
-    return new AppError('unavailable', undefined, { detail, cause: error });
+    if (!(await this.#disk.take(this.#deps.clock.now(), false))) return isAway(error);
+    return new DamagedData('what was cold is not there', { cause: error });
   }
 
   #note(shardId: ShardId, moved: Promise<void>, move: Omit<Move, 'ended'>): void {
@@ -297,4 +304,9 @@ export class ColdShards {
       this.#deps.log.event('cold_scrub_failed', { shardId, error });
     }
   }
+}
+
+function isAway(cause?: unknown): AppError {
+  const detail = 'the cold disk is not there, or another one';
+  return new AppError('unavailable', undefined, { detail, cause });
 }
