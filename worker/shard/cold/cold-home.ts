@@ -18,7 +18,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolderDurably, syncFolder } from '../../../shared/base/durable-folder.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
@@ -142,6 +142,16 @@ export async function verifyCold(
   }
 }
 
+/** When all that is cold was last known to be what was packed, in milliseconds since 1970. */
+export async function verifiedAt(folder: string): Promise<number> {
+  return (await stat(path.join(folder, STUB_FILE))).mtimeMs;
+}
+
+/** It was at that time: the stub's says so, also after a restart. */
+export async function noteVerified(folder: string, at: number): Promise<void> {
+  await utimes(path.join(folder, STUB_FILE), new Date(at), new Date(at));
+}
+
 /** What is cold of the shard in this folder, after removing what an interrupted move has left in the
  * other home; undefined when it is hot. Throws `DamagedData` when neither says what is there. */
 export async function settleHome(
@@ -149,14 +159,25 @@ export async function settleHome(
   coldFolder: string,
 ): Promise<ColdManifest | undefined> {
   await rm(path.join(folder, `${STUB_FILE}.tmp`), { force: true });
-  if (!existsSync(path.join(folder, STUB_FILE))) {
-    if (existsSync(coldFolder)) await removeShardFolder(coldFolder);
-    return undefined;
-  }
+  if (!existsSync(path.join(folder, STUB_FILE))) return settleStubless(folder, coldFolder);
   const stub = await readWhole(path.join(folder, STUB_FILE));
   const manifest = stub ?? (await readWhole(path.join(coldFolder, MANIFEST_FILE)));
   if (manifest === undefined) throw new DamagedData(`${STUB_FILE} and ${MANIFEST_FILE}`);
   await removeHotFiles(folder);
+  return manifest;
+}
+
+/** Without its rows it is not hot, whoever lost the stub: what is cold is the only copy then. */
+async function settleStubless(
+  folder: string,
+  coldFolder: string,
+): Promise<ColdManifest | undefined> {
+  if (existsSync(path.join(folder, ROWS_FILE))) {
+    if (existsSync(coldFolder)) await removeShardFolder(coldFolder);
+    return undefined;
+  }
+  const manifest = await readWhole(path.join(coldFolder, MANIFEST_FILE));
+  if (manifest !== undefined) await writeWhole(path.join(folder, STUB_FILE), manifest);
   return manifest;
 }
 

@@ -1,14 +1,16 @@
 /** A shard's files on the cold disk: what is answered there, what brings them back, and what becomes of faults. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '../../../shared/base/clock.ts';
+import { ManualClock, systemClock } from '../../../shared/base/clock.ts';
 import { Deadline } from '../../../shared/base/deadline.ts';
 import type { AppError } from '../../../shared/errors/app-error.ts';
 import { recordingLog } from '../../../test/harness/recording-log.ts';
 import {
+  descriptor,
   inTime,
   nearest,
   range,
@@ -18,6 +20,10 @@ import {
   upsert,
 } from '../../../test/shard/shard-rig.ts';
 import type { Shard } from '../shard.ts';
+import type { ColdFacts } from './cold-home.ts';
+import { ColdShards } from './cold-shards.ts';
+
+const DAY_MS = 86_400_000;
 
 async function warm({ registry }: ShardRig): Promise<Shard> {
   await registry.warming(SHARD, inTime());
@@ -168,4 +174,98 @@ test('the copy that an interrupted move has left in the other home goes at the n
   await rig.open();
   assert.equal(existsSync(cold), false);
   assert.equal((await nearest(await warm(rig), 5))[0], 5);
+});
+
+test('what is cold and has lost its stub is cold, since it is nowhere else', async (t) => {
+  const rig = await ShardRig.start(t);
+  const folder = await filled(rig);
+  await rig.registry.freeze(SHARD);
+  await rig.close(true);
+  await rm(path.join(folder, 'cold.json'));
+  await rig.open();
+  assert.equal(rig.registry.coldCount, 1);
+  assert.equal(existsSync(path.join(folder, 'cold.json')), true);
+  assert.equal((await nearest(await warm(rig), 5))[0], 5);
+});
+
+test('what is cold is read when it is due, also by a worker that starts every day', async (t) => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-cold-'));
+  const coldDir = path.join(dataDir, 'cold');
+  const folder = path.join(dataDir, 'clients', 'a', 'live', 'b', 'c.1', '0');
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, 'points.db'), 'rows');
+  const { log, saw } = recordingLog();
+  const clock = new ManualClock(systemClock.now());
+  const damaged = Promise.withResolvers<void>();
+  const start = async () => {
+    const deps = { clock, log, onDamage: () => damaged.resolve() };
+    const shards = new ColdShards(deps, { dataDir, coldDir, verifyEveryMs: 7 * DAY_MS });
+    await shards.find(SHARD, folder);
+    return shards;
+  };
+  let shards = await start();
+  t.after(async () => {
+    await shards.close();
+    await rm(dataDir, { recursive: true });
+  });
+  const held = { version: 1, points: 0, bytes: 0 };
+  const facts = { shardId: SHARD, held, newestNote: 0, status: {} } as unknown as ColdFacts;
+  await shards.freeze(SHARD, folder, async () => facts);
+  const nextDay = async () => {
+    clock.advance(DAY_MS);
+    await shards.close();
+    shards = await start();
+  };
+  for (let day = 1; day <= 5; day += 1) await nextDay();
+  await shards.verify(SHARD);
+  const packed = path.join(coldDir, path.relative(dataDir, folder), 'points.db.zst');
+  await writeFile(packed, 'rot');
+  for (let day = 1; day <= 6; day += 1) {
+    await nextDay();
+    clock.advance(60_000);
+  }
+  await shards.close();
+  assert.equal(saw('cold_scrub_failed').length, 0, 'it was read six days ago');
+  await nextDay();
+  clock.advance(60_000);
+  await damaged.promise;
+});
+
+test('an empty folder in the place of the cold disk takes nothing, and loses nothing', async (t) => {
+  const rig = await ShardRig.start(t);
+  const folder = await filled(rig);
+  const { registry } = rig;
+  const { place } = (await registry.shard(SHARD)).descriptor;
+  await registry.freeze(SHARD);
+  const other = { ...place, ordinal: 1 };
+  const shardId = `${SHARD.slice(0, -1)}9` as typeof SHARD;
+  await registry.create(descriptor({ shardId, place: other }));
+  await rename(rig.coldDir, `${rig.coldDir}.away`);
+  await mkdir(rig.coldDir);
+  for (const ask of [
+    () => warm(rig),
+    () => registry.verify(SHARD),
+    () => registry.freeze(shardId),
+    () => registry.drop(SHARD, place),
+  ]) {
+    await assert.rejects(ask(), (error) => (error as AppError).code === 'unavailable');
+  }
+  assert.deepEqual(await readdir(rig.coldDir), []);
+  await rm(rig.coldDir, { recursive: true });
+  await rename(`${rig.coldDir}.away`, rig.coldDir);
+  await registry.drop(SHARD, place);
+  assert.equal(existsSync(await coldFolder(rig, folder)), false);
+});
+
+test('what was on a cold disk that is lost is damage, which another copy mends', async (t) => {
+  const rig = await ShardRig.start(t);
+  await filled(rig);
+  await rig.registry.freeze(SHARD);
+  await rm(rig.coldDir, { recursive: true });
+  await assert.rejects(rig.registry.verify(SHARD), (error) => {
+    return (error as AppError).code === 'unavailable';
+  });
+  // The operator says that the disk is lost.
+  await rm(path.join(path.dirname(rig.coldDir), 'cold.id'));
+  await assert.rejects(rig.registry.verify(SHARD), /what was cold is not there/);
 });

@@ -9,7 +9,8 @@
  * long as its deadline allows; the thawing goes on without it. Some are thawed at once, the others wait
  * for their turn, so that a hundred that wake do not share the disk and the memory for all.
  *
- * What is cold is read once in a while, a shard at a time, and held against its digests.
+ * What is cold is read once in a while, a shard at a time, and held against its digests. When that was is the
+ * time of its stub, so that a worker that starts every day reads it, too.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -21,15 +22,18 @@ import { inTime } from '../../../shared/base/in-time.ts';
 import { Turns } from '../../../shared/base/turns.ts';
 import { AppError } from '../../../shared/errors/app-error.ts';
 import type { Log } from '../../../shared/log/log.ts';
-import { fromSystemError, isDamage } from '../../points/storage-errors.ts';
+import { DamagedData, fromSystemError, isDamage } from '../../points/storage-errors.ts';
 import { findShardFolders, removeShardFolder } from '../folder.ts';
+import { ColdDisk } from './cold-disk.ts';
 import {
   type ColdFacts,
   type ColdManifest,
   coldBytes,
   freezeFolder,
+  noteVerified,
   settleHome,
   thawFolder,
+  verifiedAt,
   verifyCold,
 } from './cold-home.ts';
 
@@ -72,6 +76,7 @@ const ANSWER_MS = 50;
 export class ColdShards {
   readonly #deps: ColdShardsDeps;
   readonly #options: ColdShardsOptions;
+  readonly #disk: ColdDisk;
   readonly #cold = new Map<ShardId, Cold>();
   readonly #moves = new Map<ShardId, Move>();
   readonly #thaws = new Turns(THAWED_AT_ONCE);
@@ -83,12 +88,14 @@ export class ColdShards {
   constructor(deps: ColdShardsDeps, options: ColdShardsOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#disk = new ColdDisk(options);
     this.#lookLater();
   }
 
   /** Removes what interrupted moves left on the cold disk; to be called before the shards are looked for. */
   async start(): Promise<void> {
     const { dataDir, coldDir } = this.#options;
+    if (!existsSync(coldDir)) return;
     try {
       for (const folder of await findShardFolders(coldDir)) {
         const where = path.relative(coldDir, folder);
@@ -105,7 +112,11 @@ export class ColdShards {
   /** Finds out whether a shard is cold. Throws `DamagedData`. */
   async find(shardId: ShardId, folder: string): Promise<void> {
     const manifest = await settleHome(folder, this.#coldFolder(folder));
-    if (manifest !== undefined) this.#enter(shardId, folder, manifest);
+    if (manifest === undefined) return;
+    const { clock } = this.#deps;
+    // A clock that was set back makes it no younger than now.
+    const ageMs = Math.max(0, clock.now() - (await verifiedAt(folder)));
+    this.#enter(shardId, folder, manifest, clock.monotonicMs() - ageMs);
   }
 
   get size(): number {
@@ -171,17 +182,20 @@ export class ColdShards {
   ): Promise<void> {
     const startMs = this.#deps.clock.monotonicMs();
     signal.throwIfAborted();
+    if (!(await this.#disk.take(this.#deps.clock.now(), this.#cold.size === 0))) throw isAway();
     const facts = await close();
     const manifest = await freezeFolder(folder, this.#coldFolder(folder), facts, signal);
-    this.#enter(shardId, folder, manifest);
+    this.#enter(shardId, folder, manifest, this.#deps.clock.monotonicMs());
     const ms = this.#deps.clock.monotonicMs() - startMs;
     this.#deps.log.event('shard_frozen', { shardId, bytes: this.bytes(shardId), ms });
   }
 
-  /** Ends a freezing and forgets the shard with what is cold of it. */
+  /** Ends a freezing and forgets the shard with what is cold of it. Throws `unavailable` while that can not be removed. */
   async drop(shardId: ShardId, folder: string): Promise<void> {
     this.#moves.get(shardId)?.abort();
     await this.settled(shardId);
+    const isCold = this.#cold.has(shardId);
+    if (isCold && !(await this.#disk.take(this.#deps.clock.now(), false))) throw isAway();
     await removeShardFolder(this.#coldFolder(folder));
     this.#cold.delete(shardId);
   }
@@ -193,9 +207,12 @@ export class ColdShards {
       await verifyCold(this.#coldFolder(cold.folder), cold.manifest, this.#stop.signal);
     } catch (error) {
       if (this.#stop.signal.aborted) throw new AppError('shutting_down');
-      throw this.#coldError(error);
+      throw await this.#coldError(error);
     }
-    cold.verifiedMs = this.#deps.clock.monotonicMs();
+    const { clock } = this.#deps;
+    cold.verifiedMs = clock.monotonicMs();
+    // It may be on its way back by now, and is read once more when this is lost.
+    await noteVerified(cold.folder, clock.now()).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -225,7 +242,7 @@ export class ColdShards {
     try {
       await thawFolder(folder, this.#coldFolder(folder), manifest);
     } catch (error) {
-      throw this.#coldError(error);
+      throw await this.#coldError(error);
     }
     this.#cold.delete(shardId);
     try {
@@ -238,11 +255,11 @@ export class ColdShards {
     this.#deps.log.event('shard_thawed', { shardId, bytes, ms });
   }
 
-  /** A disk that is not there comes back; its data are not taken for damaged. */
-  #coldError(error: unknown): unknown {
+  /** A disk that is not there comes back; its data are not taken for damaged. What is missing on it is lost. */
+  async #coldError(error: unknown): Promise<unknown> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return fromSystemError(error);
-    const detail = 'its files are not on the cold disk';
-    return new AppError('unavailable', undefined, { detail, cause: error });
+    if (!(await this.#disk.take(this.#deps.clock.now(), false))) return isAway(error);
+    return new DamagedData('what was cold is not there', { cause: error });
   }
 
   #note(shardId: ShardId, moved: Promise<void>, move: Omit<Move, 'ended'>): void {
@@ -252,8 +269,7 @@ export class ColdShards {
     this.#moves.set(shardId, { ...move, ended });
   }
 
-  #enter(shardId: ShardId, folder: string, manifest: ColdManifest): void {
-    const verifiedMs = this.#deps.clock.monotonicMs();
+  #enter(shardId: ShardId, folder: string, manifest: ColdManifest, verifiedMs: number): void {
     this.#cold.set(shardId, { folder, manifest, verifiedMs });
   }
 
@@ -288,4 +304,9 @@ export class ColdShards {
       this.#deps.log.event('cold_scrub_failed', { shardId, error });
     }
   }
+}
+
+function isAway(cause?: unknown): AppError {
+  const detail = 'the cold disk is not there, or another one';
+  return new AppError('unavailable', undefined, { detail, cause });
 }
