@@ -122,8 +122,7 @@ export async function thawFolder(
       await rename(target + THAWING, target);
     } catch (error) {
       await rm(target + THAWING, { force: true });
-      // The image is a cache.
-      if (name !== IMAGE_FILE || !(error instanceof DamagedData)) throw error;
+      if (!isOfCache(file, error)) throw error;
     }
   }
   syncFolder(folder);
@@ -131,15 +130,29 @@ export async function thawFolder(
   syncFolder(folder);
 }
 
-/** Whether all that is on the cold disk is what was packed; throws `DamagedData` when it is not. */
+/** Whether all that is on the cold disk is what was packed; throws `DamagedData` when the rows are not, and resolves to
+ * why when the image is not, which is a cache. */
 export async function verifyCold(
   coldFolder: string,
   { files }: ColdManifest,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<Error | undefined> {
+  let cacheFault: Error | undefined;
   for (const file of files) {
-    await unpacked(path.join(coldFolder, file.name + PACKED), undefined, file, signal);
+    try {
+      await unpacked(path.join(coldFolder, file.name + PACKED), undefined, file, signal);
+    } catch (error) {
+      if (!isOfCache(file, error)) throw error;
+      cacheFault = error;
+    }
   }
+  return cacheFault;
+}
+
+/** Whether it is the image alone that is damaged or gone. Rows come first: with the disk they are gone, too. */
+function isOfCache({ name }: Packed, error: unknown): error is Error {
+  const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return name === IMAGE_FILE && (isGone || error instanceof DamagedData);
 }
 
 /** When all that is cold was last known to be what was packed, in milliseconds since 1970. */

@@ -200,11 +200,13 @@ export class ColdShards {
     this.#cold.delete(shardId);
   }
 
-  /** Throws `DamagedData`, and `unavailable`. */
+  /** Throws `DamagedData`, and `unavailable`. Damage of what is made again from the rows is logged only. */
   async verify(shardId: ShardId): Promise<void> {
     const cold = must(this.#cold.get(shardId), 'it is cold');
     try {
-      await verifyCold(this.#coldFolder(cold.folder), cold.manifest, this.#stop.signal);
+      const { folder, manifest } = cold;
+      const error = await verifyCold(this.#coldFolder(folder), manifest, this.#stop.signal);
+      if (error !== undefined) this.#deps.log.event('cold_scrub_failed', { shardId, error });
     } catch (error) {
       if (this.#stop.signal.aborted) throw new AppError('shutting_down');
       throw await this.#coldError(error);
