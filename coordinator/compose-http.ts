@@ -34,6 +34,7 @@ export function composeAdmin(config: CoordinatorConfig, composed: Composed) {
   const limitsChanged = () => {
     clientLimits.changed();
     work.limitsChanged();
+    dataPlane.pausing.soon();
   };
   const eraseCollections = (clientId: ClientId) => dataPlane.collections.eraseAll(clientId);
   const erasure = new Erasure({ ...composed, eraseCollections });

@@ -4,7 +4,7 @@
  *
  *   NAME.tmp --all written, synced--> renamed to NAME --folder synced--> it is there
  *
- *   2026-11-27.jsonl.zst      of a day; `2026-11-27.1.jsonl.zst`: the first one on demand
+ *   2026-11-27.jsonl.zst      of a day; `2026-11-27.01.jsonl.zst`: the first one on demand
  *   2026-11-27.draft          the census of that day as far as it is, in the same form and under its own seal
  *
  * What a crash has left under `.tmp` is removed at the next start.

@@ -43,8 +43,8 @@ export function addJsonBodyParser(server: FastifyInstance, options?: BodyOptions
       }
       try {
         checkEncoding(request.headers['content-encoding']);
-        // Some clients announce JSON on a DELETE and send none.
-        if (bytes.length === 0 && request.method === 'DELETE') done(null, null);
+        // Some clients announce JSON whether they send any or not.
+        if (bytes.length === 0 && wantsNone(request)) done(null, null);
         else {
           options?.digestTaker(request)?.(createHash('sha256').update(bytes).digest());
           done(null, parseBody(bytes, options?.floatsField(request)));
@@ -54,6 +54,10 @@ export function addJsonBodyParser(server: FastifyInstance, options?: BodyOptions
       }
     },
   );
+}
+
+function wantsNone({ method, routeOptions }: FastifyRequest): boolean {
+  return method === 'DELETE' || routeOptions.schema?.body === undefined;
 }
 
 function checkEncoding(encoding: string | undefined): void {

@@ -210,6 +210,34 @@ test('a client that names an address of operators takes nothing of what they get
   );
 });
 
+test('a client that names one address after the other does not mail for all the world', async (t) => {
+  const server = await startMailServer(t, 'plain');
+  const rig = startRig(t, { port: server.port }, ['ops@example.com']);
+  const max = LIMITS.mailsPerClientHourMax;
+  for (let i = 0; i < 2 * max; i += 1) {
+    const own = { kind: 'mail', owner: CLIENT, target: `a${i}@example.com` } as const;
+    rig.notifier.test({ clientId: CLIENT, key: String(i), askedBy: 'key_x' }, [own]);
+  }
+  rig.sender.start();
+  const sent = async (count: number) => {
+    for (let waited = 0; server.taken.length < count; waited += 10) {
+      assert.ok(waited < 5_000, `${server.taken.length} of ${count} mails`);
+      rig.clock.advance(1_000);
+      await sleep(10);
+    }
+  };
+  await sent(max);
+  for (let minute = 0; minute < 5; minute += 1) {
+    rig.clock.advance(61_000);
+    await sleep(20);
+  }
+  assert.equal(server.taken.length, max, 'no more within the hour');
+  rig.tell('down');
+  rig.sender.soon();
+  await sent(max + 1);
+  assert.match(subjects(server).at(-1) ?? '', /A worker is down/);
+});
+
 test('all mails of a minute are bounded, and an address that is none any more gets nothing', async (t) => {
   const server = await startMailServer(t, 'plain');
   const count = LIMITS.mailsPerMinuteMax + 5;

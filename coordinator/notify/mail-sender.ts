@@ -17,6 +17,7 @@ import type { Log } from '../../shared/log/log.ts';
 import type { ControlStore } from '../store/control-store.ts';
 import type { DueDelivery, Outcome, WaitingTarget } from '../store/notice-deliveries.ts';
 import { digestOf, mailOf } from './mail-text.ts';
+import { OPERATORS } from './notifier.ts';
 import { retryDelay } from './retry-delay.ts';
 import {
   type MailOutcome,
@@ -146,14 +147,18 @@ export class MailSender {
   /** A mail for each notice, or one for all when there are more than the address may get. */
   #lettersTo(target: WaitingTarget): Letter[] {
     const { store, clock } = this.#deps;
-    const max = LIMITS.mailsPerAddressHourMax;
     const now = clock.now();
-    const sent = store.noticeDeliveries.sentSince(now - HOUR_MS, target, max);
-    const left = max - sent.length;
-    if (left === 0) {
+    const leftOf = (of: { owner: string; target: string | null }, max: number): number => {
+      const sent = store.noticeDeliveries.sentSince(now - HOUR_MS, of, max);
+      if (sent.length < max) return max - sent.length;
       store.noticeDeliveries.defer(target, (sent[0] ?? now) + HOUR_MS);
-      return [];
-    }
+      return 0;
+    };
+    const left = leftOf(target, LIMITS.mailsPerAddressHourMax);
+    const { owner } = target;
+    const ofClient = { owner, target: null };
+    const isMuch = owner !== OPERATORS && leftOf(ofClient, LIMITS.mailsPerClientHourMax) === 0;
+    if (left === 0 || isMuch) return [];
     const due = store.noticeDeliveries.due(target, FOLDED_MAX);
     return due.length > left ? [this.#letter(due)] : due.map((one) => this.#letter([one]));
   }

@@ -130,8 +130,12 @@ export class NoticeDeliveriesTable {
     return guarded(() => this.#sql.lose.run()).changes;
   }
 
-  /** When mails were handed over after `since`, the oldest first: to that address of its owner, or all. */
-  sentSince(since: number, to: Pick<Target, 'owner' | 'target'> | null, limit: number): number[] {
+  /** When mails were handed over after `since`, the oldest first: of an owner, to one address, or all. */
+  sentSince(
+    since: number,
+    to: { owner: string; target: string | null } | null,
+    limit: number,
+  ): number[] {
     const { owner = null, target = null } = to ?? {};
     return this.#sql.sentSince.all({ since, owner, target, limit });
   }
@@ -269,7 +273,7 @@ function prepareReads(database: Database.Database) {
       .prepare<[object], number>(
         `SELECT min(sent_at) FROM notice_deliveries
           WHERE sent_at > @since
-            AND (@target IS NULL OR (target = @target AND owner = @owner))
+            AND (@owner IS NULL OR owner = @owner) AND (@target IS NULL OR target = @target)
           GROUP BY message_id ORDER BY 1 LIMIT @limit`,
       )
       .pluck(),

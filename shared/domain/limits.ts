@@ -133,6 +133,8 @@ export const LIMITS = {
   mailRecipientsMax: 10,
   /** Mails to one address in an hour; what is more waits, and is told in one. */
   mailsPerAddressHourMax: 10,
+  /** Mails to all addresses of one client in an hour. */
+  mailsPerClientHourMax: 60,
   /** All mails in a minute: what a mail server takes without wondering. */
   mailsPerMinuteMax: 60,
   /** Notices that one mail tells in full; of more it tells the number. */

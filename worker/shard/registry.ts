@@ -81,9 +81,10 @@ export class ShardRegistry {
     this.#openings = new Openings(deps, options);
     this.#damaged = new MarkedShards(path.join(options.dataDir, 'damaged'));
     this.#deps = { ...deps, indexOptions: options.indexOptions, wake: this.#upkeep.wake };
-    const { dataDir, coldDir, coldVerifyMs: verifyEveryMs } = options;
+    const versionOf = (folder: string) => deps.store.reader(folder).usage().version;
     const onDamage = (shardId: ShardId, error: unknown) => this.noteDamage(shardId, error);
-    this.#cold = new ColdShards({ ...deps, onDamage }, { dataDir, coldDir, verifyEveryMs });
+    const verifying = { ...options, verifyEveryMs: options.coldVerifyMs };
+    this.#cold = new ColdShards({ ...deps, onDamage, versionOf }, verifying);
   }
 
   get size(): number {

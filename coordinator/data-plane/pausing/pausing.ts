@@ -98,8 +98,8 @@ export class Pausing {
   use(owner: Owner, name: string): CollectionRecord {
     const record = this.#deps.catalog.find(owner, name);
     const use = this.#useOf(record);
-    use.usedAt = this.#deps.clock.now();
     if (use.pause !== null) this.#enter(record, use);
+    use.usedAt = this.#deps.clock.now();
     return record;
   }
 
@@ -130,7 +130,7 @@ export class Pausing {
   /** Until an operator wakes it; one that is paused already is so for this reason from now on. */
   pause(record: CollectionRecord, reason: string, origin: Origin): Readonly<CollectionUse> {
     const use = this.#change(record, { pause: 'manual', reason }, origin);
-    this.#soon();
+    this.soon();
     return use;
   }
 
@@ -152,8 +152,8 @@ export class Pausing {
     return this.#looking;
   }
 
-  /** Also when a look is under way, which may have passed it. */
-  #soon(): void {
+  /** Something may be to be frozen; also when a look is under way, which may have passed it. */
+  soon(): void {
     this.#againMs = AGAIN_MS;
     void (this.#looking ?? Promise.resolve()).then(() => {
       if (!this.#closed) void this.look();

@@ -170,9 +170,12 @@ export async function noteVerified(folder: string, at: number): Promise<void> {
 export async function settleHome(
   folder: string,
   coldFolder: string,
+  versionOf: (folder: string) => number,
 ): Promise<ColdManifest | undefined> {
   await rm(path.join(folder, `${STUB_FILE}.tmp`), { force: true });
-  if (!existsSync(path.join(folder, STUB_FILE))) return settleStubless(folder, coldFolder);
+  if (!existsSync(path.join(folder, STUB_FILE))) {
+    return settleStubless(folder, coldFolder, versionOf);
+  }
   const stub = await readWhole(path.join(folder, STUB_FILE));
   const manifest = stub ?? (await readWhole(path.join(coldFolder, MANIFEST_FILE)));
   if (manifest === undefined) throw new DamagedData(`${STUB_FILE} and ${MANIFEST_FILE}`);
@@ -184,12 +187,17 @@ export async function settleHome(
 async function settleStubless(
   folder: string,
   coldFolder: string,
+  versionOf: (folder: string) => number,
 ): Promise<ColdManifest | undefined> {
-  if (existsSync(path.join(folder, ROWS_FILE))) {
-    if (existsSync(coldFolder)) await removeShardFolder(coldFolder);
+  const isHot = existsSync(path.join(folder, ROWS_FILE));
+  if (isHot && !existsSync(coldFolder)) return undefined;
+  const manifest = await readWhole(path.join(coldFolder, MANIFEST_FILE));
+  if (isHot) {
+    // Rows that are older than it come from a backup: it is left until the shard is frozen again.
+    const isNewer = manifest !== undefined && manifest.held.version > versionOf(folder);
+    if (!isNewer) await removeShardFolder(coldFolder);
     return undefined;
   }
-  const manifest = await readWhole(path.join(coldFolder, MANIFEST_FILE));
   if (manifest !== undefined) await writeWhole(path.join(folder, STUB_FILE), manifest);
   return manifest;
 }

@@ -178,6 +178,24 @@ test('the copy that an interrupted move has left in the other home goes at the n
   assert.equal((await nearest(await warm(rig), 5))[0], 5);
 });
 
+test('rows from a backup do not take a newer cold copy away', async (t) => {
+  const rig = await ShardRig.start(t);
+  const folder = await filled(rig);
+  await rig.close(true);
+  const backup = `${folder}.kept`;
+  await cp(folder, backup, { recursive: true });
+  await rig.open();
+  await upsert(await rig.registry.shard(SHARD), [9_000]);
+  await rig.registry.freeze(SHARD);
+  const cold = await coldFolder(rig, folder);
+  await rig.close(true);
+  await rm(folder, { recursive: true });
+  await rename(backup, folder);
+  await rig.open();
+  assert.equal(existsSync(path.join(cold, 'points.db.zst')), true);
+  assert.equal((await nearest(await warm(rig), 5))[0], 5);
+});
+
 test('what is cold and has lost its stub is cold, since it is nowhere else', async (t) => {
   const rig = await ShardRig.start(t);
   const folder = await filled(rig);
@@ -200,7 +218,7 @@ test('what is cold is read when it is due, also by a worker that starts every da
   const clock = new ManualClock(systemClock.now());
   const damaged = Promise.withResolvers<void>();
   const start = async () => {
-    const deps = { clock, log, onDamage: () => damaged.resolve() };
+    const deps = { clock, log, onDamage: () => damaged.resolve(), versionOf: () => 0 };
     const shards = new ColdShards(deps, { dataDir, coldDir, verifyEveryMs: 7 * DAY_MS });
     await shards.find(SHARD, folder);
     return shards;

@@ -38,6 +38,8 @@ import {
 } from './cold-home.ts';
 
 export interface ColdShardsDeps {
+  /** Of the rows in a folder. */
+  versionOf: (folder: string) => number;
   clock: Clock;
   log: Log;
   /** Told of a shard whose files on the cold disk are not what was written there. */
@@ -111,7 +113,7 @@ export class ColdShards {
 
   /** Finds out whether a shard is cold. Throws `DamagedData`. */
   async find(shardId: ShardId, folder: string): Promise<void> {
-    const manifest = await settleHome(folder, this.#coldFolder(folder));
+    const manifest = await settleHome(folder, this.#coldFolder(folder), this.#deps.versionOf);
     if (manifest === undefined) return;
     const { clock } = this.#deps;
     // A clock that was set back makes it no younger than now.
