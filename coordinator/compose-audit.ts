@@ -1,6 +1,7 @@
 /** Builds what keeps the audit chains. */
 import type { ClientId } from '../shared/base/ids.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import type { SteadyClock } from '../shared/base/steady-clock.ts';
 import { auditKeyOf, auditSeedOf, publicPemOf } from '../shared/crypto/audit-chain.ts';
 import type { PlanLimits } from '../shared/domain/plan.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -18,6 +19,7 @@ export function composeAudit(
     store: ControlStore;
     ledger: Ledger;
     findLimits: (clientId: ClientId) => PlanLimits | undefined;
+    steady: SteadyClock;
   },
   shutdown: Shutdown,
 ) {

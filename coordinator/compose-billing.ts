@@ -2,6 +2,7 @@
 import type { Clock } from '../shared/base/clock.ts';
 import type { SecureRandom } from '../shared/base/random.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import type { SteadyClock } from '../shared/base/steady-clock.ts';
 import type { Log } from '../shared/log/log.ts';
 import type { Tell } from './compose-parts.ts';
 import type { CoordinatorConfig } from './config.ts';
@@ -22,6 +23,7 @@ interface Parts {
   clock: Clock;
   random: SecureRandom;
   log: Log;
+  steady: SteadyClock;
   /** Called in the transaction of what it tells. */
   tell: Tell;
   /** Pauses and lifts; there once all is composed. */

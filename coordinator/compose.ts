@@ -7,6 +7,7 @@ import path from 'node:path';
 import { must } from '../shared/base/assert.ts';
 import type { ClientId } from '../shared/base/ids.ts';
 import type { Shutdown } from '../shared/base/shutdown.ts';
+import { SteadyClock } from '../shared/base/steady-clock.ts';
 import { auditSeedOf } from '../shared/crypto/audit-chain.ts';
 import type { Notice } from '../shared/domain/notices.ts';
 import { effectiveLimits } from '../shared/domain/plan.ts';
@@ -32,6 +33,9 @@ import { WorkBudget } from './limits/work-budget.ts';
 import { ControlStore } from './store/control-store.ts';
 import { WorkerLink } from './worker-link/worker-link.ts';
 
+/** So long has the machine's clock gone as it should before anything is pruned or billed by it. */
+const CLOCK_STEADY_MS = 3_600_000;
+
 /** Starts a coordinator; resolves to the ports it listens on. */
 export async function startCoordinator(
   config: CoordinatorConfig,
@@ -54,12 +58,13 @@ export async function startCoordinator(
   const usage = new Usage({ ledger, clock });
   const requestMeter = shutdown.add('request meter', new RequestMeter({ ledger, clock }));
   const findLimits = (clientId: ClientId) => clientLimits.find(clientId);
-  const audit = composeAudit(config, { ...deps, store, ledger, findLimits }, shutdown);
+  const steady = new SteadyClock(clock, { steadyMs: CLOCK_STEADY_MS });
+  const kept = { ...deps, store, ledger, steady };
+  const audit = composeAudit(config, { ...kept, findLimits }, shutdown);
   const { auditLog, auditTrail } = audit;
   const noting = { usage, requestMeter, auditLog, auditTrail, ...notify.admin };
   const { router } = fleet;
-  const parts = { ...told, store, ledger, clients: () => clients };
-  const billing = composeBilling(config, parts, shutdown);
+  const billing = composeBilling(config, { ...kept, tell, clients: () => clients }, shutdown);
   const known: Known = { ...told, ...noting, ...limits, billing, store, ledger, router };
   const auth = await composeKeys(config, known, shutdown);
   const secret = config.keyPepper;

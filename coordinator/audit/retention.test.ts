@@ -10,7 +10,10 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /** A ledger of chains, each with so many steps to do. */
-function start(chains: Record<string, number>, failing = new Set<string>()) {
+function start(
+  chains: Record<string, number>,
+  { failing = new Set<string>(), isSteady = true } = {},
+) {
   const clock = new ManualClock(NOW);
   const events: string[] = [];
   const steps: PruneStep[] = [];
@@ -32,8 +35,9 @@ function start(chains: Record<string, number>, failing = new Set<string>()) {
     chains[step.chain] = left - 1;
     return { entries: left > 1 ? 10 : 0, more: left > 1 };
   };
+  const steady = { isSteady: () => isSteady };
   const daysOf = (chain: string) => (chain === 'cl_short' ? 1 : 30);
-  const retention = new Retention({ ledger: { ask, prune }, daysOf, clock, log });
+  const retention = new Retention({ ledger: { ask, prune }, daysOf, clock, log, steady });
   return { clock, events, steps, retention };
 }
 
@@ -42,6 +46,14 @@ async function passing(clock: ManualClock, ms: number): Promise<void> {
   clock.advance(ms);
   for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
+
+test('a clock that was just set prunes nothing', async () => {
+  const { clock, steps, retention } = start({ cl_long: 3 }, { isSteady: false });
+  retention.start();
+  for (let hour = 0; hour < 5; hour += 1) await passing(clock, HOUR_MS);
+  assert.deepEqual(steps, []);
+  await retention.close();
+});
 
 test('each chain is pruned by what it is kept for, with a pause after each step', async () => {
   const { clock, events, steps, retention } = start({ cl_long: 1, cl_short: 3, operators: 1 });
@@ -75,7 +87,7 @@ test('each chain is pruned by what it is kept for, with a pause after each step'
 
 test('a chain that can not be pruned keeps no other from it, and is tried again', async () => {
   const failing = new Set(['cl_a']);
-  const { clock, events, steps, retention } = start({ cl_a: 1, cl_b: 1 }, failing);
+  const { clock, events, steps, retention } = start({ cl_a: 1, cl_b: 1 }, { failing });
   retention.start();
   await passing(clock, 0);
   assert.deepEqual(

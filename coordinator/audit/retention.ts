@@ -7,11 +7,14 @@
  * long as the configuration says.
  */
 import type { Clock } from '../../shared/base/clock.ts';
+import type { SteadyClock } from '../../shared/base/steady-clock.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 export interface RetentionDeps {
   ledger: Pick<Ledger, 'ask' | 'prune'>;
+  /** Nothing is pruned by a clock that was just set. */
+  steady: Pick<SteadyClock, 'isSteady'>;
   /** Days for which a chain is kept. */
   daysOf: (chain: string) => number;
   clock: Clock;
@@ -49,7 +52,7 @@ export class Retention {
 
   async #look(): Promise<void> {
     try {
-      await this.#pruneAll();
+      if (this.#deps.steady.isSteady()) await this.#pruneAll();
     } catch (error) {
       this.#failed('all', error);
     }

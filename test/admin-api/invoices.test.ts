@@ -202,10 +202,19 @@ test('what can not be asked of invoices is said', async (t) => {
   }
 });
 
-function invoicingOf(rig: AdminRig) {
+test('a month that the clock was set into is billed by nobody', async (t) => {
+  const rig = await AdminRig.start(t);
+  await rig.client();
+  rig.clock.advance(180 * 24 * 3_600_000);
+  await invoicingOf(rig, false).invoicing.look();
+  assert.deepEqual((await rig.send('GET', '/invoices')).reply.invoices, []);
+});
+
+function invoicingOf(rig: AdminRig, isSteady = true) {
   const { log, lines } = recordingLog();
   const { store, clock, billing } = rig;
-  const deps = { store, clock, log, random: secureRandom, invoices: billing.invoices };
+  const steady = { isSteady: () => isSteady };
+  const deps = { store, clock, log, steady, random: secureRandom, invoices: billing.invoices };
   return { invoicing: new Invoicing(deps), lines };
 }
 

@@ -6,7 +6,8 @@
  *
  * Writes are in the ledger some seconds after their answer, unless every worker that has their notes is away;
  * within a day such a worker is mostly back, and what comes later still is billed with the next invoice
- * (`invoices.ts`). After a start it waits ten minutes, in which workers come and bring what they have.
+ * (`invoices.ts`). After a start, and after the machine's clock was set, it waits an hour: workers come and bring what
+ * they have, and a month that the clock was in by mistake is not billed.
  *
  * How far a client's months are settled is in `control.db`, and a month has one invoice at most: whatever
  * dies when, the next start goes on and makes none twice. A month that comes to nothing gets none.
@@ -14,6 +15,7 @@
 import type { Clock } from '../../../shared/base/clock.ts';
 import { type RequestId, randomId } from '../../../shared/base/ids.ts';
 import type { SecureRandom } from '../../../shared/base/random.ts';
+import type { SteadyClock } from '../../../shared/base/steady-clock.ts';
 import type { Log } from '../../../shared/log/log.ts';
 import { hourOf } from '../../../shared/protocol/meter.ts';
 import { monthOfHour } from '../../billing/months.ts';
@@ -24,6 +26,8 @@ import type { Invoices } from './invoices.ts';
 export interface InvoicingDeps {
   store: Pick<ControlStore, 'priceHistory'>;
   invoices: Pick<Invoices, 'draft' | 'finalise'>;
+  /** Nothing becomes final by a clock that was just set. */
+  steady: Pick<SteadyClock, 'isSteady'>;
   clock: Clock;
   random: SecureRandom;
   log: Log;
@@ -65,7 +69,8 @@ export class Invoicing {
 
   /** Makes final what is due. Never rejects; one that fails is tried again with the next look. */
   async look(): Promise<void> {
-    const { store, clock, log } = this.#deps;
+    const { store, steady, clock, log } = this.#deps;
+    if (!steady.isSteady()) return;
     const due = monthOfHour(hourOf(clock.now()) - SETTLE_HOURS);
     let after = '';
     while (!this.#closed) {
