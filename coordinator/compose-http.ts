@@ -75,6 +75,7 @@ export function composeData(config: CoordinatorConfig, composed: Composed) {
     return { ...(await dataPlane.usageOf(owner)), inFlight: inFlight.count(owner.clientId) };
   };
   const spend = (payer: Payer, units: number) => composed.work.spend(payer, units);
+  const charge = (payer: Payer, units: number) => composed.work.charge(payer, units);
   const limitsOf = (owner: Principal) => limitsFor(owner, composed.limitsOf(owner.clientId));
   const { collections, queries, writes, clusterInfo } = dataPlane;
   return createDataServer(
@@ -85,7 +86,7 @@ export function composeData(config: CoordinatorConfig, composed: Composed) {
         queries,
         writes,
         clusterInfo,
-        account: new Account({ ...composed, limitsOf, usedBy, spend }),
+        account: new Account({ ...composed, limitsOf, usedBy, spend, charge }),
         usage: composed.usage,
         billing: new OwnBilling({ ...composed.billing, spend }),
         auditTrail: composed.auditTrail,

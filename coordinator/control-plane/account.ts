@@ -38,10 +38,14 @@ export interface AccountDeps {
   usedBy: (owner: Principal) => Promise<Omit<Use, 'keys'>>;
   /** Takes units of work. Throws `rate_limited`. */
   spend: (payer: Payer, units: number) => void;
+  /** The same of what is known only afterwards. */
+  charge: (payer: Payer, units: number) => void;
   idempotency: Idempotency;
 }
 
 /** Of a change: several writes to disk, and rows that stay. */
+/** Of an export, read from the disk in parts. */
+const READ_CHARS_PER_UNIT = 8 * 1024;
 const CHANGE_COST = 16;
 
 interface MaybeRepeated {
@@ -183,6 +187,14 @@ export class Account {
   /** The key that asks, with the end of the secret that was shown. */
   #own(principal: Principal): ApiKeyRecord {
     return { ...this.#deps.keys.show(principal), expiresAt: principal.endsAt };
+  }
+
+  /** Passes on what is read out at length, for what it comes to. */
+  async *charged(payer: Payer, lines: AsyncIterable<string>): AsyncIterable<string> {
+    for await (const part of lines) {
+      this.#deps.charge(payer, Math.floor(part.length / READ_CHARS_PER_UNIT));
+      yield part;
+    }
   }
 
   #spend(payer: Payer): void {

@@ -41,8 +41,9 @@ export class AnomaliesTable {
     return guarded(() => this.#sql.add.run(anomaly)).changes === 1;
   }
 
-  has(clientId: ClientId, hour: number, measure: string): boolean {
-    return this.#sql.has.get(clientId, hour, measure) !== undefined;
+  /** Whether there is one in that hour, above what is usual or below it. */
+  has(clientId: ClientId, hour: number, measure: string, isAbove: boolean): boolean {
+    return this.#sql.has.get(clientId, hour, measure, isAbove ? 1 : 0) !== undefined;
   }
 
   /** Up to `limit` after that sequence, of a client if it is given. */
@@ -70,8 +71,9 @@ function prepareStatements(database: Database.Database) {
       `INSERT OR IGNORE INTO anomalies (client_id, hour, measure, value, usual, bound)
          VALUES (@clientId, @hour, @measure, @value, @usual, @limit)`,
     ),
-    has: database.prepare<[ClientId, number, string], unknown>(
-      'SELECT 1 FROM anomalies WHERE client_id = ? AND hour = ? AND measure = ?',
+    has: database.prepare<[ClientId, number, string, 0 | 1], unknown>(
+      `SELECT 1 FROM anomalies
+        WHERE client_id = ? AND hour = ? AND measure = ? AND (value > usual) = ?`,
     ),
     page: database.prepare<
       [{ after: number; limit: number; clientId: ClientId | null }],

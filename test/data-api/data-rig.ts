@@ -335,6 +335,7 @@ function accountOver(
     usedBy,
     idempotency,
     spend: () => undefined,
+    charge: () => undefined,
   });
 }
 

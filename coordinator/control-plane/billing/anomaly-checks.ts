@@ -127,7 +127,8 @@ export class AnomalyChecks {
     const { store, tell } = this.#deps;
     const { measure, value, usual, limit } = anomaly;
     if (!store.anomalies.add({ clientId, hour, measure, value, usual, limit })) return;
-    if (store.anomalies.has(clientId, hour - 1, measure)) return;
+    // A burst after a silence is news.
+    if (store.anomalies.has(clientId, hour - 1, measure, value > usual)) return;
     const time = new Date(hour * MS_PER_HOUR).toISOString();
     const data = { hour: time, measure, value, usual, limit };
     tell({ type: 'usage.anomaly', clientId, key: `${clientId} ${time} ${measure}`, data });

@@ -27,7 +27,8 @@ export const exportOwnAudit = bodylessEndpoint({
   query: closedObject(exportQuery),
   async run({ account, auditTrail }, { owner, query, sendLines }) {
     account.checkLive(owner);
-    sendLines(await auditTrail.export(owner.clientId, parseAfter(query.after)));
+    const lines = await auditTrail.export(owner.clientId, parseAfter(query.after));
+    sendLines(account.charged(owner, lines));
   },
 });
 
