@@ -10,6 +10,7 @@ import type { Tell } from './compose-parts.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { NoticeAdmin } from './control-plane/notices.ts';
 import { WebhookAdmin } from './control-plane/webhooks.ts';
+import { CertificateWatch } from './notify/certificate-watch.ts';
 import { HourlyLook } from './notify/hourly-look.ts';
 import { MailSender } from './notify/mail-sender.ts';
 import { Notifier } from './notify/notifier.ts';
@@ -18,7 +19,12 @@ import { resolveByDns, TargetGuard } from './notify/target-guard.ts';
 import { WebhookSecrets } from './notify/webhook-secrets.ts';
 import { WebhookSender } from './notify/webhook-sender.ts';
 import { type WatchedWorker, WorkerWatch } from './notify/worker-watch.ts';
-import { allowedNetworksOf, mailSettingsOf, webhookPortsOf } from './notify-settings.ts';
+import {
+  allowedNetworksOf,
+  certificateFilesOf,
+  mailSettingsOf,
+  webhookPortsOf,
+} from './notify-settings.ts';
 import type { ControlStore } from './store/control-store.ts';
 
 interface NotifyDeps {
@@ -66,6 +72,8 @@ export function composeNotify(config: CoordinatorConfig, deps: NotifyDeps, shutd
   }
   const hourlyLook = shutdown.add('hourly look', new HourlyLook(known));
   const workerWatch = shutdown.add('worker watch', new WorkerWatch(known));
+  const certificates = new CertificateWatch(known, certificateFilesOf(config));
+  shutdown.add('certificate watch', certificates);
   return {
     tell: tellerOf(notifier, deps),
     /** What operators and clients set and see. */
@@ -79,6 +87,7 @@ export function composeNotify(config: CoordinatorConfig, deps: NotifyDeps, shutd
       webhookSender.soon();
       hourlyLook.start();
       workerWatch.start();
+      certificates.start();
     },
   };
 }

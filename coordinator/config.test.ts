@@ -90,6 +90,10 @@ BULKHEAD_MAIL_OPERATORS
     addresses of operators that get mail, with commas between
     text; default none
 
+BULKHEAD_CERTIFICATE_FILES
+    certificates (PEM files, with commas between) of whose end operators are told
+    text; default none
+
 BULKHEAD_WEBHOOK_PORTS
     ports that webhooks may post to
     ports with commas between; default 443

@@ -28,6 +28,11 @@ export const NOTIFY_OPTIONS = {
     default: NONE,
     help: 'addresses of operators that get mail, with commas between',
   },
+  certificateFiles: {
+    kind: 'text',
+    default: NONE,
+    help: 'certificates (PEM files, with commas between) of whose end operators are told',
+  },
   webhookPorts: {
     kind: 'text',
     default: '443',
@@ -61,6 +66,10 @@ export function mailSettingsOf(config: NotifyConfig): MailSettings | undefined {
     from: parseMailAddress(config.mailFrom) ?? config.mailFrom,
     operators: operatorsOf(config).map((address) => parseMailAddress(address) ?? address),
   };
+}
+
+export function certificateFilesOf({ certificateFiles }: NotifyConfig): string[] {
+  return certificateFiles === NONE ? [] : listOf(certificateFiles);
 }
 
 export function webhookPortsOf({ webhookPorts }: NotifyConfig): number[] {

@@ -35,6 +35,10 @@ const TEMPLATES: Readonly<Record<NoticeType, Template>> = {
     subject: (data) => `A worker is back: ${short(data.worker_id)}`,
     advice: 'Its copies are brought up to date by themselves; "bulkhead replicas" shows how far.',
   },
+  'certificate.expiring': {
+    subject: (data) => `A certificate ends soon: ${short(data.file)}`,
+    advice: 'Who connects is warned or refused from then on. Renew it, and reload what serves it.',
+  },
   'key.expiring': {
     subject: (data) => `An API key ends soon: ${short(data.name)}`,
     advice: 'Requests with it are refused from then on. Extend it, or make another one.',

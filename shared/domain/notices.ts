@@ -25,6 +25,11 @@ export const NOTICES = {
     fields: ['worker_id', 'down_seconds'],
     help: 'a worker of which was told that it is down is back',
   },
+  'certificate.expiring': {
+    to: ['operators'],
+    fields: ['file', 'expires_at'],
+    help: 'a certificate of `BULKHEAD_CERTIFICATE_FILES` comes to its end soon, or has',
+  },
   'key.expiring': {
     to: ['client'],
     fields: ['key_id', 'name', 'expires_at'],

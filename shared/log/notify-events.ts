@@ -10,6 +10,11 @@ export const NOTIFY_EVENTS = {
     fields: { type: 'text', error: 'error' },
     help: 'a notice could not be recorded, so nobody is told of it unless it is told again',
   },
+  certificate_unread: {
+    level: 'warn',
+    fields: { file: 'text', error: 'error' },
+    help: 'a file of BULKHEAD_CERTIFICATE_FILES can not be read or has no certificate; looked at again each hour',
+  },
   mail_off: {
     level: 'info',
     fields: {},
