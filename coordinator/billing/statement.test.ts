@@ -352,6 +352,8 @@ test('a change of plan or price within a month divides it, each hour at its own 
   ]);
 });
 
+const NO_GROUP = { namespace: null, keyId: null, collection: null };
+
 test('10^12 units in each of many hours have no rounding', () => {
   const march = hourOf('2028-03-01T00:00:00Z');
   const prices = { ...PRICES, million_queries: Number.MAX_SAFE_INTEGER };
@@ -367,4 +369,21 @@ test('10^12 units in each of many hours have no rounding', () => {
   const exact = 31n * queries * BigInt(Number.MAX_SAFE_INTEGER);
   assert.equal(totalOf(own), (exact + 500_000n) / 1_000_000n);
   assert.equal(must(quantities(own).queries, 'it is there'), 31n * queries);
+});
+
+test('what is stored costs nothing before the client was there', () => {
+  const day = hourOf('2028-03-07T00:00:00Z');
+  const prices = { month: 0, million_queries: 0, million_points_written: 0, gib_month: 744 };
+  const terms = [{ from: day + 13, planId: 'standard', prices }];
+  const spans = spansOf(terms, { from: day, until: day + 24, byDay: false });
+  const perHour = 2n ** 30n;
+  const amounts = spans.map(({ from, until }, span) => {
+    const byteHours = perHour * BigInt(until - from);
+    return { span, ...NO_GROUP, queries: 0n, written: 0n, byteHours };
+  });
+  const stored = linesOf(spans, amounts).filter(({ item }) => item === 'storage');
+  assert.deepEqual(
+    stored.map(({ from, quantity, amountMicros }) => [from, quantity, amountMicros]),
+    [[day + 13, 11n * perHour, 11n]],
+  );
 });

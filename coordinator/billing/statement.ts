@@ -61,6 +61,8 @@ export interface PricedSpan extends BilledSpan {
   prices: Terms['prices'];
   /** Whether the plan itself costs something; not before the client was there. */
   hasFee: boolean;
+  /** Whether the client was there: a day that a census found it on has hours before that. */
+  isThere: boolean;
   /** Whether it is in the interval that was asked for, or only before it in its month. */
   isShown: boolean;
 }
@@ -110,7 +112,17 @@ export function spansOf(terms: readonly Terms[], { from, until, byDay }: Interva
     const end = must(hours[index + 1], 'there is one after each but the last');
     const hasFee = term !== undefined && planId !== null;
     const month = monthOfHour(hour);
-    return { from: hour, until: end, month, planId, prices, hasFee, isShown: hour >= from };
+    const isThere = term !== undefined;
+    return {
+      from: hour,
+      until: end,
+      month,
+      planId,
+      prices,
+      hasFee,
+      isThere,
+      isShown: hour >= from,
+    };
   });
 }
 
@@ -168,13 +180,14 @@ type Use = Omit<BilledAmounts, 'span'>;
 
 function quantitiesOf(
   item: BilledItem,
-  { from, until, hasFee }: PricedSpan,
+  { from, until, hasFee, isThere }: PricedSpan,
   used: readonly Use[],
 ): (Group & { quantity: bigint })[] {
   if (item === 'plan') {
     const quantity = hasFee ? BigInt(until - from) : 0n;
     return [{ namespace: null, keyId: null, collection: null, quantity }];
   }
+  if (item === 'storage' && !isThere) return [];
   return used.map(({ namespace, keyId, collection, ...amounts }) => {
     return { namespace, keyId, collection, quantity: QUANTITIES[item](amounts) };
   });
