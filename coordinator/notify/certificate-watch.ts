@@ -6,6 +6,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../shared/base/clock.ts';
+import { Repeated } from '../../shared/base/repeated.ts';
 import type { Log } from '../../shared/log/log.ts';
 import type { Notifier } from './notifier.ts';
 
@@ -24,26 +25,20 @@ const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE---
 export class CertificateWatch {
   readonly #deps: CertificateWatchDeps;
   readonly #files: readonly string[];
-  #cancel: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #looks: Repeated;
 
   constructor(deps: CertificateWatchDeps, files: readonly string[]) {
     this.#deps = deps;
     this.#files = files;
+    this.#looks = new Repeated(deps.clock, HOUR_MS, () => this.look());
   }
 
   start(): void {
-    if (this.#files.length === 0 || this.#closed) return;
-    this.#looking = this.look().finally(() => {
-      if (!this.#closed) this.#cancel = this.#deps.clock.after(HOUR_MS, () => this.start());
-    });
+    if (this.#files.length > 0) this.#looks.start(0);
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel?.();
-    await this.#looking;
+  close(): Promise<void> {
+    return this.#looks.close();
   }
 
   /** Never rejects. */

@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../../shared/base/clock.ts';
 import type { ClientId } from '../../../shared/base/ids.ts';
+import { Repeated } from '../../../shared/base/repeated.ts';
 import { LIMITS } from '../../../shared/domain/limits.ts';
 import type { Notice } from '../../../shared/domain/notices.ts';
 import type { Log } from '../../../shared/log/log.ts';
@@ -39,33 +40,26 @@ const MS_PER_HOUR = 3_600_000;
 
 export class AnomalyChecks {
   readonly #deps: AnomalyChecksDeps;
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #looks: Repeated;
 
   constructor(deps: AnomalyChecksDeps) {
     this.#deps = deps;
+    this.#looks = new Repeated(deps.clock, LOOK_MS, () => this.look());
   }
 
   start(): void {
-    if (this.#closed) return;
-    this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
-      this.#running = this.look().finally(() => this.start());
-    });
+    this.#looks.start();
   }
 
-  /** What is under way ends; nothing more is begun. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel?.();
-    await this.#running;
+  close(): Promise<void> {
+    return this.#looks.close();
   }
 
   /** All hours that are closed and were not looked at. Never rejects. */
   async look(): Promise<void> {
     const { clock, log } = this.#deps;
     try {
-      while (!this.#closed) {
+      while (!this.#looks.closed) {
         const end = hourOf(clock.now() - CLOSED_MS);
         const { hour, after } = this.#next(end);
         if (hour >= end) return;
@@ -103,7 +97,7 @@ export class AnomalyChecks {
     for (const { clientId, state } of clients) {
       if (state !== 'active') continue;
       found.push({ clientId, anomalies: await this.#check(clientId, hour) });
-      if (this.#closed) return;
+      if (this.#looks.closed) return;
     }
     store.transaction(() => {
       for (const { clientId, anomalies } of found) {

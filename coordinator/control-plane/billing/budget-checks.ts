@@ -12,6 +12,7 @@
  */
 import type { Clock } from '../../../shared/base/clock.ts';
 import type { ClientId } from '../../../shared/base/ids.ts';
+import { Repeated } from '../../../shared/base/repeated.ts';
 import type { Notice } from '../../../shared/domain/notices.ts';
 import type { Log } from '../../../shared/log/log.ts';
 import { hourOf } from '../../../shared/protocol/meter.ts';
@@ -49,35 +50,28 @@ const SCOPES = { nothing: null, pause_writes: 'writes', pause_all: 'all' } as co
 
 export class BudgetChecks {
   readonly #deps: BudgetChecksDeps;
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #looks: Repeated;
 
   constructor(deps: BudgetChecksDeps) {
     this.#deps = deps;
+    this.#looks = new Repeated(deps.clock, LOOK_MS, () => this.look());
   }
 
   start(): void {
-    if (this.#closed) return;
-    this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
-      this.#running = this.look().finally(() => this.start());
-    });
+    this.#looks.start();
   }
 
-  /** What is under way ends; nothing more is begun. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel?.();
-    await this.#running;
+  close(): Promise<void> {
+    return this.#looks.close();
   }
 
   /** All clients that have a budget, one after the other. Never rejects. */
   async look(): Promise<void> {
     const { store, log } = this.#deps;
-    for (let after: string | undefined = ''; after !== undefined && !this.#closed; ) {
+    for (let after: string | undefined = ''; after !== undefined && !this.#looks.closed; ) {
       const budgets: BudgetRecord[] = store.budgets.page(after, PAGE);
       for (const { clientId } of budgets) {
-        if (this.#closed) return;
+        if (this.#looks.closed) return;
         try {
           await this.check(clientId);
         } catch (error) {

@@ -15,6 +15,7 @@
 import type { Clock } from '../../../shared/base/clock.ts';
 import { type RequestId, randomId } from '../../../shared/base/ids.ts';
 import type { SecureRandom } from '../../../shared/base/random.ts';
+import { Repeated } from '../../../shared/base/repeated.ts';
 import type { SteadyClock } from '../../../shared/base/steady-clock.ts';
 import type { Log } from '../../../shared/log/log.ts';
 import { hourOf } from '../../../shared/protocol/meter.ts';
@@ -34,37 +35,25 @@ export interface InvoicingDeps {
 }
 
 const SETTLE_HOURS = 24;
-const START_MS = 600_000;
 const LOOK_MS = 600_000;
 /** Accounts that are read at once. */
 const PAGE = 100;
 
 export class Invoicing {
   readonly #deps: InvoicingDeps;
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #looks: Repeated;
 
   constructor(deps: InvoicingDeps) {
     this.#deps = deps;
+    this.#looks = new Repeated(deps.clock, LOOK_MS, () => this.look());
   }
 
   start(): void {
-    this.#later(START_MS);
+    this.#looks.start();
   }
 
-  /** What is under way ends; nothing more is begun. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel?.();
-    await this.#running;
-  }
-
-  #later(delayMs: number): void {
-    if (this.#closed) return;
-    this.#cancel = this.#deps.clock.after(delayMs, () => {
-      this.#running = this.look().finally(() => this.#later(LOOK_MS));
-    });
+  close(): Promise<void> {
+    return this.#looks.close();
   }
 
   /** Makes final what is due. Never rejects; one that fails is tried again with the next look. */
@@ -73,10 +62,10 @@ export class Invoicing {
     if (!steady.isSteady()) return;
     const due = monthOfHour(hourOf(clock.now()) - SETTLE_HOURS);
     let after = '';
-    while (!this.#closed) {
+    while (!this.#looks.closed) {
       const accounts = store.priceHistory.unsettled(due, after, PAGE);
       for (const account of accounts) {
-        if (this.#closed) return;
+        if (this.#looks.closed) return;
         try {
           await this.#settle(account, due);
         } catch (error) {
@@ -91,7 +80,7 @@ export class Invoicing {
 
   async #settle({ clientId, settled }: BillingAccount, due: number): Promise<void> {
     const { store, invoices, random } = this.#deps;
-    for (let month = settled; month < due && !this.#closed; month += 1) {
+    for (let month = settled; month < due && !this.#looks.closed; month += 1) {
       const { totalMicros } = await invoices.draft(clientId, month);
       if (totalMicros > 0n) {
         const requestId = randomId<RequestId>('req_', random.bytes);
