@@ -149,6 +149,18 @@ test('what is not used is warned of, paused and frozen at all replicas, and its 
   assert.deepEqual(actions, ['collection.pause system', 'collection.wake system']);
 });
 
+test('collections that are due together are paused some at a time, soon after each other', async (t) => {
+  const names = Array.from({ length: 50 }, (_, i) => `c${i}`);
+  const { pausing, clock } = start(t, names);
+  await pausing.look();
+  clock.advance(28 * DAY_MS);
+  const paused = () => pausing.ofClient(CLIENT).filter(({ use }) => use.pause === 'idle').length;
+  for (const count of [20, 40, 50]) {
+    await pausing.look();
+    assert.equal(paused(), count);
+  }
+});
+
 test('uses and pauses outlive the process, and an upgrade pauses nothing', async (t) => {
   const { pausing, open, clock, state } = start(t, ['a', 'b']);
   clock.advance(100 * DAY_MS);

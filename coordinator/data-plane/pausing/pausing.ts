@@ -47,6 +47,8 @@ export interface PausedCollection {
 }
 
 const LOOK_MS = 60_000;
+/** Pauses and warnings of one look, each a commit or two: thousands of collections may be due at once. */
+const TURNS_MAX = 20;
 /** While some are not frozen yet that should be; each time twice as long, up to the usual. */
 const AGAIN_MS = 1_000;
 const DAY_MS = 86_400_000;
@@ -61,6 +63,8 @@ export class Pausing {
   readonly #uses = new Map<CollectionId, CollectionUse>();
   /** The last use that is in the store. */
   readonly #kept = new Map<CollectionId, number>();
+  /** Keys of warnings that were told by this process. */
+  readonly #warned = new Map<CollectionId, string>();
   #cancel: (() => void) | undefined;
   #looking: Promise<void> | undefined;
   #againMs = AGAIN_MS;
@@ -174,32 +178,42 @@ export class Pausing {
     }
   }
 
-  #look(): Promise<boolean> {
+  async #look(): Promise<boolean> {
     const { catalog, clock } = this.#deps;
     const now = clock.now();
     const records = [...catalog.all()];
     this.#forgetGone(records);
-    for (const record of records) this.#considerPausing(record, now);
+    let turns = 0;
+    for (const record of records) {
+      if (turns < TURNS_MAX && this.#considerPausing(record, now)) turns += 1;
+    }
     this.#keep(KEPT_MS);
-    return this.#freezer.freeze(records.filter((record) => this.isAside(record)));
+    const isFrozen = await this.#freezer.freeze(records.filter((record) => this.isAside(record)));
+    if (turns < TURNS_MAX) return isFrozen;
+    this.#againMs = AGAIN_MS;
+    return false;
   }
 
-  #considerPausing(record: CollectionRecord, now: number): void {
+  /** Whether something was to do for it. */
+  #considerPausing(record: CollectionRecord, now: number): boolean {
     const use = this.#useOf(record);
-    if (use.pause !== null || record.filling.length > 0) return;
+    if (use.pause !== null || record.filling.length > 0) return false;
     const idleMs = this.#deps.idleDaysOf(record.clientId) * DAY_MS;
-    if (idleMs === 0) return;
+    if (idleMs === 0) return false;
     const { namespace, name: collection, collectionId, clientId } = record;
     if (now - use.usedAt >= idleMs) {
       this.#change(record, { pause: 'idle', reason: null }, this.#system());
-      return;
+      return true;
     }
     const pausesAt = use.usedAt + idleMs;
-    if (now < pausesAt - Math.min(WARNING_MS, idleMs / 4)) return;
+    if (now < pausesAt - Math.min(WARNING_MS, idleMs / 4)) return false;
     const data = { namespace, collection, pauses_at: new Date(pausesAt).toISOString() };
     // Another day of use is another warning.
     const key = `${collectionId}/${Math.floor(use.usedAt / DAY_MS)}`;
+    if (this.#warned.get(collectionId) === key) return false;
     this.#deps.tell({ type: 'pause.warning', clientId, key, data });
+    this.#warned.set(collectionId, key);
+    return true;
   }
 
   #tellPaused(
@@ -266,6 +280,7 @@ export class Pausing {
       if (there.has(collectionId)) continue;
       this.#uses.delete(collectionId);
       this.#kept.delete(collectionId);
+      this.#warned.delete(collectionId);
       this.#freezer.woke(collectionId);
     }
   }
